@@ -1,0 +1,102 @@
+//! What waits to be written to a TCP connection: whole RFC 4571 frames, of which the first may be begun.
+
+use super::limits::{SEND_QUEUE_BYTES_MAX, SEND_QUEUE_RESERVE_BYTES};
+use crate::wire::framing;
+use std::collections::VecDeque;
+
+/// Why a frame is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FrameKind {
+    /// Application data: the first to be dropped.
+    Data,
+    /// A STUN reply or a handshake flight: has a reserved share of the queue.
+    Control,
+    /// The one close_notify: never dropped.
+    Alert,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Frame {
+    kind: FrameKind,
+    bytes: Vec<u8>,
+}
+
+/// A bounded queue of frames.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SendQueue {
+    frames: VecDeque<Frame>,
+    /// Bytes of the first frame that the kernel has taken.
+    begun: usize,
+    /// Bytes of all frames, the begun ones included.
+    bytes: usize,
+}
+
+impl SendQueue {
+    /// Appends one frame; `false` when it was dropped instead, whole.
+    //= TCP-02
+    //= TCP-15
+    pub(super) fn push(&mut self, kind: FrameKind, payload: &[u8]) -> bool {
+        let Ok(bytes) = framing::frame(payload) else { return false };
+        let room = match kind {
+            FrameKind::Data => SEND_QUEUE_BYTES_MAX,
+            FrameKind::Control => SEND_QUEUE_BYTES_MAX + SEND_QUEUE_RESERVE_BYTES,
+            FrameKind::Alert => usize::MAX,
+        };
+        if self.bytes + bytes.len() > room {
+            return false;
+        }
+        self.bytes += bytes.len();
+        self.frames.push_back(Frame { kind, bytes });
+        true
+    }
+
+    /// What to write next: the rest of the first frame.
+    pub fn unwritten(&self) -> &[u8] {
+        self.frames.front().map_or(&[], |frame| &frame.bytes[self.begun..])
+    }
+
+    /// The kernel took `count` bytes of the first frame. The kind of the frame, if that was its end.
+    //= TCP-16
+    pub(super) fn wrote(&mut self, count: usize) -> Option<FrameKind> {
+        let frame = self.frames.front()?;
+        self.begun += count;
+        debug_assert!(self.begun <= frame.bytes.len(), "a write is within one frame");
+        if self.begun < frame.bytes.len() {
+            return None;
+        }
+        self.bytes -= frame.bytes.len();
+        self.begun = 0;
+        self.frames.pop_front().map(|frame| frame.kind)
+    }
+
+    /// Drops every frame that is not begun, but never an alert, and says how many.
+    //= CLS-08
+    //= O6
+    pub(super) fn drop_unbegun(&mut self) -> usize {
+        let before = self.frames.len();
+        let mut begun = self.begun > 0;
+        self.frames.retain(|frame| std::mem::take(&mut begun) || frame.kind == FrameKind::Alert);
+        self.bytes = self.frames.iter().map(|frame| frame.bytes.len()).sum();
+        before - self.frames.len()
+    }
+
+    /// Nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// A frame is partly written: its rest must follow before anything else.
+    pub fn is_begun(&self) -> bool {
+        self.begun > 0
+    }
+
+    /// The close_notify waits.
+    pub fn holds_alert(&self) -> bool {
+        self.frames.iter().any(|frame| frame.kind == FrameKind::Alert)
+    }
+
+    /// Bytes that wait, those of a begun frame included.
+    pub fn len(&self) -> usize {
+        self.bytes - self.begun
+    }
+}
