@@ -18,7 +18,7 @@ pub enum ParseError {
         /// Bytes in the packet.
         length: usize,
     },
-    /// The two highest bits are not zero.
+    /// Over 3: by RFC 7983 another protocol, or a method from 0x100 on that exists only on paper.
     #[error("no STUN message starts with byte {0}")]
     FirstByte(u8),
     /// Not the cookie of RFC 8489: another protocol, or the STUN of RFC 3489.
