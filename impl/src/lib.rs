@@ -1,1 +1,6 @@
 //! placeholder
+
+pub mod control;
+pub mod lifecycle;
+#[doc(hidden)]
+pub mod sync;
