@@ -1,0 +1,132 @@
+//! The answer to a `close()`, before it is there.
+
+use super::latch::{Latch, TaskSlot};
+use crate::sync::{Arc, thread_local};
+use std::cell::Cell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+thread_local! {
+    static WORKS_FOR: Cell<Option<u64>> = Cell::default();
+}
+
+/// Says that this thread is a worker of the server with this key from now on.
+///
+/// A worker that blocked until its own server is closed would wait for itself: [`Closing::wait`] refuses there.
+pub fn mark_worker_thread(server_key: u64) {
+    WORKS_FOR.with(|key| key.set(Some(server_key)));
+}
+
+/// Why a wait has no answer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error)]
+pub enum WaitError {
+    /// The close needs the thread that wants to sleep. Use [`Closing::on_complete`] or the future.
+    #[error("a worker thread cannot wait for the close of its own server; use on_complete")]
+    OnWorkerThread,
+    /// The close is not over yet. It goes on.
+    #[error("the close did not complete within the time given")]
+    TimedOut,
+}
+
+/// The awaitable answer of a `close()`.
+///
+/// The close is under way whether or not anybody waits: dropping this cancels nothing. Any number of clones may be
+/// waited on, by threads, callbacks and tasks of any runtime; all get the same answer.
+pub struct Closing<T: Clone> {
+    latch: Arc<Latch<T>>,
+    server_key: u64,
+    /// Where the latch keeps the waker of the task that polls this one.
+    slot: Option<TaskSlot>,
+}
+
+impl<T: Clone> Closing<T> {
+    /// The answer that `latch` will hold; its setter is the server with this key, or one of its workers.
+    #[must_use]
+    pub fn new(latch: &Arc<Latch<T>>, server_key: u64) -> Self {
+        Self { latch: Arc::clone(latch), server_key, slot: None }
+    }
+
+    /// Blocks until the close is over.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitError::OnWorkerThread`] where waiting could never end.
+    pub fn wait(&self) -> Result<T, WaitError> {
+        //= CLS-04
+        match self.try_get() {
+            Some(answer) => Ok(answer),
+            None if self.would_wait_for_itself() => Err(WaitError::OnWorkerThread),
+            None => Ok(self.latch.wait()),
+        }
+    }
+
+    /// Blocks until the close is over, for at most `timeout`; the close itself goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`WaitError::TimedOut`], and [`WaitError::OnWorkerThread`] where waiting could never end.
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<T, WaitError> {
+        match self.try_get() {
+            Some(answer) => Ok(answer),
+            None if self.would_wait_for_itself() => Err(WaitError::OnWorkerThread),
+            None => self.latch.wait_timeout(timeout).ok_or(WaitError::TimedOut),
+        }
+    }
+
+    /// The answer, if the close is over. Never sleeps.
+    #[must_use]
+    pub fn try_get(&self) -> Option<T> {
+        self.latch.get()
+    }
+
+    /// Whether the close is over. Never blocks.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.latch.is_set()
+    }
+
+    /// Has `callback` called once with the answer: on the thread that completes the close, or here and now if it is
+    /// over already. It may close, wait for and ask anything, as long as it does not wait for its own thread.
+    pub fn on_complete(&self, callback: impl FnOnce(T) + Send + 'static) {
+        self.latch.on_set(callback);
+    }
+
+    fn would_wait_for_itself(&self) -> bool {
+        WORKS_FOR.with(Cell::get) == Some(self.server_key)
+    }
+}
+
+impl<T: Clone> Future for Closing<T> {
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let this = self.get_mut();
+        match this.latch.poll(&mut this.slot, context.waker()) {
+            Some(answer) => Poll::Ready(answer),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<T: Clone> Clone for Closing<T> {
+    fn clone(&self) -> Self {
+        Self::new(&self.latch, self.server_key)
+    }
+}
+
+impl<T: Clone> Drop for Closing<T> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            self.latch.forget(slot);
+        }
+    }
+}
+
+impl<T: Clone> fmt::Debug for Closing<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Closing").field("server_key", &self.server_key).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,220 @@
+//! A value that is set once and that any number of threads, callbacks and tasks wait for.
+
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Condvar, Mutex, Weakness, is_weakened, lock, wait, wait_timeout};
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+type Callback<T> = Box<dyn FnOnce(T) + Send>;
+
+/// Set once; the first value wins. Whoever sees it set, by whichever method, has seen everything that the setter did
+/// before.
+///
+/// `T` is cloned for everybody who asks, under the lock: let it be a number or an `Arc`.
+pub struct Latch<T> {
+    /// True once the value is in `state`: spares those who only look the lock.
+    is_set: AtomicBool,
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+enum State<T> {
+    Waiting(Waiters<T>),
+    Set(T),
+}
+
+struct Waiters<T> {
+    callbacks: Vec<Callback<T>>,
+    tasks: BTreeMap<TaskSlot, Waker>,
+    next_slot: TaskSlot,
+}
+
+/// Where the waker of one waiting task is kept.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct TaskSlot(u64);
+
+impl<T: Clone> Latch<T> {
+    /// A latch that is not set.
+    #[must_use]
+    pub fn new() -> Self {
+        let waiters =
+            Waiters { callbacks: Vec::new(), tasks: BTreeMap::new(), next_slot: TaskSlot(0) };
+        Self {
+            is_set: AtomicBool::new(false),
+            state: Mutex::new(State::Waiting(waiters)),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Sets it and answers everybody who waits: first the threads and tasks, then the callbacks in the order of their
+    /// registration, on this thread. False if it was set before; then nothing happens.
+    ///
+    /// A callback that panics does not keep the others from their answer: the panic goes on after the last of them.
+    pub fn set(&self, value: T) -> bool {
+        if is_weakened(Weakness::LatchNotifiesBeforeItIsSet) {
+            self.changed.notify_all();
+        }
+        let waiters = {
+            let mut state = lock(&self.state);
+            match &*state {
+                State::Set(_) => return false,
+                State::Waiting(_) => {}
+            }
+            let before = std::mem::replace(&mut *state, State::Set(value.clone()));
+            self.is_set.store(true, publish());
+            match before {
+                State::Waiting(waiters) => waiters,
+                State::Set(_) => unreachable!("checked above, under the same lock"),
+            }
+        };
+        if !is_weakened(Weakness::LatchNotifiesBeforeItIsSet) {
+            self.changed.notify_all();
+        }
+        waiters.tasks.into_values().for_each(Waker::wake);
+        //= X3
+        call_all(waiters.callbacks, &value);
+        true
+    }
+
+    /// Whether it is set. Never blocks.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.is_set.load(observe())
+    }
+
+    /// The value, if it is set.
+    #[must_use]
+    pub fn get(&self) -> Option<T> {
+        if !self.is_set() {
+            return None;
+        }
+        match &*lock(&self.state) {
+            State::Set(value) => Some(value.clone()),
+            State::Waiting(_) => None,
+        }
+    }
+
+    /// Blocks until it is set.
+    pub fn wait(&self) -> T {
+        let mut state = lock(&self.state);
+        loop {
+            match &*state {
+                State::Set(value) => return value.clone(),
+                State::Waiting(_) => state = wait(&self.changed, state),
+            }
+        }
+    }
+
+    /// Blocks until it is set, for at most `timeout`.
+    pub fn wait_timeout(&self, timeout: Duration) -> Option<T> {
+        let Some(deadline) = Instant::now().checked_add(timeout) else {
+            return Some(self.wait());
+        };
+        let mut state = lock(&self.state);
+        loop {
+            match &*state {
+                State::Set(value) => return Some(value.clone()),
+                State::Waiting(_) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return None;
+                    }
+                    state = wait_timeout(&self.changed, state, left);
+                }
+            }
+        }
+    }
+
+    /// Has `callback` called once with the value: by the setter, or here and now if it is set already. It runs
+    /// outside the lock and may use this latch.
+    pub fn on_set(&self, callback: impl FnOnce(T) + Send + 'static) {
+        let value = {
+            let mut state = lock(&self.state);
+            match &mut *state {
+                State::Set(value) => value.clone(),
+                State::Waiting(waiters) => {
+                    waiters.callbacks.push(Box::new(callback));
+                    return;
+                }
+            }
+        };
+        callback(value);
+    }
+
+    /// The value, or `waker` is kept and woken when it is set. `slot` is the task's own and names the waker that it
+    /// left here before, which is replaced.
+    pub(crate) fn poll(&self, slot: &mut Option<TaskSlot>, waker: &Waker) -> Option<T> {
+        if let Some(value) = self.get() {
+            return Some(value);
+        }
+        let waker = waker.clone();
+        // The replaced waker is foreign code: it is dropped after the lock.
+        let _replaced = {
+            let mut state = lock(&self.state);
+            match &mut *state {
+                State::Set(value) => return Some(value.clone()),
+                State::Waiting(waiters) => {
+                    let slot = *slot.get_or_insert_with(|| waiters.take_slot());
+                    waiters.tasks.insert(slot, waker)
+                }
+            }
+        };
+        None
+    }
+
+    /// Forgets the waker of a task that no longer waits.
+    pub(crate) fn forget(&self, slot: TaskSlot) {
+        let _forgotten = match &mut *lock(&self.state) {
+            State::Waiting(waiters) => waiters.tasks.remove(&slot),
+            State::Set(_) => None,
+        };
+    }
+}
+
+impl<T> Waiters<T> {
+    fn take_slot(&mut self) -> TaskSlot {
+        let slot = self.next_slot;
+        self.next_slot = TaskSlot(slot.0 + 1);
+        slot
+    }
+}
+
+impl<T: Clone> Default for Latch<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> fmt::Debug for Latch<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Latch").finish_non_exhaustive()
+    }
+}
+
+/// Calls each once, whatever the others do.
+fn call_all<T: Clone>(callbacks: Vec<Callback<T>>, value: &T) {
+    let mut first_panic: Option<Box<dyn Any + Send>> = None;
+    for callback in callbacks {
+        let outcome = catch_unwind(AssertUnwindSafe(|| callback(value.clone())));
+        if let Err(panic) = outcome {
+            first_panic.get_or_insert(panic);
+        }
+    }
+    if let Some(panic) = first_panic {
+        resume_unwind(panic);
+    }
+}
+
+/// Pairs with [`observe`]: what happened before the latch was set is seen by whoever sees it set.
+fn publish() -> Ordering {
+    if is_weakened(Weakness::LatchPublishesRelaxed) { Ordering::Relaxed } else { Ordering::Release }
+}
+
+/// Pairs with [`publish`].
+fn observe() -> Ordering {
+    if is_weakened(Weakness::LatchObservesRelaxed) { Ordering::Relaxed } else { Ordering::Acquire }
+}

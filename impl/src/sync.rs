@@ -1,0 +1,101 @@
+//! The one place that chooses between the threads of the host and those of a schedule explorer.
+//!
+//! Everything that crosses threads takes its primitives from here. Built with `--cfg loom` they are loom's, and
+//! `loom-tests` runs every schedule; built without, they are the standard library's, at no cost.
+//!
+//! The second job of this file is to let a loom test weaken the code on purpose: see [`Weakness`].
+
+use std::time::Duration;
+
+#[cfg(not(loom))]
+pub use std::{
+    sync::{Arc, Condvar, Mutex, MutexGuard, atomic},
+    thread, thread_local,
+};
+
+#[cfg(loom)]
+pub use loom::{
+    sync::{Arc, Condvar, Mutex, MutexGuard, atomic},
+    thread, thread_local,
+};
+
+use std::sync::PoisonError;
+
+/// Locks, and goes on after a panic of another holder.
+///
+/// Whatever is kept under our locks changes by whole assignments only, so that it is consistent at every point where
+/// a holder can panic; and a caller of `close()` must not hang or panic because of somebody else's panic.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sleeps until somebody notifies `changed`; the caller looks at its condition again.
+pub fn wait<'a, T>(changed: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As [`wait`], for at most `timeout`. loom has no clock: there it never times out.
+pub fn wait_timeout<'a, T>(
+    changed: &Condvar,
+    guard: MutexGuard<'a, T>,
+    timeout: Duration,
+) -> MutexGuard<'a, T> {
+    changed.wait_timeout(guard, timeout).unwrap_or_else(PoisonError::into_inner).0
+}
+
+/// A place where the code can be made wrong at run time, to show that a loom test would notice.
+///
+/// It exists in loom builds only: in any other build [`is_weakened`] is the constant `false`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Weakness {
+    /// The latch is published with `Relaxed` in place of `Release`.
+    LatchPublishesRelaxed,
+    /// The latch is observed with `Relaxed` in place of `Acquire`.
+    LatchObservesRelaxed,
+    /// The latch notifies its sleepers before it is set, and never after.
+    LatchNotifiesBeforeItIsSet,
+    /// The callers are answered when the carriers may be released, not when they have been.
+    ServerAnswersAtTheGrant,
+}
+
+/// Whether the running loom test asked for this weakness.
+#[cfg(not(loom))]
+#[inline(always)]
+#[must_use]
+pub const fn is_weakened(_: Weakness) -> bool {
+    false
+}
+
+#[cfg(loom)]
+pub use weak::{is_weakened, with_weakness};
+
+#[cfg(loom)]
+mod weak {
+    use super::Weakness;
+    use std::cell::Cell;
+
+    // All threads of one loom execution are coroutines of one thread of the host, and each test has a thread of its
+    // own: a thread-local of the host is seen by the whole model and by no other test.
+    std::thread_local! {
+        static CHOSEN: Cell<Option<Weakness>> = const { Cell::new(None) };
+    }
+
+    /// Whether the running loom test asked for this weakness.
+    #[must_use]
+    pub fn is_weakened(weakness: Weakness) -> bool {
+        CHOSEN.with(|chosen| chosen.get() == Some(weakness))
+    }
+
+    /// Runs a model with one weakness; it ends with the call, also by a panic.
+    pub fn with_weakness<R>(weakness: Weakness, model: impl FnOnce() -> R) -> R {
+        struct Restore;
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                CHOSEN.with(|chosen| chosen.set(None));
+            }
+        }
+        CHOSEN.with(|chosen| chosen.set(Some(weakness)));
+        let _restore = Restore;
+        model()
+    }
+}
