@@ -35,7 +35,9 @@ impl Farewell {
     /// The tuple that must stay alive for it.
     pub fn path(&self) -> Option<Tuple> {
         match self {
-            Farewell::Making(path) | Farewell::Queued(path, _) | Farewell::Sent(path) => Some(*path),
+            Farewell::Making(path) | Farewell::Queued(path, _) | Farewell::Sent(path) => {
+                Some(*path)
+            }
             Farewell::Unsaid
             | Farewell::Unanswered
             | Farewell::Confirmed

@@ -14,7 +14,7 @@ mod farewell;
 mod ids;
 mod input;
 mod limits;
-#[cfg(feature = "mutants")]
+#[cfg(feature = "testing")]
 mod mutants;
 mod output;
 mod queue;
@@ -32,7 +32,7 @@ pub use input::{Check, Credential, Input, RecordKind};
 pub use limits::{
     Limits, SEND_QUEUE_BYTES_MAX, SEND_QUEUE_RESERVE_BYTES, TUPLES_PER_TRANSPORT_MAX,
 };
-#[cfg(feature = "mutants")]
+#[cfg(feature = "testing")]
 pub use mutants::Mutant;
 pub use output::{About, Event, Output, Step, Verdict};
 pub use queue::{FrameKind, SendQueue};

@@ -1,4 +1,4 @@
-//! Wrong variants of the real lifecycle, for tests that must notice them. Compiled under the feature `mutants` only.
+//! Wrong variants of the real lifecycle, for tests that must notice them. Compiled under the feature `testing` only.
 
 use super::close_order::WorkerCloseStep;
 

@@ -55,8 +55,7 @@ impl Worker {
     fn connections_agree(&self) -> Result<(), String> {
         for (id, connection) in &self.connections {
             if let Some(owner) = connection.owner() {
-                let known =
-                    self.transports.get(&owner).is_some_and(|t| t.connections.contains(id));
+                let known = self.transports.get(&owner).is_some_and(|t| t.connections.contains(id));
                 ensure(known, "a connection whose transport does not know it")?;
             }
         }

@@ -42,7 +42,7 @@ impl Worker {
     }
 
     fn close_order(&self) -> &'static [WorkerCloseStep] {
-        #[cfg(feature = "mutants")]
+        #[cfg(feature = "testing")]
         if let Some(mutant) = self.mutant {
             return mutant.worker_close_order();
         }

@@ -83,12 +83,7 @@ impl Worker {
         Verdict::Applied
     }
 
-    pub(super) fn wrote(
-        &mut self,
-        id: ConnectionId,
-        bytes: usize,
-        out: &mut Outputs,
-    ) -> Verdict {
+    pub(super) fn wrote(&mut self, id: ConnectionId, bytes: usize, out: &mut Outputs) -> Verdict {
         let Some(connection) = self.connections.get_mut(&id) else { return Verdict::Late };
         if bytes == 0 || bytes > connection.queue.unwritten().len() {
             return Verdict::Impossible;
@@ -161,8 +156,7 @@ impl Worker {
                 return Verdict::Repeated;
             }
             ConnectionPhase::Flushing { owner, input: InputHalf::Open } => {
-                connection.phase =
-                    ConnectionPhase::Flushing { owner, input: InputHalf::Finished };
+                connection.phase = ConnectionPhase::Flushing { owner, input: InputHalf::Finished };
             }
             ConnectionPhase::Draining { .. } => self.close_connection(id, out),
         }

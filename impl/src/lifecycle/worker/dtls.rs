@@ -79,8 +79,7 @@ impl Worker {
         out: &mut Outputs,
     ) -> Verdict {
         let Some(transport) = self.open(id) else { return Verdict::Late };
-        let (Some(path), true) =
-            (transport.ice.selected, transport.dtls != DtlsState::Closed)
+        let (Some(path), true) = (transport.ice.selected, transport.dtls != DtlsState::Closed)
         else {
             return Verdict::Late;
         };

@@ -45,8 +45,10 @@ impl Worker {
 
     /// Hands a queued datagram to its socket. The answer says whether the socket took it.
     fn offer(&self, id: TransportId, out: &mut Outputs) {
-        if let Some(Farewell::Queued(Tuple::Udp { socket, remote }, QueuedRecord::Datagram(record))) =
-            self.transports.get(&id).map(|transport| &transport.farewell)
+        if let Some(Farewell::Queued(
+            Tuple::Udp { socket, remote },
+            QueuedRecord::Datagram(record),
+        )) = self.transports.get(&id).map(|transport| &transport.farewell)
         {
             out.push(Output::SendDatagram {
                 socket: *socket,
@@ -61,9 +63,7 @@ impl Worker {
     //= CLS-05
     //= L3
     pub(super) fn socket_writable(&mut self, socket: SocketId, out: &mut Outputs) -> Verdict {
-        let waiting = |farewell: &Farewell| {
-            matches!(farewell, Farewell::Queued(Tuple::Udp { socket: s, .. }, _) if *s == socket)
-        };
+        let waiting = |farewell: &Farewell| matches!(farewell, Farewell::Queued(Tuple::Udp { socket: s, .. }, _) if *s == socket);
         let ids: Vec<_> = self
             .transports
             .iter()

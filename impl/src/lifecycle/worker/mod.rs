@@ -57,7 +57,7 @@ pub struct Worker {
     timers: BTreeSet<Timer>,
     sockets: BTreeSet<SocketId>,
     listeners: BTreeSet<ListenerId>,
-    #[cfg(feature = "mutants")]
+    #[cfg(feature = "testing")]
     mutant: Option<super::mutants::Mutant>,
 }
 
@@ -79,13 +79,13 @@ impl Worker {
             timers: BTreeSet::new(),
             sockets: sockets.into_iter().collect(),
             listeners: listeners.into_iter().collect(),
-            #[cfg(feature = "mutants")]
+            #[cfg(feature = "testing")]
             mutant: None,
         }
     }
 
     /// The same worker with one defect.
-    #[cfg(feature = "mutants")]
+    #[cfg(feature = "testing")]
     #[must_use]
     pub fn with_mutant(mut self, mutant: Option<super::mutants::Mutant>) -> Self {
         self.mutant = mutant;

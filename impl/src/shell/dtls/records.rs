@@ -1,0 +1,123 @@
+//! Which records reach OpenSSL while a handshake is running.
+//!
+//! Until the handshake is done, records carry no proof of their sender. OpenSSL then allocates by what they
+//! claim, up to about 1 MB of reassembled messages and 100 early records of 16 KiB each, and ends the handshake
+//! for records that are merely nonsense. This filter keeps the memory within 64 KiB and drops the nonsense.
+
+/// Length of a DTLS 1.2 record header (RFC 6347 section 4.1): type, version, epoch, sequence number, length.
+const RECORD_HEADER_BYTES: usize = 13;
+/// Length of a handshake message header (RFC 6347 section 4.2.2).
+const MESSAGE_HEADER_BYTES: usize = 12;
+
+/// Sum of the lengths that all handshake messages of the peer may claim.
+const HANDSHAKE_BYTES_MAX: u32 = 30 * 1024;
+/// Handshake messages per peer; a full handshake needs eight.
+const HANDSHAKE_MESSAGES_MAX: usize = 16;
+/// Encrypted handshake records before the end of the handshake; OpenSSL keeps each in a buffer of its own of
+/// about 16.5 KiB. Two are enough: every retransmission of Finished says the same.
+const EARLY_RECORDS_MAX: u8 = 2;
+
+const CHANGE_CIPHER_SPEC: u8 = 20;
+const ALERT: u8 = 21;
+const HANDSHAKE: u8 = 22;
+
+const ALERT_LEVEL_FATAL: u8 = 2;
+const ALERT_CLOSE_NOTIFY: u8 = 0;
+
+/// One record of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record<'a> {
+    content_type: u8,
+    epoch: u16,
+    /// Header and body.
+    pub(super) bytes: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    fn body(&self) -> &'a [u8] {
+        &self.bytes[RECORD_HEADER_BYTES..]
+    }
+}
+
+/// The records of a datagram, in order, up to the first one that is cut short.
+//= DTL-17
+pub(super) fn records(mut datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
+    std::iter::from_fn(move || {
+        let header = datagram.first_chunk::<RECORD_HEADER_BYTES>()?;
+        let body = usize::from(u16::from_be_bytes([header[11], header[12]]));
+        let epoch = u16::from_be_bytes([header[3], header[4]]);
+        let (bytes, rest) = datagram.split_at_checked(RECORD_HEADER_BYTES + body)?;
+        datagram = rest;
+        Some(Record { content_type: header[0], epoch, bytes })
+    })
+}
+
+/// Decides record by record, and remembers what was let through.
+#[derive(Debug, Default)]
+pub(super) struct HandshakeAdmission {
+    claimed_bytes: [u32; HANDSHAKE_MESSAGES_MAX],
+    early_records: u8,
+}
+
+impl HandshakeAdmission {
+    /// Whether OpenSSL may see this record before the handshake is done.
+    //= DTL-16
+    pub(super) fn admits(&mut self, record: &Record<'_>) -> bool {
+        match (record.epoch, record.content_type) {
+            (0, CHANGE_CIPHER_SPEC) => true,
+            (0, ALERT) => ends_handshake(record.body()),
+            (0, HANDSHAKE) => self.admits_messages(record.body()),
+            (1, HANDSHAKE) => self.admits_early_record(),
+            _ => false,
+        }
+    }
+
+    //= DTL-21
+    fn admits_messages(&mut self, mut body: &[u8]) -> bool {
+        let mut claimed = self.claimed_bytes;
+        while !body.is_empty() {
+            let Some(message) = MessageHeader::parse(body) else { return false };
+            let Some(slot) = claimed.get_mut(usize::from(message.sequence)) else { return false };
+            *slot = (*slot).max(message.message_bytes);
+            body = &body[message.end..];
+        }
+        if claimed.iter().sum::<u32>() > HANDSHAKE_BYTES_MAX {
+            return false;
+        }
+        self.claimed_bytes = claimed;
+        true
+    }
+
+    //= DTL-21
+    fn admits_early_record(&mut self) -> bool {
+        let admitted = self.early_records < EARLY_RECORDS_MAX;
+        self.early_records += u8::from(admitted);
+        admitted
+    }
+}
+
+/// A plaintext alert counts during the handshake if it ends it; other warnings do not
+/// (RFC 8446 section 6.1, `user_canceled`).
+//= DTL-19
+fn ends_handshake(alert: &[u8]) -> bool {
+    matches!(alert, [ALERT_LEVEL_FATAL, _] | [_, ALERT_CLOSE_NOTIFY])
+}
+
+struct MessageHeader {
+    message_bytes: u32,
+    sequence: u16,
+    /// Where the next message of the record begins.
+    end: usize,
+}
+
+impl MessageHeader {
+    /// Reads type, length (3), sequence (2), fragment offset (3) and fragment length (3).
+    fn parse(body: &[u8]) -> Option<Self> {
+        let header = body.first_chunk::<MESSAGE_HEADER_BYTES>()?;
+        let message_bytes = u32::from_be_bytes([0, header[1], header[2], header[3]]);
+        let sequence = u16::from_be_bytes([header[4], header[5]]);
+        let fragment = u32::from_be_bytes([0, header[9], header[10], header[11]]);
+        let end = MESSAGE_HEADER_BYTES + usize::try_from(fragment).ok()?;
+        (end <= body.len()).then_some(Self { message_bytes, sequence, end })
+    }
+}

@@ -1,0 +1,1 @@
+//! Two sessions and the wire between them, for tests.

@@ -1,0 +1,3 @@
+//! Everything that touches the operating system or OpenSSL.
+
+pub mod dtls;
