@@ -114,6 +114,7 @@ impl<'a> Message<'a> {
     /// # Errors
     ///
     /// [`ParseError`] for anything that is not exactly one STUN message.
+    //= RES-19
     pub fn parse(packet: &'a [u8]) -> Result<Self, ParseError> {
         let mut message = Self::parse_header(packet)?;
         let mut offset = HEADER_BYTES;
@@ -141,6 +142,7 @@ impl<'a> Message<'a> {
 
     /// The ufrag of the side that receives this request: USERNAME up to the first colon, exactly.
     /// `None` without USERNAME, without colon, and when nothing precedes the colon.
+    //= STN-07
     #[must_use]
     pub fn local_ufrag(&self) -> Option<&'a str> {
         let (local, _remote) = self.username?.split_once(':')?;

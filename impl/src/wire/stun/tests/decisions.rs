@@ -84,7 +84,8 @@ fn stn_12_many_unknown_attributes_are_listed_up_to_a_limit_and_once() {
 fn stn_12_known_and_optional_attributes_are_no_reason_to_refuse() {
     let accepted = Judgement::Check { use_candidate: false, nomination: None };
     let known = [0x0001, 0x0014, 0x0015, 0x001D, 0x001E];
-    let optional = [0x8000, 0x8002, 0x8003, 0x8022, 0x8023, 0xC057, 0xFFFF]; // 0xC057: Chrome's network info
+    // 0xC057 is the network info that Chrome sends in every check.
+    let optional = [0x8000, 0x8002, 0x8003, 0x8022, 0x8023, 0xC057, 0xFFFF];
     for attribute_type in known.into_iter().chain(optional) {
         let packet = sealed(check().attribute(attribute_type, &[1, 2, 3]));
         assert_eq!(judgement_of(&packet), accepted, "{attribute_type:#06x}");

@@ -128,13 +128,13 @@ quickcheck! {
         !Message::parse(&packet).is_ok_and(|message| message.verify_integrity(PASSWORD))
     }
 
-    fn stn_05_what_follows_the_integrity_does_not_break_it(request: Request, tail: Vec<u8>) -> bool {
+    fn stn_05_what_follows_integrity_does_not_break_it(request: Request, tail: Vec<u8>) -> bool {
         let message = request.builder().message_integrity(PASSWORD);
         let packet = message.attribute(0x8022, &tail).fingerprint();
         parsed(&packet).verify_integrity(PASSWORD)
     }
 
-    fn stn_02_no_bytes_make_the_parser_panic(header: [u8; 4], rest: Vec<u8>) -> bool {
+    fn res_19_no_bytes_make_the_parser_panic(header: [u8; 4], rest: Vec<u8>) -> bool {
         let _ = Message::parse(&rest);
         // Random bytes behind a header that is right, so that they are read as attributes.
         let mut packet = vec![header[0] & 3, header[1], 0, 0, 0x21, 0x12, 0xA4, 0x42];
@@ -143,7 +143,7 @@ quickcheck! {
         check_anything(&with_length_fixed(packet))
     }
 
-    fn stn_02_no_list_of_attributes_makes_the_parser_panic(
+    fn res_19_no_list_of_attributes_makes_the_parser_panic(
         attributes: Vec<(usize, u8, Vec<u8>)>
     ) -> bool {
         let types = [
@@ -159,7 +159,7 @@ quickcheck! {
         check_anything(&message.clone().build()) && check_anything(&sealed(message))
     }
 
-    fn stn_02_no_damage_makes_the_parser_panic(
+    fn res_19_no_damage_makes_the_parser_panic(
         request: Request, damage: Vec<(usize, u8)>, length: usize
     ) -> bool {
         let mut packet = sealed(request.builder());
