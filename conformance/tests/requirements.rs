@@ -39,7 +39,11 @@ fn is_id(word: &str) -> bool {
         Some((area, number)) => {
             area.len() == 3 && area.bytes().all(|b| b.is_ascii_uppercase()) && digits(number)
         }
-        None => word.len() <= 3 && word.starts_with(['S', 'X', 'O', 'L', 'N', 'E']) && digits(&word[1..]),
+        None => {
+            word.len() <= 3
+                && word.starts_with(['S', 'X', 'O', 'L', 'N', 'E'])
+                && digits(&word[1..])
+        }
     }
 }
 

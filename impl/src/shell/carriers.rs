@@ -2,6 +2,7 @@
 //! because the events of one poll outlive a deregistration (mutant K40).
 
 use crate::lifecycle::{ConnectionId, ListenerId, SocketId};
+use crate::parameters::ListenInfo;
 use crate::wire::framing::Deframer;
 use mio::net::{TcpListener, TcpStream, UdpSocket};
 use mio::{Interest, Registry, Token};
@@ -19,7 +20,7 @@ pub(super) enum Carrier {
 
 pub(super) struct UdpCarrier {
     pub(super) socket: UdpSocket,
-    pub(super) announced: SocketAddrText,
+    pub(super) info: ListenInfo,
     token: Token,
     /// Pretends that the kernel answers "try again".
     #[cfg(feature = "testing")]
@@ -28,25 +29,15 @@ pub(super) struct UdpCarrier {
 
 pub(super) struct ListenerCarrier {
     pub(super) listener: TcpListener,
-    pub(super) announced: SocketAddrText,
+    pub(super) info: ListenInfo,
     token: Option<Token>,
 }
 
 pub(super) struct TcpCarrier {
     pub(super) stream: TcpStream,
     pub(super) remote: SocketAddr,
-    pub(super) listener: ListenerId,
     pub(super) deframer: Deframer,
     token: Token,
-}
-
-/// The address that the owner is told: the announced one (which may be a host name), or the bound one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SocketAddrText {
-    /// IP address or announced host name.
-    pub address: String,
-    /// Port.
-    pub port: u16,
 }
 
 /// Every carrier of one worker.
@@ -89,7 +80,7 @@ impl Carriers {
         &mut self,
         id: SocketId,
         socket: std::net::UdpSocket,
-        announced: SocketAddrText,
+        info: ListenInfo,
     ) -> io::Result<()> {
         socket.set_nonblocking(true)?;
         let mut socket = UdpSocket::from_std(socket);
@@ -97,7 +88,7 @@ impl Carriers {
         self.registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
         let carrier = UdpCarrier {
             socket,
-            announced,
+            info,
             token,
             #[cfg(feature = "testing")]
             full: false,
@@ -110,20 +101,19 @@ impl Carriers {
         &mut self,
         id: ListenerId,
         listener: std::net::TcpListener,
-        announced: SocketAddrText,
+        info: ListenInfo,
     ) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         let mut listener = TcpListener::from_std(listener);
         let token = self.token(Carrier::Listener(id));
         self.registry.register(&mut listener, token, Interest::READABLE)?;
-        self.listeners.insert(id, ListenerCarrier { listener, announced, token: Some(token) });
+        self.listeners.insert(id, ListenerCarrier { listener, info, token: Some(token) });
         Ok(())
     }
 
     pub(super) fn add_connection(
         &mut self,
         id: ConnectionId,
-        listener: ListenerId,
         mut stream: TcpStream,
         remote: SocketAddr,
     ) -> io::Result<()> {
@@ -132,7 +122,7 @@ impl Carriers {
         let token = self.token(Carrier::Connection(id));
         self.registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         let deframer = Deframer::new();
-        self.connections.insert(id, TcpCarrier { stream, remote, listener, deframer, token });
+        self.connections.insert(id, TcpCarrier { stream, remote, deframer, token });
         Ok(())
     }
 

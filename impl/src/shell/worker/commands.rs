@@ -2,11 +2,10 @@
 
 use super::{Owner, Worker};
 use crate::control::command::{Command, Refused};
-use crate::control::dump::{ConnectionCounts, TransportDump, WorkerDump};
-use crate::lifecycle::{
-    ConnectionPhase, DtlsState, Input, TransportId, Tuple, Verdict,
-};
-use crate::parameters::TransportTuple;
+use crate::control::dump::{CarrierDump, ConnectionCounts, TransportDump, WorkerDump};
+use crate::lifecycle::{ConnectionPhase, Input, TransportId, Tuple, Verdict};
+use crate::parameters::{ListenInfo, TransportTuple};
+use std::net::SocketAddr;
 
 impl Worker {
     /// Does what a handle asks for and answers it.
@@ -67,6 +66,65 @@ impl Worker {
                 }
             },
         }
+    }
+
+    /// A tuple as the owner sees it; `None` when its carrier is gone.
+    pub(super) fn transport_tuple(&self, tuple: &Tuple) -> Option<TransportTuple> {
+        let (info, remote) = match tuple {
+            Tuple::Udp { socket, remote } => (&self.carriers.sockets.get(socket)?.info, *remote),
+            Tuple::Tcp(connection) => {
+                let connection = self.core.connections().get(connection)?;
+                let listener = self.carriers.listeners.get(&connection.listener)?;
+                (&listener.info, connection.remote)
+            }
+        };
+        let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+        Some(TransportTuple::between(info, remote))
+    }
+
+    //= RES-16
+    fn dump(&self) -> WorkerDump {
+        let carrier = |info: &ListenInfo| CarrierDump { ip: info.ip.to_string(), port: info.port };
+        let mut connections = ConnectionCounts::default();
+        for connection in self.core.connections().values() {
+            match connection.phase {
+                ConnectionPhase::Unbound => connections.unbound += 1,
+                ConnectionPhase::Bound(_) => connections.bound += 1,
+                ConnectionPhase::Flushing { .. } | ConnectionPhase::Draining { .. } => {
+                    connections.lingering += 1;
+                }
+            }
+        }
+        let routes = self.core.routes();
+        WorkerDump {
+            udp_sockets: self.carriers.sockets.values().map(|c| carrier(&c.info)).collect(),
+            tcp_servers: self.carriers.listeners.values().map(|c| carrier(&c.info)).collect(),
+            transport_ids: self.core.transports().keys().map(|id| id.0).collect(),
+            local_ice_username_fragments: routes
+                .ufrags()
+                .map(|(ufrag, id)| (ufrag.to_owned(), id.0))
+                .collect(),
+            tuples: routes.tuples().count(),
+            connections,
+        }
+    }
+
+    fn dump_transport(&self, id: TransportId) -> Option<TransportDump> {
+        let transport = self.core.transports().get(&id)?;
+        let ice = &transport.ice;
+        let previous = ice.previous.as_ref();
+        Some(TransportDump {
+            ice_state: ice.state,
+            ice_selected_tuple: ice.selected.and_then(|tuple| self.transport_tuple(&tuple)),
+            tuples: ice.tuples.iter().filter_map(|tuple| self.transport_tuple(tuple)).collect(),
+            ufrags: [Some(&ice.credentials), previous]
+                .into_iter()
+                .flatten()
+                .map(|credentials| credentials.ufrag.clone())
+                .collect(),
+            dtls_state: transport.dtls,
+            dtls_local_role: transport.local_role,
+        })
     }
 }
 

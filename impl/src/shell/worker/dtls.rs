@@ -19,7 +19,9 @@ impl Worker {
     pub(super) fn start_dtls(&mut self, id: TransportId, role: crate::lifecycle::DtlsRole) {
         let role = match role {
             crate::lifecycle::DtlsRole::Client => DtlsRole::Client,
-            crate::lifecycle::DtlsRole::Server | crate::lifecycle::DtlsRole::Auto => DtlsRole::Server,
+            crate::lifecycle::DtlsRole::Server | crate::lifecycle::DtlsRole::Auto => {
+                DtlsRole::Server
+            }
         };
         let slot = self.slots.entry(id).or_default();
         match DtlsSession::new(&self.dtls, role) {

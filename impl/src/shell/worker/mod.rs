@@ -11,7 +11,7 @@ mod perform;
 mod receive;
 
 use super::bind::{Bound, BoundCarrier};
-use super::carriers::{Carrier, Carriers, SocketAddrText};
+use super::carriers::{Carrier, Carriers};
 use super::dtls::DtlsContext;
 use super::limiter::ReplyLimiter;
 use super::timers::{Alarm, Timers};
@@ -126,16 +126,12 @@ impl Worker {
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let mut carriers = Carriers::new(poll.registry().try_clone()?, WAKER.0 + 1);
         for (index, bound) in (0_u32..).zip(config.bound) {
-            let announced = SocketAddrText {
-                address: bound.announced_address(),
-                port: bound.local_addr.port(),
-            };
             match bound.carrier {
                 BoundCarrier::Udp(socket) => {
-                    carriers.add_socket(SocketId(index), socket, announced)?;
+                    carriers.add_socket(SocketId(index), socket, bound.info)?;
                 }
                 BoundCarrier::Tcp(listener) => {
-                    carriers.add_listener(ListenerId(index), listener, announced)?;
+                    carriers.add_listener(ListenerId(index), listener, bound.info)?;
                 }
             }
         }
@@ -192,15 +188,15 @@ impl Worker {
     ///
     /// What the system says; `Interrupted` is not an error.
     pub fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        let timeout = if self.ready.is_empty() { self.until_alarm(timeout) } else { Some(Duration::ZERO) };
+        let timeout =
+            if self.ready.is_empty() { self.until_alarm(timeout) } else { Some(Duration::ZERO) };
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             Ok(()) | Err(_) => {}
         }
         for event in &self.events {
             let Some(carrier) = self.carriers.by_token(event.token()) else { continue };
-            let readable =
-                event.is_readable() || event.is_read_closed() || event.is_error();
+            let readable = event.is_readable() || event.is_read_closed() || event.is_error();
             let (read, write) = match carrier {
                 Carrier::Socket(id) => (Ready::SocketReadable(id), Some(Ready::SocketWritable(id))),
                 Carrier::Listener(id) => (Ready::ListenerReadable(id), None),

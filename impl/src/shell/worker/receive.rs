@@ -100,7 +100,7 @@ impl Worker {
             };
             let connection = ConnectionId(self.next_connection);
             self.next_connection += 1;
-            if self.carriers.add_connection(connection, listener, stream, remote).is_err() {
+            if self.carriers.add_connection(connection, stream, remote).is_err() {
                 self.stats.accept_errors += 1;
                 continue;
             }
