@@ -1,1 +1,17 @@
-//! placeholder
+//! Which interleavings of a `WebRtcServer`'s shutdown are allowed.
+
+mod action;
+mod config;
+mod effect;
+mod mutants;
+mod state;
+
+pub use action::{Action, CallerId, TransportId};
+pub use config::{Aspects, Config};
+pub use effect::Effect;
+pub use mutants::Mutant;
+pub use state::{
+    Broken, Caller, CloseReason, Connection, Core, DropReason, DtlsState, Farewell, Ghost, History,
+    Holder, IceState, Listener, NoAlert, Outcome, Peer, Phase, Queue, ReadSide, ServerPhase,
+    Socket, State, Stream, Transport, Via, World,
+};
