@@ -3,15 +3,22 @@
 mod action;
 mod config;
 mod effect;
+mod explore;
+mod monitor;
 mod mutants;
+mod rank;
 mod state;
+mod step;
 
 pub use action::{Action, CallerId, TransportId};
 pub use config::{Aspects, Config};
 pub use effect::Effect;
+pub use explore::{Edge, Graph};
 pub use mutants::Mutant;
+pub use rank::rank;
 pub use state::{
     Broken, Caller, CloseReason, Connection, Core, DropReason, DtlsState, Farewell, Ghost, History,
     Holder, IceState, Listener, NoAlert, Outcome, Peer, Phase, Queue, ReadSide, ServerPhase,
     Socket, State, Stream, Transport, Via, World,
 };
+pub use step::{actions, step};

@@ -409,6 +409,18 @@ impl Queue {
     }
 }
 
+impl Peer {
+    /// The kernel took one more close_notify for it.
+    pub(crate) fn hear_alert(&mut self) {
+        self.alerts = count(self.alerts);
+    }
+}
+
+/// One more, where 2 means several.
+pub(crate) fn count(number: u8) -> u8 {
+    (number + 1).min(2)
+}
+
 impl Farewell {
     /// Does it still wait for the kernel?
     pub fn is_queued(self) -> bool {
