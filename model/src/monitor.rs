@@ -22,7 +22,7 @@ pub(crate) enum Rule {
     AlertPerClose = 1 << 2,
     /// X5: nothing is heard of a transport after it was reported closed.
     AfterReport = 1 << 3,
-    /// O1: alert, unmap, connection, report: in this order.
+    /// O1: alert, unmap, report: in this order.
     TransportOrder = 1 << 4,
     /// O2: carriers go after all transports, and nothing is accepted while closing.
     ServerOrder = 1 << 5,
@@ -32,6 +32,8 @@ pub(crate) enum Rule {
     NoProgress = 1 << 7,
     /// N1: what happens to one transport changes no other.
     Neighbour = 1 << 8,
+    /// O4: a transport that closes is unmapped before its connection goes.
+    UnmapFirst = 1 << 9,
 }
 
 impl Broken {
@@ -137,7 +139,7 @@ fn judge_callers(before: &State, after: &mut State) {
     }
 }
 
-/// O1, X5: the order of the effects of one transport.
+/// O1, O4, X5: the order of the effects of one transport.
 fn judge_order(before: &State, t: TransportId, after: &mut State, effects: &[Effect]) {
     let history = before.ghost.transports[t.index()];
     let closes = before.core.transport(t).phase == Phase::Open
@@ -151,7 +153,7 @@ fn judge_order(before: &State, t: TransportId, after: &mut State, effects: &[Eff
             Effect::MakeAlert(_) => broken.note(Rule::TransportOrder, !unmapped),
             Effect::Unmap(_) => unmapped = true,
             Effect::ShutdownWrite(_) | Effect::CloseConnection(_) | Effect::AbortConnection(_) => {
-                broken.note(Rule::TransportOrder, unmapped || !(closes && was_bound));
+                broken.note(Rule::UnmapFirst, unmapped || !(closes && was_bound));
                 // A connection that was never bound is not the transport's and may outlive it.
                 broken.note(Rule::AfterReport, !(reported && was_bound));
             }

@@ -1,4 +1,4 @@
-use webrtc_server_model::{Config, Graph};
+use webrtc_server_model::*;
 
 #[test]
 fn probe() {
@@ -12,10 +12,26 @@ fn probe() {
             graph.edges().len(),
             now.elapsed()
         );
-        let broken = graph.states().iter().filter(|s| s.ghost.broken != Default::default()).count();
-        eprintln!("broken {broken}");
-        if let Some(path) = graph.shortest(|_, s| s.ghost.broken != Default::default()) {
-            eprintln!("{path:?}");
+        for v in judge(&graph) {
+            if !v.holds() {
+                eprintln!("FAIL {v:?}");
+            }
         }
+        eprintln!("{:?}", now.elapsed());
+        eprintln!("{:?} {:?}", check_endings(&graph), now.elapsed());
+    }
+    for bug in &KNOWN_BUGS {
+        let r = run_mutant(bug);
+        eprintln!(
+            "{} {:?} {} {:?} len {:?}/{} also {:?} states {}",
+            bug.id,
+            r.mutant,
+            r.property,
+            r.counterexample,
+            r.counterexample.as_ref().map(|c| c.len()),
+            bug.length,
+            r.also_broken,
+            r.states
+        );
     }
 }
