@@ -1,7 +1,9 @@
 //! Which interleavings of a `WebRtcServer`'s shutdown are allowed.
 
 mod action;
+mod class;
 mod config;
+mod covers;
 mod effect;
 mod endings;
 mod explore;
@@ -14,7 +16,12 @@ mod state;
 mod step;
 
 pub use action::{Action, CallerId, TransportId};
+pub use class::{
+    ClassConflict, EdgeClass, OrderMatters, check_classes, check_commutation, edge_class,
+    edge_classes,
+};
 pub use config::{Aspects, Config};
+pub use covers::{Cover, cover, cover_edges};
 pub use effect::Effect;
 pub use endings::{Endings, Stuck, check_endings};
 pub use explore::{Edge, Graph};

@@ -19,6 +19,27 @@ fn probe() {
         }
         eprintln!("{:?}", now.elapsed());
         eprintln!("{:?} {:?}", check_endings(&graph), now.elapsed());
+        eprintln!("{:?} {:?}", check_classes(&graph), now.elapsed());
+        eprintln!("{:?} {:?}", check_commutation(&graph), now.elapsed());
+        let c = cover(&graph);
+        eprintln!(
+            "cover {} traces {} steps {} max {:?} {:?}",
+            c.covered,
+            c.traces.len(),
+            c.steps(),
+            c.traces.iter().map(Vec::len).max(),
+            now.elapsed()
+        );
+        if graph.states().len() < 10000 {
+            let c = cover_edges(&graph);
+            eprintln!(
+                "edge cover {} traces {} steps {} {:?}",
+                c.covered,
+                c.traces.len(),
+                c.steps(),
+                now.elapsed()
+            );
+        }
     }
     for bug in &KNOWN_BUGS {
         let r = run_mutant(bug);
