@@ -1,69 +1,192 @@
 //! Which edges are alike, so that one of them stands for all when traces are chosen for replay.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 
 use serde::Serialize;
 
 use crate::action::{Action, CallerId, TransportId};
-use crate::effect::Effect;
-use crate::explore::Graph;
-use crate::state::{Caller, Peer, Phase, ServerPhase, Socket, State, Transport};
-use crate::step::step;
+use crate::state::{
+    Caller, CloseReason, Connection, DtlsState, Farewell, IceState, Outcome, Phase, ServerPhase,
+    Socket, State, Stream, Via,
+};
+
+/// How fine the classes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Grain {
+    /// A class holds the whole local state, whether the action reads it or not.
+    Whole,
+    /// A class holds only what the action reads.
+    Read,
+}
+
+/// One thing that a step may depend on, seen from one transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Fact {
+    /// The phase of the transport.
+    Phase(Phase),
+    /// Its ICE state.
+    Ice(IceState),
+    /// Its DTLS state.
+    Dtls(DtlsState),
+    /// Whether it has a UDP tuple.
+    Udp(bool),
+    /// Its peer's connection.
+    Tcp(Connection),
+    /// Its selected tuple.
+    Selected(Option<Via>),
+    /// Its close_notify.
+    Farewell(Farewell),
+    /// Why it closes.
+    Reason(Option<CloseReason>),
+    /// What came of its farewell.
+    Outcome(Option<Outcome>),
+    /// The kernel's side of the connection.
+    Stream(Stream),
+    /// Whether the peer has said close_notify.
+    SaidClose(bool),
+    /// How many of our alerts the kernel took.
+    Alerts(u8),
+    /// The phase of the server.
+    Server(ServerPhase),
+    /// The shared socket.
+    Socket(Socket),
+    /// Whether another transport, or its connection, is left.
+    OthersLeft(bool),
+    /// Whether a caller waits.
+    CallerWaits(bool),
+}
+
+/// How many of the facts are local to the transport; they come first.
+pub(crate) const LOCAL_FACTS: usize = 12;
 
 /// What a step depends on, seen from one transport. Two edges of one class do the same to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct EdgeClass {
     /// What happens, with every id replaced by 0.
     pub action: Action,
-    /// The transport that it happens to.
-    pub transport: Transport,
-    /// Its peer.
-    pub peer: Peer,
-    /// The phase of the server.
-    pub server: ServerPhase,
-    /// The shared socket.
-    pub socket: Socket,
-    /// Another transport, or its connection, is left.
-    pub others_left: bool,
-    /// Callers that wait, at most 1; counted only where callers are concerned.
-    pub waiting: u8,
+    /// What it depends on.
+    pub facts: Vec<Fact>,
 }
 
 impl fmt::Display for EdgeClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        write!(f, "{:?} when", self.action)?;
+        self.facts.iter().try_for_each(|fact| write!(f, " {fact:?}"))
     }
 }
 
 /// The classes of an edge: one for an action on a transport, one per transport for an action on
 /// the server.
-pub fn edge_classes(state: &State, action: Action) -> Vec<EdgeClass> {
-    subjects(state, action).map(|t| edge_class(state, action, t)).collect()
+pub fn edge_classes(grain: Grain, state: &State, action: Action) -> Vec<EdgeClass> {
+    subjects(state, action).map(|t| edge_class(grain, state, action, t)).collect()
 }
 
 /// The class of an edge as one transport sees it.
-pub fn edge_class(state: &State, action: Action, t: TransportId) -> EdgeClass {
+pub fn edge_class(grain: Grain, state: &State, action: Action, t: TransportId) -> EdgeClass {
+    let facts = facts(state, t).into_iter();
+    let held = facts.filter(|fact| match grain {
+        Grain::Whole => !matches!(fact, Fact::CallerWaits(_)) || reads(action, *fact),
+        Grain::Read => reads(action, *fact) && is_telling(state, t, *fact),
+    });
+    EdgeClass { action: anonymous(action), facts: held.collect() }
+}
+
+/// Everything that a step may depend on; the local facts come first.
+pub(crate) fn facts(state: &State, t: TransportId) -> [Fact; LOCAL_FACTS + 4] {
+    let transport = state.core.transport(t);
+    let peer = state.world.peers[t.index()];
     let others_left = state.core.transports.iter().enumerate().any(|(index, other)| {
         index != t.index() && (other.phase != Phase::Closed || other.tcp.is_live())
     });
-    let concerns_callers =
-        matches!(action, Action::OwnerClosesServer { .. } | Action::WorkersAcknowledge);
-    let waits = concerns_callers && state.world.callers.contains(&Caller::Waiting);
-    EdgeClass {
-        action: anonymous(action),
-        transport: *state.core.transport(t),
-        peer: state.world.peers[t.index()],
-        server: state.core.server,
-        socket: state.world.socket,
-        others_left,
-        waiting: u8::from(waits),
+    [
+        Fact::Phase(transport.phase),
+        Fact::Ice(transport.ice),
+        Fact::Dtls(transport.dtls),
+        Fact::Udp(transport.udp),
+        Fact::Tcp(transport.tcp),
+        Fact::Selected(transport.selected),
+        Fact::Farewell(transport.farewell),
+        Fact::Reason(transport.reason),
+        Fact::Outcome(transport.outcome),
+        Fact::Stream(peer.stream),
+        Fact::SaidClose(peer.said_close),
+        Fact::Alerts(peer.alerts),
+        Fact::Server(state.core.server),
+        Fact::Socket(state.world.socket),
+        Fact::OthersLeft(others_left),
+        Fact::CallerWaits(state.world.callers.contains(&Caller::Waiting)),
+    ]
+}
+
+/// Which actions depend on which facts. That this is not too little is checked on every edge.
+fn reads(action: Action, fact: Fact) -> bool {
+    let checks = matches!(action, Action::PeerChecks { .. });
+    let handshakes =
+        matches!(action, Action::PeerHandshakes { .. } | Action::PeerFailsHandshake { .. });
+    let says = matches!(action, Action::PeerSendsCloseNotify { .. });
+    let closes =
+        matches!(action, Action::OwnerClosesServer { .. } | Action::OwnerClosesTransport { .. });
+    let loses = matches!(
+        action,
+        Action::PeerSendsFin { .. } | Action::PeerResets { .. } | Action::ConsentExpires { .. }
+    );
+    let callers = matches!(action, Action::OwnerClosesServer { .. } | Action::WorkersAcknowledge);
+    let finishes = loses || may_finish(action);
+    match fact {
+        Fact::Phase(_) | Fact::Server(_) => true,
+        Fact::Ice(_) => checks || loses,
+        Fact::Dtls(_) => checks || closes,
+        Fact::Udp(_) => checks || loses,
+        Fact::Tcp(_) => checks || says || closes || finishes,
+        Fact::Selected(_) => checks || handshakes || says || closes || loses,
+        Fact::Farewell(_) => closes || finishes,
+        Fact::Reason(_) | Fact::Outcome(_) | Fact::OthersLeft(_) => closes || finishes,
+        Fact::Socket(_) => says || closes,
+        Fact::CallerWaits(_) => callers,
+        // The peer's side follows from the rest or decides only whether an action can happen.
+        Fact::Stream(_) | Fact::SaidClose(_) | Fact::Alerts(_) => false,
+    }
+}
+
+/// Actions that end something that a close waits for.
+fn may_finish(action: Action) -> bool {
+    matches!(
+        action,
+        Action::PeerAnswers { .. }
+            | Action::KernelMakesRoomOnSocket
+            | Action::KernelMakesRoomOnConnection { .. }
+            | Action::KernelAcknowledges { .. }
+            | Action::FarewellDeadlinePasses { .. }
+            | Action::LingerDeadlinePasses { .. }
+            | Action::ServerDeadlinePasses
+    )
+}
+
+/// Does this fact make a difference in this state?
+fn is_telling(state: &State, t: TransportId, fact: Fact) -> bool {
+    let transport = state.core.transport(t);
+    match fact {
+        Fact::Socket(_) => transport.selected == Some(Via::Udp),
+        Fact::OthersLeft(_) => state.core.server == ServerPhase::Closing,
+        Fact::Phase(_)
+        | Fact::Ice(_)
+        | Fact::Dtls(_)
+        | Fact::Udp(_)
+        | Fact::Tcp(_)
+        | Fact::Selected(_)
+        | Fact::Farewell(_)
+        | Fact::Reason(_)
+        | Fact::Outcome(_)
+        | Fact::Stream(_)
+        | Fact::SaidClose(_)
+        | Fact::Alerts(_)
+        | Fact::Server(_)
+        | Fact::CallerWaits(_) => true,
     }
 }
 
 /// The transports that an action happens to.
-fn subjects(state: &State, action: Action) -> impl Iterator<Item = TransportId> + use<> {
+pub(crate) fn subjects(state: &State, action: Action) -> impl Iterator<Item = TransportId> + use<> {
     let all = 0..state.core.transports.len();
     all.map(|index| TransportId(index as u8))
         .filter(move |t| action.transport().is_none_or(|subject| subject == *t))
@@ -95,114 +218,4 @@ fn anonymous(action: Action) -> Action {
         | Action::ServerDeadlinePasses
         | Action::WorkersAcknowledge => action,
     }
-}
-
-/// The same effect, about transport 0.
-fn anonymous_effect(effect: Effect) -> Effect {
-    let t = TransportId(0);
-    match effect {
-        Effect::MakeAlert(_) => Effect::MakeAlert(t),
-        Effect::OfferDatagramAlert(_) => Effect::OfferDatagramAlert(t),
-        Effect::Unmap(_) => Effect::Unmap(t),
-        Effect::AlertWritten(_) => Effect::AlertWritten(t),
-        Effect::ShutdownWrite(_) => Effect::ShutdownWrite(t),
-        Effect::CloseConnection(_) => Effect::CloseConnection(t),
-        Effect::AbortConnection(_) => Effect::AbortConnection(t),
-        Effect::SelectedTupleChanged(_, via) => Effect::SelectedTupleChanged(t, via),
-        Effect::IceStateChanged(_, ice) => Effect::IceStateChanged(t, ice),
-        Effect::DtlsStateChanged(_, dtls) => Effect::DtlsStateChanged(t, dtls),
-        Effect::TransportClosed(_, reason, outcome) => Effect::TransportClosed(t, reason, outcome),
-        Effect::StopAccepting
-        | Effect::WorkerDrained
-        | Effect::ReleaseSocket
-        | Effect::ReleaseListener
-        | Effect::WorkerReleased
-        | Effect::CallersComplete => effect,
-    }
-}
-
-/// Two edges of one class that differ in what they do to their transport.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClassConflict {
-    /// The class.
-    pub class: EdgeClass,
-    /// A shortest way to the state where the second of them begins.
-    pub path: Vec<Action>,
-}
-
-/// What an edge does, seen from one transport.
-#[derive(PartialEq, Eq)]
-struct Consequence {
-    transport: Transport,
-    peer: Peer,
-    effects: Vec<Effect>,
-}
-
-/// Check that all edges of one class do the same to their transport, and count the classes.
-///
-/// An action on a transport must also have the same effects on the server. Of an action on the
-/// server only the effects on the transport count, since the others depend on its siblings.
-pub fn check_classes(graph: &Graph) -> Result<usize, ClassConflict> {
-    let mut known: HashMap<EdgeClass, Consequence> = HashMap::new();
-    for edge in graph.edges() {
-        let state = &graph.states()[edge.from as usize];
-        let Some((after, effects)) = step(graph.config(), state, edge.action) else {
-            unreachable!("an edge is a step");
-        };
-        for t in subjects(state, edge.action) {
-            let local = edge.action.transport().is_some();
-            let seen = effects
-                .iter()
-                .filter(|effect| effect.transport().map_or(local, |other| other == t))
-                .map(|effect| anonymous_effect(*effect));
-            let consequence = Consequence {
-                transport: *after.core.transport(t),
-                peer: after.world.peers[t.index()],
-                effects: seen.collect(),
-            };
-            let class = edge_class(state, edge.action, t);
-            match known.entry(class) {
-                Entry::Vacant(entry) => {
-                    entry.insert(consequence);
-                }
-                Entry::Occupied(entry) if *entry.get() == consequence => {}
-                Entry::Occupied(_) => {
-                    return Err(ClassConflict { class, path: graph.path_to(edge.from) });
-                }
-            }
-        }
-    }
-    Ok(known.len())
-}
-
-/// Two actions on different transports whose order matters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OrderMatters {
-    /// The two actions.
-    pub actions: [Action; 2],
-    /// A shortest way to the state where both can happen.
-    pub path: Vec<Action>,
-}
-
-/// Check that actions on different transports lead to the same state in either order, and count
-/// the pairs that were compared.
-pub fn check_commutation(graph: &Graph) -> Result<usize, OrderMatters> {
-    let mut pairs = 0;
-    for state in 0..graph.states().len() as u32 {
-        let edges = &graph.edges()[graph.edges_from(state)];
-        for first in edges {
-            let Some(t) = first.action.transport() else { continue };
-            let others = edges.iter().filter(|edge| edge.action.transport().is_some_and(|u| u > t));
-            for second in others {
-                pairs += 1;
-                let one = graph.successor(first.to, second.action);
-                let other = graph.successor(second.to, first.action);
-                if one.is_none() || one != other {
-                    let actions = [first.action, second.action];
-                    return Err(OrderMatters { actions, path: graph.path_to(state) });
-                }
-            }
-        }
-    }
-    Ok(pairs)
 }

@@ -2,6 +2,7 @@
 
 mod action;
 mod class;
+mod class_check;
 mod config;
 mod covers;
 mod effect;
@@ -16,10 +17,8 @@ mod state;
 mod step;
 
 pub use action::{Action, CallerId, TransportId};
-pub use class::{
-    ClassConflict, EdgeClass, OrderMatters, check_classes, check_commutation, edge_class,
-    edge_classes,
-};
+pub use class::{EdgeClass, Fact, Grain, edge_class, edge_classes};
+pub use class_check::{ClassConflict, OrderMatters, check_classes, check_commutation};
 pub use config::{Aspects, Config};
 pub use covers::{Cover, cover, cover_edges};
 pub use effect::Effect;

@@ -19,17 +19,19 @@ fn probe() {
         }
         eprintln!("{:?}", now.elapsed());
         eprintln!("{:?} {:?}", check_endings(&graph), now.elapsed());
-        eprintln!("{:?} {:?}", check_classes(&graph), now.elapsed());
         eprintln!("{:?} {:?}", check_commutation(&graph), now.elapsed());
-        let c = cover(&graph);
-        eprintln!(
-            "cover {} traces {} steps {} max {:?} {:?}",
-            c.covered,
-            c.traces.len(),
-            c.steps(),
-            c.traces.iter().map(Vec::len).max(),
-            now.elapsed()
-        );
+        for grain in [Grain::Whole, Grain::Read] {
+            eprintln!("{:?} {:#?} {:?}", grain, check_classes(grain, &graph), now.elapsed());
+            let c = cover(grain, &graph);
+            eprintln!(
+                "cover {} traces {} steps {} max {:?} {:?}",
+                c.covered,
+                c.traces.len(),
+                c.steps(),
+                c.traces.iter().map(Vec::len).max(),
+                now.elapsed()
+            );
+        }
         if graph.states().len() < 10000 {
             let c = cover_edges(&graph);
             eprintln!(
