@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::action::{Action, CallerId, TransportId};
 use crate::state::{
@@ -11,7 +11,7 @@ use crate::state::{
 };
 
 /// How fine the classes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Grain {
     /// A class holds the whole local state, whether the action reads it or not.
     Whole,
@@ -20,7 +20,7 @@ pub enum Grain {
 }
 
 /// One thing that a step may depend on, seen from one transport.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Fact {
     /// The phase of the transport.
     Phase(Phase),
@@ -60,7 +60,7 @@ pub enum Fact {
 pub(crate) const LOCAL_FACTS: usize = 12;
 
 /// What a step depends on, seen from one transport. Two edges of one class do the same to it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EdgeClass {
     /// What happens, with every id replaced by 0.
     pub action: Action,

@@ -1,6 +1,6 @@
 //! The known mistakes, each planted in the model to see that a property catches it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
 use crate::config::Config;
@@ -9,7 +9,7 @@ use crate::model::LifecycleModel;
 use crate::properties::{judge, properties};
 
 /// A known mistake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Mutant {
     /// The server releases its UDP socket and its listener before its transports close.
     CarriersFirst,
@@ -94,9 +94,9 @@ pub fn run_mutant(bug: &KnownBug) -> MutantReport {
         .find(|property| property.name == bug.killed_by)
         .unwrap_or_else(|| panic!("no property is called {:?}", bug.killed_by));
     let graph = Graph::explore_until(&config, |_, state| !(property.condition)(&model, state));
-    let broken = judge(&graph).into_iter().filter(|verdict| {
-        verdict.expectation.discovery_is_failure() && verdict.property != property.name
-    });
+    let broken = judge(&graph)
+        .into_iter()
+        .filter(|verdict| verdict.must_always_hold() && verdict.property != property.name);
     MutantReport {
         mutant: bug.mutant,
         property: property.name,
