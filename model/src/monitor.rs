@@ -6,9 +6,8 @@
 use crate::action::{Action, TransportId};
 use crate::effect::Effect;
 use crate::rank::rank;
-use crate::state::{
-    Broken, Caller, DtlsState, Farewell, Listener, Phase, ServerPhase, Socket, State, Stream, count,
-};
+use crate::state::{DtlsState, Farewell, Phase, ServerPhase, State};
+use crate::world::{Broken, Caller, Listener, Socket, Stream, count};
 
 /// A rule about steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

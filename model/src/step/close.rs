@@ -7,8 +7,9 @@ use crate::effect::Effect;
 use crate::mutants::Mutant;
 use crate::state::{
     CloseReason, Connection, DropReason, DtlsState, Farewell, IceState, NoAlert, Outcome, Phase,
-    ServerPhase, Socket, Via,
+    ServerPhase, Via,
 };
+use crate::world::Socket;
 
 impl Run<'_> {
     /// Refuse newcomers, close every transport, let every unbound connection linger.
