@@ -1,11 +1,11 @@
 //! What may happen: the actor first, then what it does.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::state::Via;
 
 /// Which transport, counted from 0 in the order of creation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TransportId(pub u8);
 
 impl TransportId {
@@ -16,7 +16,7 @@ impl TransportId {
 }
 
 /// Which thread calls `close()` on the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CallerId(pub u8);
 
 impl CallerId {
@@ -27,7 +27,7 @@ impl CallerId {
 }
 
 /// One thing that happens to the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Action {
     /// An authenticated check arrives; over TCP the first one binds the connection.
     PeerChecks {

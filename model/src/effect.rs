@@ -1,6 +1,6 @@
 //! What the server does about an action, in order.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::action::TransportId;
 use crate::state::{CloseReason, DtlsState, IceState, Outcome, Via};
@@ -9,7 +9,7 @@ use crate::state::{CloseReason, DtlsState, IceState, Outcome, Via};
 ///
 /// The order is meaningful within one transport, and between each of these and the effects that
 /// name no transport. Effects of different transports in one step do not constrain each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Effect {
     /// The listener accepts nothing from now on.
     StopAccepting,

@@ -92,28 +92,34 @@ impl Graph {
         self.offsets[at] as usize..self.offsets[at + 1] as usize
     }
 
+    /// The state that an action leads to from a state, if it can happen there.
+    pub fn successor(&self, state: u32, action: Action) -> Option<u32> {
+        let edges = &self.edges[self.edges_from(state)];
+        edges.iter().find(|edge| edge.action == action).map(|edge| edge.to)
+    }
+
     /// A shortest way from the initial state.
     pub fn path_to(&self, state: u32) -> Vec<Action> {
-        let mut path = Vec::new();
+        let edges = self.tree_edges_to(state).into_iter();
+        edges.map(|edge| self.edges[edge].action).collect()
+    }
+
+    /// The edges of a shortest way from the initial state.
+    pub(crate) fn tree_edges_to(&self, state: u32) -> Vec<usize> {
+        let mut way = Vec::new();
         let mut at = state;
         while let Some(edge) = self.parents[at as usize] {
-            let edge = self.edges[edge as usize];
-            path.push(edge.action);
-            at = edge.from;
+            way.push(edge as usize);
+            at = self.edges[edge as usize].from;
         }
-        path.reverse();
-        path
+        way.reverse();
+        way
     }
 
     /// A shortest way to a state that satisfies the condition, if there is one.
     pub fn shortest(&self, condition: impl Fn(&Config, &State) -> bool) -> Option<Vec<Action>> {
         let found = self.states.iter().position(|state| condition(&self.config, state))?;
         Some(self.path_to(index_of(found)))
-    }
-
-    /// Is this edge the one by which its target was met first?
-    pub(crate) fn is_tree_edge(&self, edge: usize) -> bool {
-        self.parents[self.edges[edge].to as usize] == Some(index_of(edge))
     }
 }
 

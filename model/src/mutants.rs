@@ -1,6 +1,6 @@
 //! The known mistakes, each planted in the model to see that a property catches it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
 use crate::config::Config;
@@ -9,11 +9,11 @@ use crate::model::LifecycleModel;
 use crate::properties::{judge, properties};
 
 /// A known mistake.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Mutant {
     /// The server releases its UDP socket and its listener before its transports close.
     CarriersFirst,
-    /// The server closes its TCP connections with the listener, before its transports close.
+    /// The server closes the connections of its transports with the listener, before these close.
     ConnectionsFirst,
     /// The loop that closes the transports walks the set that shrinks under it.
     EverySecondTransport,
@@ -39,8 +39,12 @@ pub enum Mutant {
     SilentServerClose,
     /// Connections are still accepted after `close()` was called.
     AcceptWhileClosing,
+    /// A change of state is reported after the transport was reported closed.
+    EventAfterReport,
     /// A transport is reported closed while its alert still waits.
     ReportedEarly,
+    /// The alert is made when its transport is no longer in the routing tables.
+    AlertAfterUnmap,
 }
 
 /// A mistake, where it was made, and how the model catches it.
@@ -48,7 +52,7 @@ pub enum Mutant {
 pub struct KnownBug {
     /// The mistake.
     pub mutant: Mutant,
-    /// Its number in the list of known bugs.
+    /// Its number in the list of known bugs, or the invariant that it breaks if it has none there.
     pub id: &'static str,
     /// Where it was made.
     pub source: &'static str,
@@ -90,9 +94,9 @@ pub fn run_mutant(bug: &KnownBug) -> MutantReport {
         .find(|property| property.name == bug.killed_by)
         .unwrap_or_else(|| panic!("no property is called {:?}", bug.killed_by));
     let graph = Graph::explore_until(&config, |_, state| !(property.condition)(&model, state));
-    let broken = judge(&graph).into_iter().filter(|verdict| {
-        verdict.expectation.discovery_is_failure() && verdict.property != property.name
-    });
+    let broken = judge(&graph)
+        .into_iter()
+        .filter(|verdict| verdict.must_always_hold() && verdict.property != property.name);
     MutantReport {
         mutant: bug.mutant,
         property: property.name,
@@ -103,7 +107,7 @@ pub fn run_mutant(bug: &KnownBug) -> MutantReport {
 }
 
 /// Every mistake that the model knows.
-pub const KNOWN_BUGS: [KnownBug; 15] = [
+pub const KNOWN_BUGS: [KnownBug; 17] = [
     KnownBug {
         mutant: Mutant::CarriersFirst,
         id: "K01",
@@ -227,7 +231,7 @@ pub const KNOWN_BUGS: [KnownBug; 15] = [
         source: "go-libp2p #2717",
         description: "a connection is accepted after the close began",
         killed_by: "O2 transports go before carriers, and nobody joins",
-        length: 3,
+        length: 4,
         config: Config::small,
     },
     KnownBug {
@@ -237,6 +241,24 @@ pub const KNOWN_BUGS: [KnownBug; 15] = [
         description: "closed is reported while the alert still waits",
         killed_by: "L3 an alert leaves unless a deadline or the peer stops it",
         length: 4,
+        config: Config::small,
+    },
+    KnownBug {
+        mutant: Mutant::EventAfterReport,
+        id: "K39",
+        source: "mediasoup R-15",
+        description: "a state event follows the report that the transport is closed",
+        killed_by: "X5 a transport is reported closed once, and then silent",
+        length: 1,
+        config: Config::small,
+    },
+    KnownBug {
+        mutant: Mutant::AlertAfterUnmap,
+        id: "O1",
+        source: "libcoap #332",
+        description: "the goodbye is made when the association is already taken apart",
+        killed_by: "O1 alert, then unmap, then report",
+        length: 3,
         config: Config::small,
     },
 ];

@@ -50,7 +50,12 @@ pub struct Verdict {
 impl Verdict {
     /// Is it as it ought to be?
     pub fn holds(&self) -> bool {
-        self.witness.is_some() != self.expectation.discovery_is_failure()
+        self.witness.is_some() != self.must_always_hold()
+    }
+
+    /// Must it hold in every state, rather than in one?
+    pub fn must_always_hold(&self) -> bool {
+        self.expectation.discovery_is_failure()
     }
 }
 

@@ -1,12 +1,12 @@
 //! A state of the model: what the server knows, what is true outside it, and what was recorded.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::action::TransportId;
 use crate::config::Config;
 
 /// One state of the model.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct State {
     /// What the server knows; this is what other implementations are compared with.
     pub core: Core,
@@ -17,7 +17,7 @@ pub struct State {
 }
 
 /// What the server knows.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Core {
     /// Where the server is in its life.
     pub server: ServerPhase,
@@ -26,7 +26,7 @@ pub struct Core {
 }
 
 /// The phases of the server and of its one worker, taken together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ServerPhase {
     /// In service.
     Open,
@@ -39,7 +39,7 @@ pub enum ServerPhase {
 }
 
 /// The phases of a transport.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Phase {
     /// In service.
     Open,
@@ -50,7 +50,7 @@ pub enum Phase {
 }
 
 /// One transport as the server knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Transport {
     /// Where it is in its life.
     pub phase: Phase,
@@ -73,7 +73,7 @@ pub struct Transport {
 }
 
 /// The ICE states.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum IceState {
     /// No valid check yet.
     New,
@@ -88,7 +88,7 @@ pub enum IceState {
 }
 
 /// The DTLS states.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DtlsState {
     /// ICE never had a path.
     New,
@@ -103,7 +103,7 @@ pub enum DtlsState {
 }
 
 /// The two paths of a transport.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Via {
     /// The tuple on the shared UDP socket.
     Udp,
@@ -112,7 +112,7 @@ pub enum Via {
 }
 
 /// The one TCP connection that the peer of a transport opens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Connection {
     /// Not opened yet.
     None,
@@ -140,7 +140,7 @@ pub enum Connection {
 }
 
 /// What waits in the queue of a connection. An alert only ever waits behind a begun frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
 pub struct Queue {
     /// The rest of a media frame of which the kernel took only the beginning.
     pub begun: bool,
@@ -149,7 +149,7 @@ pub struct Queue {
 }
 
 /// The peer's half of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ReadSide {
     /// More may come.
     Open,
@@ -158,7 +158,7 @@ pub enum ReadSide {
 }
 
 /// Who waits for a lingering connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Holder {
     /// Only the server: it was never bound.
     Nobody,
@@ -167,7 +167,7 @@ pub enum Holder {
 }
 
 /// How far the one close_notify of a transport got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Farewell {
     /// None was made.
     None,
@@ -182,7 +182,7 @@ pub enum Farewell {
 }
 
 /// Why a close_notify was not handed over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DropReason {
     /// A deadline passed first.
     Deadline,
@@ -195,7 +195,7 @@ pub enum DropReason {
 }
 
 /// Why a transport that closed had nothing to say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum NoAlert {
     /// The peer had closed the DTLS association, and that was answered then.
     PeerClosed,
@@ -210,7 +210,7 @@ pub enum NoAlert {
 }
 
 /// What came of the farewell of a close.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Outcome {
     /// The peer has it.
     Confirmed,
@@ -223,7 +223,7 @@ pub enum Outcome {
 }
 
 /// Who closed a transport.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum CloseReason {
     /// Its owner.
     Owner,
@@ -232,7 +232,7 @@ pub enum CloseReason {
 }
 
 /// What is true outside the server.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct World {
     /// The UDP socket.
     pub socket: Socket,
@@ -245,7 +245,7 @@ pub struct World {
 }
 
 /// The UDP socket as the kernel sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Socket {
     /// It takes a datagram.
     Room,
@@ -256,7 +256,7 @@ pub enum Socket {
 }
 
 /// The TCP listener as the kernel sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Listener {
     /// Connections are accepted.
     Accepting,
@@ -267,7 +267,7 @@ pub enum Listener {
 }
 
 /// The peer of one transport, and the kernel's side of its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Peer {
     /// The connection, whatever the server believes.
     pub stream: Stream,
@@ -278,7 +278,7 @@ pub struct Peer {
 }
 
 /// A TCP connection as the kernel sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Stream {
     /// Not opened.
     None,
@@ -291,7 +291,7 @@ pub enum Stream {
 }
 
 /// A thread that may close the server once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Caller {
     /// It has not called yet.
     Idle,
@@ -302,7 +302,7 @@ pub enum Caller {
 }
 
 /// What the properties remember of the way to a state.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ghost {
     /// Per transport.
     pub transports: Vec<History>,
@@ -313,7 +313,7 @@ pub struct Ghost {
 }
 
 /// What happened to one transport so far. Counts stop at 2, which means several.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
 pub struct History {
     /// Close_notify alerts made.
     pub alerts: u8,
@@ -324,7 +324,7 @@ pub struct History {
 }
 
 /// A set of broken rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
 pub struct Broken(pub(crate) u16);
 
 impl Core {

@@ -43,7 +43,7 @@ impl Run<'_> {
         }
         if self.config.is(Mutant::ConnectionsFirst) {
             for t in
-                self.ids().filter(|t| self.core.transport(*t).tcp.is_live()).collect::<Vec<_>>()
+                self.ids().filter(|t| self.core.transport(*t).tcp.is_bound()).collect::<Vec<_>>()
             {
                 self.emit(Effect::CloseConnection(t));
             }
@@ -62,14 +62,20 @@ impl Run<'_> {
         }
         self.leak_error(t);
         self.at(t).reason = Some(reason);
-        match self.farewell_due(t, reason) {
+        let due = self.farewell_due(t, reason);
+        if self.config.is(Mutant::AlertAfterUnmap) {
+            self.unmap(t);
+        }
+        match due {
             Ok(via) => self.say_farewell(t, via),
             Err(no_alert) => self.at(t).outcome = Some(Outcome::NotNeeded(no_alert)),
         }
         if self.config.is(Mutant::CloseBeforeUnmap) && self.at(t).tcp.is_bound() {
             self.linger(t);
         }
-        self.unmap(t);
+        if self.at(t).phase == Phase::Open {
+            self.unmap(t);
+        }
         if self.at(t).tcp.is_bound() {
             self.linger(t);
         }
@@ -163,6 +169,9 @@ impl Run<'_> {
         {
             transport.phase = Phase::Closed;
             self.emit(Effect::TransportClosed(t, reason, outcome));
+            if self.config.is(Mutant::EventAfterReport) {
+                self.emit(Effect::IceStateChanged(t, IceState::Closed));
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use crate::action::{Action, CallerId, TransportId};
 use crate::config::{Aspects, Config};
 use crate::mutants::Mutant;
 use crate::state::{
-    Caller, Connection, DtlsState, Farewell, Phase, ReadSide, ServerPhase, Socket, State,
+    Caller, Connection, DtlsState, Farewell, Peer, Phase, ReadSide, ServerPhase, Socket, State,
     Transport, Via,
 };
 
@@ -139,7 +139,22 @@ fn is_enabled_on_server(config: &Config, state: &State, action: Action) -> bool 
             server == ServerPhase::Closing && !waits_forever
         }
         Action::WorkersAcknowledge => server == ServerPhase::Drained,
-        action => unreachable!("{action:?} happens to a transport"),
+        Action::PeerChecks { .. }
+        | Action::PeerConnects { .. }
+        | Action::PeerHandshakes { .. }
+        | Action::PeerFailsHandshake { .. }
+        | Action::PeerSendsCloseNotify { .. }
+        | Action::PeerAnswers { .. }
+        | Action::PeerSendsFin { .. }
+        | Action::PeerResets { .. }
+        | Action::KernelFillsConnection { .. }
+        | Action::KernelMakesRoomOnConnection { .. }
+        | Action::KernelAcknowledges { .. }
+        | Action::OwnerClosesTransport { .. }
+        | Action::ConsentExpires { .. }
+        | Action::FarewellDeadlinePasses { .. }
+        | Action::LingerDeadlinePasses { .. }
+        | Action::BindDeadlinePasses { .. } => unreachable!("{action:?} happens to a transport"),
     }
 }
 
@@ -151,8 +166,9 @@ fn is_enabled_on_transport(
     action: Action,
 ) -> bool {
     let server = state.core.server;
-    let peer = state.world.peers[t.index()];
     let tcp = transport.tcp;
+    let dtls = transport.dtls;
+    let has_path = transport.selected.is_some();
     match action {
         Action::PeerChecks { via: Via::Udp, .. } => state.world.socket != Socket::Released,
         Action::PeerChecks { via: Via::Tcp, .. } => tcp.is_bound() || tcp == Connection::Unbound,
@@ -161,21 +177,11 @@ fn is_enabled_on_transport(
             tcp == Connection::None && (server == ServerPhase::Open || late)
         }
         Action::PeerHandshakes { .. } => {
-            transport.dtls == DtlsState::Connecting && is_writable(state, transport)
+            dtls == DtlsState::Connecting && is_writable(state, transport)
         }
-        Action::PeerFailsHandshake { .. } => {
-            transport.dtls == DtlsState::Connecting && transport.selected.is_some()
-        }
-        Action::PeerSendsCloseNotify { .. } => {
-            transport.dtls == DtlsState::Connected && transport.selected.is_some()
-        }
-        Action::PeerAnswers { .. } => {
-            transport.phase == Phase::Closing
-                && matches!(transport.farewell, Farewell::Sent(_))
-                && transport.outcome.is_none()
-                && peer.alerts > 0
-                && !peer.said_close
-        }
+        Action::PeerFailsHandshake { .. } => dtls == DtlsState::Connecting && has_path,
+        Action::PeerSendsCloseNotify { .. } => dtls == DtlsState::Connected && has_path,
+        Action::PeerAnswers { .. } => may_answer(transport, &state.world.peers[t.index()]),
         Action::PeerSendsFin { .. } => {
             tcp.is_live() && !matches!(tcp, Connection::Flushing { eof: ReadSide::Ended, .. })
         }
@@ -184,12 +190,12 @@ fn is_enabled_on_transport(
             tcp.is_bound()
                 && tcp.queue().is_empty()
                 && transport.selected == Some(Via::Tcp)
-                && transport.dtls == DtlsState::Connected
+                && dtls == DtlsState::Connected
         }
         Action::KernelMakesRoomOnConnection { .. } => !tcp.queue().is_empty(),
         Action::KernelAcknowledges { .. } => matches!(tcp, Connection::Draining { .. }),
         Action::OwnerClosesTransport { .. } => transport.phase != Phase::Closed,
-        Action::ConsentExpires { .. } => transport.selected.is_some(),
+        Action::ConsentExpires { .. } => has_path,
         Action::FarewellDeadlinePasses { .. } => awaits_udp(transport),
         Action::LingerDeadlinePasses { .. } => match tcp {
             Connection::Flushing { .. } => !config.is(Mutant::NoDeadline),
@@ -206,6 +212,15 @@ fn is_enabled_on_transport(
         | Action::ServerDeadlinePasses
         | Action::WorkersAcknowledge => unreachable!("{action:?} happens to the server"),
     }
+}
+
+/// Has the peer seen an alert that it can still answer?
+fn may_answer(transport: &Transport, peer: &Peer) -> bool {
+    transport.phase == Phase::Closing
+        && matches!(transport.farewell, Farewell::Sent(_))
+        && transport.outcome.is_none()
+        && peer.alerts > 0
+        && !peer.said_close
 }
 
 /// Does the selected path take a packet?

@@ -206,21 +206,7 @@ impl Run<'_> {
         debug_assert!(transport.tcp.is_live());
         transport.tcp =
             if kept { Connection::Draining { holder: Holder::Nobody } } else { Connection::Gone };
-        let dropped = match ending {
-            Ending::Acknowledged | Ending::Finished => None,
-            Ending::Reset => Some(DropReason::Reset),
-            Ending::Deadline => Some(DropReason::Deadline),
-            Ending::NoConsent => Some(DropReason::NoConsent),
-        };
-        match (transport.farewell, ending, dropped) {
-            (Farewell::Sent(Via::Tcp), Ending::Acknowledged, _) => {
-                transport.farewell = Farewell::Confirmed(Via::Tcp);
-            }
-            (Farewell::Queued(Via::Tcp), _, Some(reason)) => {
-                transport.farewell = Farewell::Dropped(reason);
-            }
-            (_, _, _) => {}
-        }
+        transport.farewell = farewell_after(transport.farewell, ending);
         match ending {
             Ending::Deadline => self.emit(Effect::AbortConnection(t)),
             Ending::Acknowledged | Ending::Finished | Ending::Reset | Ending::NoConsent => {
@@ -251,5 +237,26 @@ impl Run<'_> {
         self.at(t).ice = IceState::Disconnected;
         self.emit(Effect::SelectedTupleChanged(t, None));
         self.emit(Effect::IceStateChanged(t, IceState::Disconnected));
+    }
+}
+
+/// What the end of its connection makes of a close_notify.
+fn farewell_after(farewell: Farewell, ending: Ending) -> Farewell {
+    match farewell {
+        Farewell::Sent(Via::Tcp) => match ending {
+            Ending::Acknowledged => Farewell::Confirmed(Via::Tcp),
+            Ending::Finished | Ending::Reset | Ending::Deadline | Ending::NoConsent => farewell,
+        },
+        Farewell::Queued(Via::Tcp) => match ending {
+            Ending::Acknowledged | Ending::Finished => farewell,
+            Ending::Reset => Farewell::Dropped(DropReason::Reset),
+            Ending::Deadline => Farewell::Dropped(DropReason::Deadline),
+            Ending::NoConsent => Farewell::Dropped(DropReason::NoConsent),
+        },
+        Farewell::None
+        | Farewell::Queued(Via::Udp)
+        | Farewell::Sent(Via::Udp)
+        | Farewell::Confirmed(_)
+        | Farewell::Dropped(_) => farewell,
     }
 }
