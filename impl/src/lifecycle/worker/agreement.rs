@@ -1,6 +1,7 @@
 //! What must hold between the maps of a worker, whatever was fed to it in whatever order.
 
 use super::{Worker, WorkerPhase};
+use crate::lifecycle::close_order::{TRANSPORT_CLOSE_ORDER, TransportCloseStep};
 use crate::lifecycle::farewell::Farewell;
 use crate::lifecycle::ids::Tuple;
 use crate::lifecycle::state::IceState;
@@ -31,12 +32,12 @@ impl Worker {
     //= O3
     fn routes_agree(&self) -> Result<(), String> {
         for (ufrag, id) in self.routes.ufrags() {
-            let owner = self.transports.get(&id).filter(|t| t.phase == Phase::Open);
+            let owner = self.transports.get(&id).filter(|t| t.is_mapped());
             let known = owner.is_some_and(|t| {
                 t.ice.credentials.ufrag == ufrag
                     || t.ice.previous.as_ref().is_some_and(|p| p.ufrag == ufrag)
             });
-            ensure(known, "a ufrag without an open transport")?;
+            ensure(known, "a ufrag without a transport that is to be found by it")?;
         }
         for (tuple, id) in self.routes.tuples() {
             let owner = self.transports.get(&id);
@@ -81,6 +82,17 @@ impl Worker {
 }
 
 impl Transport {
+    /// Whether it is to be found by its ufrags: it is open, or waits for the record of its farewell, after which it is
+    /// unmapped.
+    fn is_mapped(&self) -> bool {
+        match self.phase {
+            Phase::Open => true,
+            Phase::Closing { step, .. } => {
+                !TRANSPORT_CLOSE_ORDER[..=step].contains(&TransportCloseStep::Unmap)
+            }
+        }
+    }
+
     //= S9
     fn agrees(&self) -> Result<(), String> {
         let ice = &self.ice;
