@@ -4,7 +4,7 @@ use super::names;
 use webrtc_server::lifecycle::close_order::{TRANSPORT_CLOSE_ORDER, TransportCloseStep};
 use webrtc_server::lifecycle::server::ServerOutput;
 use webrtc_server::lifecycle::{About, Event, Output};
-use webrtc_server_model::{Effect, TransportId};
+use webrtc_server_model::{Connection, Core, Effect, Holder, TransportId};
 
 /// The effects of the outputs of one input, by which these transports left the routing tables.
 pub(super) fn of_step(outputs: &[Output], left: &[TransportId]) -> Result<Vec<Effect>, String> {
@@ -125,27 +125,65 @@ fn row_of(effect: Effect) -> Option<Option<usize>> {
 
 /// The first way in which two sequences of effects differ, as what is expected and what was got.
 ///
-/// Every transport is looked at together with the effects that name none: its own effects must come in the same order,
-/// and on the same side of each of those. How the effects of different transports interleave is not compared: answers
-/// are fed in the order in which they arose, across transports.
+/// Everybody is looked at together with the effects that concern all: its own effects must come in the same order, and
+/// on the same side of each of those. How the effects of different ones interleave is not compared: answers are fed in
+/// the order in which they arose, across transports. A connection that no check has bound is nobody's, and one for
+/// itself, even if the model knows whose peer opened it.
 pub(super) fn difference(
-    transports: usize,
+    before: &Core,
     expected: &[Effect],
     got: &[Effect],
 ) -> Option<(Vec<Effect>, Vec<Effect>)> {
     if expected == got {
         return None;
     }
-    (0..transports)
-        .map(|index| TransportId(index as u8))
-        .map(|t| (seen_by(t, expected), seen_by(t, got)))
+    let transports = (0..before.transports.len()).map(|index| TransportId(index as u8));
+    transports
+        .flat_map(|t| [Party::Transport(t), Party::Stranger(t)])
+        .map(|party| (seen_by(party, before, expected), seen_by(party, before, got)))
         .find(|(expected, got)| expected != got)
 }
 
-fn seen_by(t: TransportId, effects: &[Effect]) -> Vec<Effect> {
-    effects
-        .iter()
-        .copied()
-        .filter(|effect| effect.transport().is_none_or(|other| other == t))
-        .collect()
+/// Somebody whose effects come in an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Party {
+    /// A transport and what is bound to it.
+    Transport(TransportId),
+    /// The connection of its peer before it was bound.
+    Stranger(TransportId),
+}
+
+fn seen_by(party: Party, before: &Core, effects: &[Effect]) -> Vec<Effect> {
+    let concerns = |effect: &Effect| party_of(*effect, before).is_none_or(|other| other == party);
+    effects.iter().copied().filter(concerns).collect()
+}
+
+fn party_of(effect: Effect, before: &Core) -> Option<Party> {
+    let t = effect.transport()?;
+    let stranger = match before.transport(t).tcp {
+        Connection::Unbound | Connection::Draining { holder: Holder::Nobody } => true,
+        Connection::None
+        | Connection::Bound { .. }
+        | Connection::Flushing { .. }
+        | Connection::Draining { holder: Holder::Transport }
+        | Connection::Gone => false,
+    };
+    let of_connection = match effect {
+        Effect::ShutdownWrite(_) | Effect::CloseConnection(_) | Effect::AbortConnection(_) => true,
+        Effect::MakeAlert(_)
+        | Effect::OfferDatagramAlert(_)
+        | Effect::Unmap(_)
+        | Effect::AlertWritten(_)
+        | Effect::SelectedTupleChanged(..)
+        | Effect::IceStateChanged(..)
+        | Effect::DtlsStateChanged(..)
+        | Effect::TransportClosed(..)
+        | Effect::StopAccepting
+        | Effect::WorkerDrained
+        | Effect::ReleaseSocket
+        | Effect::ReleaseListener
+        | Effect::WorkerReleased
+        | Effect::CallersComplete => false,
+    };
+    Some(if stranger && of_connection { Party::Stranger(t) } else { Party::Transport(t) })
 }

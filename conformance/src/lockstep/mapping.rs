@@ -65,7 +65,7 @@ pub(super) fn begin(
             return Ok(vec![Answer::worker(data(t)), Answer::worker(data(t))]);
         }
         Action::KernelMakesRoomOnConnection { t } => {
-            outside.room[t.index()] = Room::Plenty;
+            outside.room[t.index()] = Room::Rest;
             Input::ConnectionWritable { connection: names::connection(t) }
         }
         Action::KernelAcknowledges { t } => {

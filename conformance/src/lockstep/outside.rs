@@ -50,8 +50,10 @@ pub(super) enum Room {
     Plenty,
     /// Half of the next frame, then nothing.
     HalfAFrame,
-    /// Nothing.
+    /// Nothing: a frame was taken in part.
     None,
+    /// The rest of that frame, then everything.
+    Rest,
 }
 
 /// A DTLS association.
@@ -252,7 +254,7 @@ impl Outside {
         ensure(open, &format!("a write after the end of {id:?}"))?;
         ensure(!unwritten.is_empty(), &format!("nothing to write on {id:?}"))?;
         let bytes = match self.room[at] {
-            Room::Plenty => unwritten.len(),
+            Room::Plenty | Room::Rest => unwritten.len(),
             Room::HalfAFrame => {
                 self.room[at] = Room::None;
                 unwritten.len() / 2
@@ -261,12 +263,14 @@ impl Outside {
         };
         self.tally.written += bytes;
         let mut news = None;
-        if bytes == unwritten.len() && unwritten.ends_with(names::ALERT) {
+        if unwritten.ends_with(names::ALERT) {
             self.hear_alert(t);
             news = Some(Effect::AlertWritten(t));
-        } else {
-            let follows = self.world.peers[at].alerts > 0 && !unwritten.ends_with(names::REPLY);
-            ensure(!follows, "records after the close_notify")?;
+        } else if self.room[at] != Room::Rest && !unwritten.ends_with(names::REPLY) {
+            ensure(self.world.peers[at].alerts == 0, "records after the close_notify")?;
+        }
+        if self.room[at] == Room::Rest {
+            self.room[at] = Room::Plenty;
         }
         Ok(Answer { fed: Fed::Worker(Input::BytesWritten { connection: id, bytes }), news })
     }
