@@ -1,1 +1,3 @@
-//! placeholder
+//! Lockstep and replay between the model and the real stack, and the server under test.
+
+pub mod lockstep;

@@ -237,6 +237,8 @@ impl Worker {
 fn read_some(stream: &mut mio::net::TcpStream, buffer: &mut [u8]) -> ReadResult {
     loop {
         match stream.read(buffer) {
+            // A reset that follows a FIN shows here and in no read.
+            Ok(0) if matches!(stream.take_error(), Ok(Some(_))) => return ReadResult::Broken,
             Ok(0) => return ReadResult::End,
             Ok(length) => return ReadResult::Bytes(length),
             Err(error) => match error.kind() {
