@@ -246,6 +246,11 @@ impl DtlsSession {
         self.events.pop_front()
     }
 
+    #[cfg(test)]
+    pub(super) fn ssl(&self) -> &openssl::ssl::SslRef {
+        self.stream.ssl()
+    }
+
     /// Every call into OpenSSL that works on the session's state goes through here.
     //= CLS-36
     fn call<T>(&mut self, operation: impl FnOnce(&mut SslStream<DatagramQueues>) -> T) -> T {
