@@ -94,36 +94,59 @@ fn cls_28_a_repeated_finished_after_our_close_does_not_hide_the_answer() {
     assert_eq!(events(&mut pair.server)[1..], [DtlsEvent::CloseNotifyReceived]);
 }
 
-/// Flights of a handshake: `ClientHello`, server's flight, client's flight, end.
-fn pair_after_flights(flights: usize) -> Pair {
-    let mut pair = Pair::new();
-    if flights > 0 {
-        pair.client.start();
-        deliver(&mut pair.server, &datagrams(&mut pair.client));
+/// Asserts that closing now sends nothing, leaves no error behind and changes nothing.
+fn assert_not_closed(pair: &mut Pair) {
+    for session in [&mut pair.client, &mut pair.server] {
+        assert!(!session.close_notify());
+        assert!(datagrams(session).is_empty() && events(session).is_empty());
+        assert!(ErrorStack::get().errors().is_empty());
     }
-    if flights > 1 {
-        deliver(&mut pair.client, &datagrams(&mut pair.server));
-    }
-    datagrams(&mut pair.client);
-    datagrams(&mut pair.server);
-    pair
 }
 
 #[test]
-fn cls_15_close_during_the_handshake_sends_nothing_and_leaves_no_error() {
-    for flights in 0..3 {
-        let mut pair = pair_after_flights(flights);
-        for session in [&mut pair.client, &mut pair.server] {
-            assert!(!session.close_notify(), "after {flights} flights");
-            assert!(datagrams(session).is_empty() && events(session).is_empty());
-            assert!(ErrorStack::get().errors().is_empty());
-        }
-    }
+fn cls_15_close_during_the_handshake_sends_nothing_and_changes_nothing() {
+    let mut pair = Pair::new();
+    assert_not_closed(&mut pair);
+    pair.client.start();
+    let hello = datagrams(&mut pair.client);
+    assert_not_closed(&mut pair);
+    deliver(&mut pair.server, &hello);
+    let server_flight = datagrams(&mut pair.server);
+    assert_not_closed(&mut pair);
+    deliver(&mut pair.client, &server_flight);
+    let client_flight = datagrams(&mut pair.client);
+    assert_not_closed(&mut pair);
+    deliver(&mut pair.server, &client_flight);
+    pair.exchange();
+    pair.assert_alive_after_connected();
+}
+
+#[test]
+fn dtl_10_either_side_may_close_before_the_fingerprints_come() {
+    let (client, server) = (Side::new(), Side::new());
+    let finished = || {
+        let mut pair = Pair::strangers(&client, &server);
+        pair.client.expect_fingerprints(server.certificate.fingerprints());
+        pair.handshake();
+        events(&mut pair.client);
+        pair
+    };
+    // The peer takes the session for established, so it gets a close_notify.
+    let mut pair = finished();
+    assert!(pair.server.close_notify());
+    assert_eq!(pass(&mut pair.server, &mut pair.client), [DtlsEvent::CloseNotifyReceived]);
+
+    let mut pair = finished();
+    assert!(pair.client.close_notify());
+    assert_eq!(pass(&mut pair.client, &mut pair.server), [DtlsEvent::CloseNotifyReceived]);
+    pair.server.expect_fingerprints(client.certificate.fingerprints());
+    assert!(events(&mut pair.server).is_empty() && !pair.server.is_connected());
+    assert!(pair.server.close_notify(), "the answer");
 }
 
 #[test]
 fn cls_14_a_fatal_alert_after_the_handshake_is_reported_with_its_code() {
-    let mut pair = renegotiating_pair();
+    let mut pair = renegotiating_pair(DtlsRole::Client);
     renegotiate(&mut pair.client);
     // The refusal makes the client give up.
     let refusal = {
@@ -164,7 +187,8 @@ fn dtl_28_after_a_failure_no_close_notify_follows() {
     assert_ended(&mut pair.client, &sent);
 }
 
-/// Leaves "shutdown while in init" in the thread's error queue, as closing a session the naive way does.
+/// Leaves "shutdown while in init" in the thread's error queue, as closing a session the naive way
+/// does.
 #[allow(unsafe_code)]
 fn poison_error_queue() {
     let side = Side::new();

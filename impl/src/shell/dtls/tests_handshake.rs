@@ -130,6 +130,16 @@ fn dtl_08_letter_case_of_a_fingerprint_does_not_matter() {
 }
 
 #[test]
+fn dtl_03_the_first_announcement_of_fingerprints_counts() {
+    let (client, server) = (Side::new(), Side::new());
+    let mut pair = Pair::of(&client, &server);
+    pair.server.expect_fingerprints(server.certificate.fingerprints());
+    pair.handshake();
+    pair.server.expect_fingerprints(server.certificate.fingerprints());
+    pair.assert_alive_after_connected();
+}
+
+#[test]
 fn dtl_09_only_the_strongest_of_several_fingerprints_counts() {
     let (client, server) = (Side::new(), Side::new());
     let (weak, strong) = (sha(&client, HashAlgorithm::Sha1), sha(&client, HashAlgorithm::Sha256));

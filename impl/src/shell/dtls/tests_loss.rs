@@ -24,7 +24,8 @@ fn chain_side() -> Side {
     Side::with(Certificate::from_pem(&pem, &key).unwrap(), options)
 }
 
-/// Exchanges flights after `network` had its way with each of them, and waits for timers when nothing moves.
+/// Exchanges flights after `network` had its way with each of them, and waits for timers when
+/// nothing moves.
 fn run(pair: &mut Pair, mut network: impl FnMut(Vec<Vec<u8>>) -> Vec<Vec<u8>>) {
     pair.client.start();
     for _ in 0..30 {
@@ -164,17 +165,31 @@ fn dtl_14_the_first_wait_is_400_ms_by_default_and_ends_with_the_handshake() {
 }
 
 #[test]
-fn dtl_14_waits_double_and_a_silent_peer_ends_the_handshake() {
-    let options = DtlsOptions {
-        retransmission_initial: Duration::from_millis(100),
-        ..DtlsOptions::default()
-    };
-    let side = Side::with(Certificate::generate().unwrap(), options);
-    let mut client = side.session(DtlsRole::Client);
+fn dtl_14_the_second_wait_is_twice_the_first() {
+    let retransmission_initial = Duration::from_millis(100);
+    let options = DtlsOptions { retransmission_initial, ..DtlsOptions::default() };
+    let mut client =
+        Side::with(Certificate::generate().unwrap(), options).session(DtlsRole::Client);
     client.start();
     assert_eq!(datagrams(&mut client).len(), 1);
     wait_for_timeout(&mut client);
     assert_eq!(datagrams(&mut client).len(), 1);
     let second = client.next_timeout().unwrap();
     assert!((Duration::from_millis(120)..=Duration::from_millis(200)).contains(&second));
+}
+
+#[test]
+fn dtl_14_after_twelve_repetitions_in_vain_the_handshake_fails() {
+    // So short that OpenSSL takes every wait for expired at once.
+    let retransmission_initial = Duration::from_micros(1);
+    let options = DtlsOptions { retransmission_initial, ..DtlsOptions::default() };
+    let mut client =
+        Side::with(Certificate::generate().unwrap(), options).session(DtlsRole::Client);
+    client.start();
+    let seen = events(&mut client);
+    assert!(matches!(&seen[..], [DtlsEvent::Failed(DtlsFailure::Handshake(_))]), "{seen:?}");
+    assert_eq!(datagrams(&mut client).len(), 13);
+    client.handle_timeout();
+    assert_eq!(client.next_timeout(), None);
+    assert!(datagrams(&mut client).is_empty() && events(&mut client).is_empty());
 }

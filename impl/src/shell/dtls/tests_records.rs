@@ -1,4 +1,5 @@
-//! What a session makes of single records: several per datagram, damaged, repeated, forged, too large.
+//! What a session makes of single records: several per datagram, damaged, repeated, forged, too
+//! large.
 
 use super::records::{HandshakeAdmission, records};
 use super::test_pair::*;
@@ -8,7 +9,8 @@ fn data(text: &[u8]) -> DtlsEvent {
     DtlsEvent::Data(text.to_vec())
 }
 
-/// Garbage of many kinds: noise, wrong epoch, wrong version, cut short, too long, unknown type, damaged record.
+/// Garbage of many kinds: noise, wrong epoch, wrong version, cut short, too long, unknown type,
+/// damaged record.
 fn garbage(valid: &[u8]) -> Vec<Vec<u8>> {
     let change = |index: usize, value: u8| {
         let mut record = valid.to_vec();
@@ -217,7 +219,7 @@ fn dtl_22_a_new_client_hello_does_not_touch_an_established_session() {
 
 #[test]
 fn dtl_22_renegotiation_is_refused_without_dropping_the_session() {
-    let mut pair = renegotiating_pair();
+    let mut pair = renegotiating_pair(DtlsRole::Client);
     pair.client.send(b"still here").unwrap();
     let message = datagrams(&mut pair.client);
     renegotiate(&mut pair.client);
@@ -229,6 +231,19 @@ fn dtl_22_renegotiation_is_refused_without_dropping_the_session() {
     deliver(&mut pair.server, &message);
     assert_eq!(events(&mut pair.server), [data(b"still here")]);
     pair.server.send(b"still here").unwrap();
+}
+
+#[test]
+fn dtl_22_a_client_refuses_to_renegotiate_as_well() {
+    let mut pair = renegotiating_pair(DtlsRole::Server);
+    renegotiate(&mut pair.server);
+    let request = datagrams(&mut pair.server);
+    assert_eq!((request[0][0], request[0][4]), (22, 1), "an encrypted HelloRequest");
+    deliver(&mut pair.client, &request);
+    let refusal = datagrams(&mut pair.client);
+    assert_eq!((refusal.len(), refusal[0][0], refusal[0][4]), (1, ALERT, 1));
+    assert!(pair.client.is_connected() && events(&mut pair.client).is_empty());
+    pair.client.send(b"still here").unwrap();
 }
 
 #[test]
