@@ -180,9 +180,6 @@ impl DtlsSession {
             let (len, max) = (data.len(), self.data_bytes_max);
             return Err(DtlsSendError::TooLong { len, max });
         }
-        if data.is_empty() {
-            return Ok(());
-        }
         match self.call(|stream| stream.ssl_write(data)) {
             Ok(_) => Ok(()),
             Err(error) => Err(DtlsSendError::OpenSsl(error.to_string())),
@@ -281,7 +278,6 @@ impl DtlsSession {
                 if self.peer.expected.get().is_some() {
                     self.announce();
                 }
-                self.drain();
             }
             Err(error) => match Outcome::of(&error) {
                 Outcome::NeedsInput | Outcome::Skipped => {}
@@ -348,16 +344,18 @@ impl DtlsSession {
     }
 
     fn deliver(&mut self, data: &[u8]) {
+        if data.is_empty() {
+            return;
+        }
         match &mut self.phase {
-            Phase::Connected if !data.is_empty() => {
+            Phase::Connected => {
                 self.events.push_back(DtlsEvent::Data(data.to_vec()));
             }
             //= DTL-10
-            Phase::Unverified { held } if !data.is_empty() && held.len() < HELD_MESSAGES_MAX => {
+            Phase::Unverified { held } if held.len() < HELD_MESSAGES_MAX => {
                 held.push(data.to_vec());
             }
-            Phase::Connected
-            | Phase::Unverified { .. }
+            Phase::Unverified { .. }
             | Phase::Idle
             | Phase::Handshaking
             | Phase::PeerClosed

@@ -12,7 +12,7 @@ fn dtl_01_the_client_speaks_first_and_the_server_waits() {
     let mut pair = Pair::new();
     pair.server.start();
     assert!(datagrams(&mut pair.server).is_empty());
-    pair.client.receive(&[22; 60]);
+    pair.client.receive(&plaintext_record(ALERT, 0, &[2, 80]));
     assert!(datagrams(&mut pair.client).is_empty(), "no byte before start()");
     pair.client.start();
     let hello = datagrams(&mut pair.client);
