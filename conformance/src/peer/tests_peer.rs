@@ -8,8 +8,8 @@ use webrtc_server::wire::stun::Class;
 
 use super::test_server::MiniServer;
 use super::{
-    CheckOptions, Delivery, DtlsPhase, DtlsRole, Feed, HandshakeStage, PacketSort, Path, Peer,
-    PeerCertificate, PeerError, Protocol, StreamEnd, Via, records,
+    CheckOptions, Delivery, DtlsPhase, DtlsRole, DtlsSession, Feed, HandshakeStage, PacketSort,
+    Path, Peer, PeerCertificate, PeerError, Protocol, StreamEnd, Via, records,
 };
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -160,14 +160,24 @@ fn held_datagrams_wait_for_the_test() {
 
 #[test]
 fn a_bad_network_does_not_stop_a_handshake() {
-    for delivery in [Delivery::Twice, Delivery::Coalesced, Delivery::Reversed] {
+    let deliveries = [Delivery::Twice, Delivery::Coalesced, Delivery::Reversed, Delivery::Lost];
+    for delivery in deliveries {
         let (mut server, mut peer, via) = start(Protocol::Udp, DtlsRole::Client);
-        let received = peer.session.advance();
-        peer.note(received);
-        peer.flush_as(via, delivery).expect("sent");
+        let certificate = PeerCertificate::shared().expect("a certificate");
+        let small = DtlsSession::with_mtu(DtlsRole::Client, &certificate, 300).expect("a session");
+        peer.replace_session(small);
+        peer.start_handshake(via).expect("sent");
         server.step().expect("a step");
         peer.await_until("the answer", PATIENCE, |peer| !peer.outbox.is_empty()).expect("it");
-        peer.flush_as(via, delivery).expect("sent");
+        let made = peer.outbox_mut().len();
+        assert!(made > 1, "nothing to mistreat");
+        let arriving = match delivery {
+            Delivery::Twice => 2 * made,
+            Delivery::Coalesced => 1,
+            Delivery::Lost => 0,
+            Delivery::AsIs | Delivery::Reversed | Delivery::Corrupted => made,
+        };
+        assert_eq!(peer.flush_as(via, delivery).expect("sent"), arriving);
         peer.handshake(via, &mut || server.step(), STEPS).expect("connected");
     }
 }
