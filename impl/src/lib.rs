@@ -3,6 +3,7 @@
 pub mod control;
 pub mod fingerprint;
 pub mod lifecycle;
+pub mod parameters;
 #[cfg(feature = "net")]
 pub mod shell;
 #[doc(hidden)]
