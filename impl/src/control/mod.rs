@@ -11,6 +11,12 @@
 //! 5. A thread that works for a server never blocks on that server's answer: [`mark_worker_thread`].
 
 pub mod closing;
+#[cfg(feature = "net")]
+pub mod command;
+#[cfg(feature = "net")]
+pub mod dump;
+#[cfg(feature = "net")]
+pub mod events;
 pub mod latch;
 pub mod shutdown;
 

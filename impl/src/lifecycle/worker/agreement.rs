@@ -31,12 +31,11 @@ impl Worker {
     //= O3
     fn routes_agree(&self) -> Result<(), String> {
         for (ufrag, id) in self.routes.ufrags() {
-            let owner = self.transports.get(&id).filter(|t| t.phase == Phase::Open);
-            let known = owner.is_some_and(|t| {
+            let known = self.transports.get(&id).is_some_and(|t| {
                 t.ice.credentials.ufrag == ufrag
                     || t.ice.previous.as_ref().is_some_and(|p| p.ufrag == ufrag)
             });
-            ensure(known, "a ufrag without an open transport")?;
+            ensure(known, "a ufrag without a transport that has it")?;
         }
         for (tuple, id) in self.routes.tuples() {
             let owner = self.transports.get(&id);
@@ -48,6 +47,9 @@ impl Worker {
             let waits = owner.is_some_and(|t| t.farewell.path() == Some(tuple));
             ensure(waits, "a parting tuple without a farewell that waits on it")?;
         }
+        let unmapped = |t: &Transport| t.ice.state == IceState::Closed;
+        let named = self.routes.ufrags().all(|(_, id)| !unmapped(&self.transports[&id]));
+        ensure(named, "a ufrag of a transport that was unmapped")?;
         let owned: usize = self.transports.values().map(|t| t.ice.tuples.len()).sum();
         ensure(owned == self.routes.tuples().count(), "a transport has a tuple that is not mapped")
     }

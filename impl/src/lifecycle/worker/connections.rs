@@ -59,7 +59,7 @@ impl Worker {
 
     pub(super) fn drop_unbegun(&mut self, id: ConnectionId, out: &mut Outputs) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let frames = connection.queue.drop_unbegun();
+        let frames = connection.queue.drop_unbegun(connection.is_writing());
         if frames > 0 {
             out.push(Output::CountDropped { frames });
         }
