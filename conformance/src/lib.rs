@@ -3,3 +3,4 @@
 
 pub mod lockstep;
 pub mod peer;
+pub mod sut;

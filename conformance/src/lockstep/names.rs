@@ -117,7 +117,9 @@ pub(super) fn drop_reason(reason: real::DropReason) -> Result<model::DropReason,
         real::DropReason::Reset => Ok(model::DropReason::Reset),
         real::DropReason::NoConsent => Ok(model::DropReason::NoConsent),
         real::DropReason::CarrierReleased => Ok(model::DropReason::CarrierReleased),
-        real::DropReason::Io => Err("a farewell dropped for an error that nobody made".to_owned()),
+        real::DropReason::PathTaken | real::DropReason::Io => {
+            Err("a farewell dropped for a reason that nobody gave".to_owned())
+        }
     }
 }
 

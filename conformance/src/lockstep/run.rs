@@ -136,7 +136,8 @@ impl<'a> Walk<'a> {
         let (before, after) = (self.state(edge.from), self.state(edge.to));
         let config = self.graph.config();
         let expected = step(config, before, edge.action).map(|(_, effects)| effects);
-        let expected = expected.ok_or_else(|| Mismatch::broken("not an edge of the model".to_owned()))?;
+        let expected =
+            expected.ok_or_else(|| Mismatch::broken("not an edge of the model".to_owned()))?;
         let got = real.take(before, edge.action).map_err(Mismatch::broken)?;
         if let Some((expected, got)) = effects::difference(&before.core, &expected, &got) {
             return Err(Mismatch::new("the effects", &expected, &got));

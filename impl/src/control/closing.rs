@@ -21,6 +21,12 @@ pub fn mark_worker_thread(server_key: u64) {
     WORKS_FOR.with(|key| key.set(Some(server_key)));
 }
 
+/// Whether this thread was marked for this server.
+#[cfg(feature = "net")]
+pub(crate) fn is_worker_thread(server_key: u64) -> bool {
+    WORKS_FOR.with(Cell::get) == Some(server_key)
+}
+
 /// Why a wait has no answer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error)]
 pub enum WaitError {

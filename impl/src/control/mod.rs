@@ -21,7 +21,17 @@ pub mod dump;
 #[cfg(feature = "net")]
 pub mod events;
 pub mod latch;
+#[cfg(feature = "net")]
+mod mailbox;
+#[cfg(feature = "net")]
+mod random;
+#[cfg(feature = "net")]
+pub mod server;
 pub mod shutdown;
+#[cfg(feature = "net")]
+mod spawn;
+#[cfg(feature = "net")]
+pub mod transport;
 
 pub use closing::{Closing, WaitError, mark_worker_thread};
 pub use latch::Latch;

@@ -24,7 +24,8 @@ fn ice_chars() -> Result<String, ErrorStack> {
         let fair = bytes.iter().filter(|byte| usize::from(**byte) < 4 * ICE_CHARS.len());
         let wanted = CREDENTIAL_CHARS - text.len();
         text.extend(
-            fair.take(wanted).map(|byte| char::from(ICE_CHARS[usize::from(*byte) % ICE_CHARS.len()])),
+            fair.take(wanted)
+                .map(|byte| char::from(ICE_CHARS[usize::from(*byte) % ICE_CHARS.len()])),
         );
     }
     Ok(text)

@@ -7,7 +7,7 @@ use super::latch::Latch;
 use super::mailbox::Mailbox;
 use super::random;
 use super::shutdown::{Outcomes, Shutdown};
-use super::spawn::{Mailboxes, Prepared};
+use super::spawn::{Barrier, Mailboxes, Prepared, Report};
 use super::transport::{WebRtcTransport, WebRtcTransportOptions};
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
@@ -78,10 +78,13 @@ impl WebRtcServer {
         let deadline = Arc::new(Mutex::new(options.limits.server));
         let id = random::id()?;
         let server_key = random::key()?;
+        let barrier = Barrier::default();
+        let report = Report { worker: WorkerId(0), barrier: Arc::clone(&barrier) };
         let config = WorkerConfig {
             limits: options.limits,
             dtls,
             bound,
+            notify: Box::new(report),
             clock: Clock::System,
             #[cfg(feature = "testing")]
             mutant: options.mutant,
@@ -90,7 +93,8 @@ impl WebRtcServer {
         let mailboxes = Arc::new(vec![mailbox]);
         let tell = Mailboxes { boxes: Arc::clone(&mailboxes), deadline: Arc::clone(&deadline) };
         let shutdown = Arc::new(Shutdown::new(server_key, mailboxes.len(), tell));
-        worker.start(WorkerId(0), Arc::clone(&shutdown))?;
+        barrier.get_or_init(|| Arc::clone(&shutdown));
+        worker.start(WorkerId(0))?;
         Ok(WebRtcServer(Arc::new(Inner {
             id,
             listen_infos,

@@ -5,15 +5,16 @@ use super::command::Command;
 use super::mailbox::Mailbox;
 use super::shutdown::{Shutdown, TellWorkers};
 use crate::lifecycle::Outcome;
-use crate::lifecycle::server::WorkerId;
+use crate::lifecycle::server::{Verdict, WorkerId};
 use crate::shell::{Notify, Worker, WorkerConfig};
 use crate::sync::{Arc, Mutex, lock, thread};
 use std::io;
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-/// What a worker reports to, set once its mailbox exists.
-pub(crate) type Barrier = Arc<Shutdown<Outcome>>;
+/// What a worker reports to. Set once every mailbox exists, and before the worker has a thread.
+pub(crate) type Barrier = Arc<OnceLock<Arc<Shutdown<Outcome>>>>;
 
 /// The barrier's way to the workers.
 pub(crate) struct Mailboxes {
@@ -39,24 +40,32 @@ impl TellWorkers for Mailboxes {
 
 /// Passes on to the barrier what one worker reports. Dropped with its worker, it reports the worker lost, which means
 /// nothing after a release.
-struct Report {
-    worker: WorkerId,
-    barrier: Barrier,
+pub(crate) struct Report {
+    pub(crate) worker: WorkerId,
+    pub(crate) barrier: Barrier,
+}
+
+impl Report {
+    fn to_barrier(&self, say: impl FnOnce(&Shutdown<Outcome>) -> Verdict) {
+        if let Some(barrier) = self.barrier.get() {
+            let _ = say(barrier);
+        }
+    }
 }
 
 impl Notify for Report {
     fn drained(&mut self, outcomes: Vec<(u64, Outcome)>) {
-        let _ = self.barrier.worker_drained(self.worker, outcomes);
+        self.to_barrier(|barrier| barrier.worker_drained(self.worker, outcomes));
     }
 
     fn released(&mut self) {
-        let _ = self.barrier.worker_released(self.worker);
+        self.to_barrier(|barrier| barrier.worker_released(self.worker));
     }
 }
 
 impl Drop for Report {
     fn drop(&mut self) {
-        let _ = self.barrier.worker_lost(self.worker, Vec::new());
+        self.to_barrier(|barrier| barrier.worker_lost(self.worker, Vec::new()));
     }
 }
 
@@ -85,8 +94,7 @@ impl Prepared {
     /// # Errors
     ///
     /// What the system says.
-    pub(crate) fn start(mut self, worker: WorkerId, barrier: Barrier) -> io::Result<()> {
-        self.worker.report_to(Box::new(Report { worker, barrier }));
+    pub(crate) fn start(self, worker: WorkerId) -> io::Result<()> {
         let name = format!("webrtc-server-{}", worker.0);
         thread::Builder::new().name(name).spawn(move || self.run()).map(drop)
     }
