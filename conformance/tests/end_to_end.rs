@@ -5,10 +5,12 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use webrtc_server::lifecycle::{DtlsState, IceState, NotNeeded, Outcome};
 use webrtc_server::{
-    DtlsParameters, ListenInfo, TransportEvent, WebRtcServer, WebRtcServerOptions,
-    WebRtcTransport, WebRtcTransportOptions,
+    DtlsParameters, ListenInfo, TransportEvent, WebRtcServer, WebRtcServerOptions, WebRtcTransport,
+    WebRtcTransportOptions,
 };
-use webrtc_server_conformance::peer::{Peer, PeerCertificate, Protocol, ServerCredentials, StreamEnd, Via};
+use webrtc_server_conformance::peer::{
+    Peer, PeerCertificate, Protocol, ServerCredentials, StreamEnd, Via,
+};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -33,8 +35,9 @@ fn transport(server: &WebRtcServer) -> (WebRtcTransport, Receiver<TransportEvent
         })
         .expect("an open server");
     let certificate = PeerCertificate::shared().expect("a certificate");
-    let parameters = DtlsParameters::parse(Some("client"), [("sha-256", certificate.fingerprint())])
-        .expect("well formed");
+    let parameters =
+        DtlsParameters::parse(Some("client"), [("sha-256", certificate.fingerprint())])
+            .expect("well formed");
     transport.connect(&parameters).expect("the first connect");
     (transport, events)
 }
@@ -88,14 +91,17 @@ fn goodbye_over(protocol: Protocol) {
         names(&events),
         [
             "tuple true",
-            "ice Connected",
+            "ice Completed",
             "dtls Connecting",
             "dtls Connected",
             "listenserverclose",
             "close Confirmed"
         ]
     );
-    assert_eq!((transport.ice_state(), transport.dtls_state()), (IceState::Closed, DtlsState::Closed));
+    assert_eq!(
+        (transport.ice_state(), transport.dtls_state()),
+        (IceState::Closed, DtlsState::Closed)
+    );
 }
 
 #[test]
@@ -116,7 +122,8 @@ fn cls_11_a_transport_that_its_owner_closes_hears_close_and_no_listenserverclose
     let closed = transport.close().wait().expect("not a worker");
     assert!(matches!(closed.outcome, Outcome::Confirmed | Outcome::Sent), "{closed:?}");
     peer.await_close_notify(PATIENCE).expect("the alert arrives");
-    peer.await_until("FIN", PATIENCE, |peer| peer.ends().any(|(_, end)| end == StreamEnd::Fin)).expect("a FIN, no RST");
+    peer.await_until("FIN", PATIENCE, |peer| peer.ends().any(|(_, end)| end == StreamEnd::Fin))
+        .expect("a FIN, no RST");
     assert!(!names(&events).contains(&"listenserverclose".to_owned()));
     let dump = server.dump().expect("still open");
     assert!(dump.transport_ids.is_empty() && dump.local_ice_username_fragments.is_empty());
