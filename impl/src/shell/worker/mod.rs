@@ -245,7 +245,7 @@ impl Worker {
     /// Delivers the first of [`Worker::ready`]; `false` when there is none.
     pub fn deliver_next(&mut self) -> bool {
         let Some(ready) = self.ready.pop_front() else { return false };
-        self.handle_ready(ready);
+        self.hand_over(ready);
         true
     }
 
@@ -253,8 +253,21 @@ impl Worker {
     pub fn deliver(&mut self, ready: Ready) -> bool {
         let Some(at) = self.ready.iter().position(|r| *r == ready) else { return false };
         self.ready.remove(at);
-        self.handle_ready(ready);
+        self.hand_over(ready);
         true
+    }
+
+    /// An alarm that was moved or disarmed after its moment had come is not delivered.
+    fn hand_over(&mut self, ready: Ready) {
+        match ready {
+            Ready::Alarm(alarm) if !self.timers.claim(alarm) => {}
+            Ready::Alarm(_)
+            | Ready::SocketReadable(_)
+            | Ready::SocketWritable(_)
+            | Ready::ListenerReadable(_)
+            | Ready::ConnectionReadable(_)
+            | Ready::ConnectionWritable(_) => self.handle_ready(ready),
+        }
     }
 
     /// Lets the moment of an armed alarm come now; `false` when it is not armed.
