@@ -1,1 +1,3 @@
-//! placeholder
+//! The checks that put the real stack beside the model, and the peer that talks to it.
+
+pub mod peer;
