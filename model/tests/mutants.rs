@@ -1,0 +1,43 @@
+//! Every known mistake is caught, by the property that ought to catch it, as early as can be.
+
+use std::collections::BTreeSet;
+
+use webrtc_server_model::{Config, KNOWN_BUGS, State, judge, run_mutant, step};
+
+#[test]
+fn each_mutant_is_killed_by_its_property_with_its_shortest_counterexample() {
+    for bug in &KNOWN_BUGS {
+        let report = run_mutant(bug);
+        let counterexample = report.counterexample.unwrap_or_else(|| panic!("{} lives", bug.id));
+        assert_eq!(report.property, bug.killed_by, "{}", bug.id);
+        assert_eq!(counterexample.len(), bug.length, "{}: {counterexample:?}", bug.id);
+    }
+}
+
+#[test]
+fn the_counterexample_is_harmless_where_no_mistake_is_planted() {
+    for bug in &KNOWN_BUGS {
+        let mut state = State::initial(&(bug.config)());
+        for action in run_mutant(bug).counterexample.expect("killed") {
+            // A mistake may also be that something can happen that ought not to.
+            let Some((after, _)) = step(&(bug.config)(), &state, action) else { continue };
+            state = after;
+        }
+        assert_eq!(state.ghost.broken, Default::default(), "{}", bug.id);
+    }
+}
+
+#[test]
+fn every_always_is_broken_by_a_mutant() {
+    let mut broken = BTreeSet::new();
+    for report in KNOWN_BUGS.iter().map(run_mutant) {
+        broken.insert(report.property);
+        broken.extend(report.also_broken);
+    }
+    let graph = webrtc_server_model::Graph::explore_until(&Config::standard(), |_, _| true);
+    let never: Vec<_> = judge(&graph)
+        .into_iter()
+        .filter(|verdict| verdict.must_always_hold() && !broken.contains(verdict.property))
+        .collect();
+    assert!(never.is_empty(), "{never:#?}");
+}
