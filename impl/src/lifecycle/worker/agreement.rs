@@ -1,6 +1,7 @@
 //! What must hold between the maps of a worker, whatever was fed to it in whatever order.
 
 use super::{Worker, WorkerPhase};
+use crate::lifecycle::close_order::{TRANSPORT_CLOSE_ORDER, TransportCloseStep};
 use crate::lifecycle::farewell::Farewell;
 use crate::lifecycle::ids::Tuple;
 use crate::lifecycle::state::IceState;
@@ -31,11 +32,12 @@ impl Worker {
     //= O3
     fn routes_agree(&self) -> Result<(), String> {
         for (ufrag, id) in self.routes.ufrags() {
-            let known = self.transports.get(&id).is_some_and(|t| {
+            let owner = self.transports.get(&id).filter(|t| t.is_mapped());
+            let known = owner.is_some_and(|t| {
                 t.ice.credentials.ufrag == ufrag
                     || t.ice.previous.as_ref().is_some_and(|p| p.ufrag == ufrag)
             });
-            ensure(known, "a ufrag without a transport that has it")?;
+            ensure(known, "a ufrag without a transport that is to be found by it")?;
         }
         for (tuple, id) in self.routes.tuples() {
             let owner = self.transports.get(&id);
@@ -47,9 +49,6 @@ impl Worker {
             let waits = owner.is_some_and(|t| t.farewell.path() == Some(tuple));
             ensure(waits, "a parting tuple without a farewell that waits on it")?;
         }
-        let unmapped = |t: &Transport| t.ice.state == IceState::Closed;
-        let named = self.routes.ufrags().all(|(_, id)| !unmapped(&self.transports[&id]));
-        ensure(named, "a ufrag of a transport that was unmapped")?;
         let owned: usize = self.transports.values().map(|t| t.ice.tuples.len()).sum();
         ensure(owned == self.routes.tuples().count(), "a transport has a tuple that is not mapped")
     }
@@ -83,6 +82,17 @@ impl Worker {
 }
 
 impl Transport {
+    /// Whether it is to be found by its ufrags: it is open, or waits for the record of its farewell, after which it is
+    /// unmapped.
+    fn is_mapped(&self) -> bool {
+        match self.phase {
+            Phase::Open => true,
+            Phase::Closing { step, .. } => {
+                !TRANSPORT_CLOSE_ORDER[..=step].contains(&TransportCloseStep::Unmap)
+            }
+        }
+    }
+
     //= S9
     fn agrees(&self) -> Result<(), String> {
         let ice = &self.ice;

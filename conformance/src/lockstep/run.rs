@@ -1,0 +1,186 @@
+//! The walk over the graph.
+
+use super::abstraction;
+use super::effects;
+use super::real::Real;
+use super::report::{Divergence, Lockstep, Mismatch, describe_cores};
+use super::timers;
+use std::time::Instant;
+use thiserror::Error;
+use webrtc_server::lifecycle::Mutant;
+use webrtc_server_model::{Action, Edge, Graph, State, step};
+
+/// After so many divergences the walk ends: the first says what is wrong.
+const DIVERGENCES_MAX: usize = 10;
+
+/// Progress is told after so many edges.
+const EDGES_PER_REPORT: usize = 1024;
+
+/// Why nothing was compared.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Error {
+    /// The graph is empty: lockstep with nothing would always agree.
+    #[error("the graph has no edges: nothing was compared")]
+    NothingToCompare,
+}
+
+/// Feeds every edge of the graph to the real core, or to one with a defect, and compares.
+///
+/// For each state of the model one real state is kept, the first that reaches it, and given up when all edges that leave
+/// it were taken. An edge that diverges leads nowhere: what can only be reached over it is not compared.
+///
+/// # Errors
+///
+/// When the graph has no edges.
+pub fn run(
+    graph: &Graph,
+    mutant: Option<Mutant>,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Lockstep, Error> {
+    let total = graph.edges().len();
+    if total == 0 {
+        return Err(Error::NothingToCompare);
+    }
+    let began = Instant::now();
+    let mut walk = Walk::new(graph, mutant);
+    walk.all(progress);
+    progress(walk.edges, total);
+    Ok(Lockstep {
+        config: graph.config().clone(),
+        states: walk.states,
+        edges: walk.edges,
+        divergences: walk.divergences,
+        effects_compared: walk.effects_compared,
+        seconds: began.elapsed().as_secs_f64(),
+    })
+}
+
+/// How a state of the model was reached by a real server.
+enum Reached {
+    /// Not at all yet.
+    Not,
+    /// By this edge (none: it is the initial state); its own edges are still to be taken.
+    By(Option<usize>, Box<Real>),
+    /// By this edge; its own edges are taken.
+    Left(Option<usize>),
+}
+
+struct Walk<'a> {
+    graph: &'a Graph,
+    reached: Vec<Reached>,
+    states: usize,
+    edges: usize,
+    effects_compared: usize,
+    divergences: Vec<Divergence>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(graph: &'a Graph, mutant: Option<Mutant>) -> Self {
+        let mut reached: Vec<_> = graph.states().iter().map(|_| Reached::Not).collect();
+        let mut divergences = Vec::new();
+        let begun = Real::new(graph.config(), mutant)
+            .map_err(Mismatch::broken)
+            .and_then(|real| compare_states(&real, &graph.states()[0]).map(|()| real));
+        match begun {
+            Ok(real) => reached[0] = Reached::By(None, Box::new(real)),
+            Err(mismatch) => divergences.push(mismatch.into_divergence(Vec::new(), None)),
+        }
+        Walk { graph, reached, states: 0, edges: 0, effects_compared: 0, divergences }
+    }
+
+    /// In the order in which breadth-first search met the states, so that every trace is a shortest one.
+    fn all(&mut self, progress: &mut dyn FnMut(usize, usize)) {
+        for state in 0..self.reached.len() {
+            let by = match &self.reached[state] {
+                Reached::By(edge, _) => Reached::Left(*edge),
+                Reached::Not | Reached::Left(_) => continue,
+            };
+            let Reached::By(_, real) = std::mem::replace(&mut self.reached[state], by) else {
+                continue;
+            };
+            self.states += 1;
+            for edge in self.graph.edges_from(u32::try_from(state).unwrap_or(u32::MAX)) {
+                self.take(&real, edge);
+                if self.edges.is_multiple_of(EDGES_PER_REPORT) {
+                    progress(self.edges, self.graph.edges().len());
+                }
+                if self.divergences.len() == DIVERGENCES_MAX {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, real: &Real, index: usize) {
+        let edge = self.graph.edges()[index];
+        let mut real = real.clone();
+        self.edges += 1;
+        match self.compare(&mut real, edge) {
+            Ok(effects) => {
+                self.effects_compared += effects;
+                let to = &mut self.reached[edge.to as usize];
+                match to {
+                    Reached::Not => *to = Reached::By(Some(index), Box::new(real)),
+                    Reached::By(..) | Reached::Left(_) => {}
+                }
+            }
+            Err(mismatch) => {
+                let trace = self.trace(edge.from);
+                self.divergences.push(mismatch.into_divergence(trace, Some(edge.action)));
+            }
+        }
+    }
+
+    /// Lets the edge happen to the real server, and compares what it does and where it leads.
+    fn compare(&self, real: &mut Real, edge: Edge) -> Result<usize, Mismatch> {
+        let (before, after) = (self.state(edge.from), self.state(edge.to));
+        let config = self.graph.config();
+        let expected = step(config, before, edge.action).map(|(_, effects)| effects);
+        let expected = expected.ok_or_else(|| Mismatch::broken("not an edge of the model".to_owned()))?;
+        let got = real.take(before, edge.action).map_err(Mismatch::broken)?;
+        if let Some((expected, got)) = effects::difference(&before.core, &expected, &got) {
+            return Err(Mismatch::new("the effects", &expected, &got));
+        }
+        compare_states(real, after)?;
+        Ok(expected.len())
+    }
+
+    fn state(&self, index: u32) -> &State {
+        &self.graph.states()[index as usize]
+    }
+
+    /// The way on which the real server came to a state.
+    fn trace(&self, mut state: u32) -> Vec<Action> {
+        let mut trace = Vec::new();
+        while let Reached::By(Some(edge), _) | Reached::Left(Some(edge)) =
+            &self.reached[state as usize]
+        {
+            let edge = self.graph.edges()[*edge];
+            trace.push(edge.action);
+            state = edge.from;
+        }
+        trace.reverse();
+        trace
+    }
+}
+
+/// The states, the world and the timers, in this order.
+fn compare_states(real: &Real, model: &State) -> Result<(), Mismatch> {
+    let expected = abstraction::comparable(&model.core);
+    let got = abstraction::core(real).map_err(Mismatch::broken)?;
+    if expected != got {
+        let (expected, got) = describe_cores(&expected, &got);
+        return Err(Mismatch { what: "the state".to_owned(), expected, got });
+    }
+    let world = &real.outside.world;
+    if *world != model.world {
+        return Err(Mismatch::new("the world", &model.world, world));
+    }
+    let expected = timers::expected(&model.core);
+    for armed in timers::armed(real) {
+        if expected != *armed {
+            return Err(Mismatch::new("the timers", &expected, armed));
+        }
+    }
+    Ok(())
+}
