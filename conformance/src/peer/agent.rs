@@ -266,6 +266,15 @@ impl Peer {
         }
     }
 
+    /// Collects, after a short wait if need be; `false` when nothing came.
+    pub(super) fn collect_within(&mut self, wait: Duration) -> Result<bool, PeerError> {
+        match self.await_readable(wait) {
+            Ok(()) => Ok(self.collect()? > 0),
+            Err(PeerError::Barrier { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The server's credentials.
     #[must_use]
     pub fn credentials(&self) -> &ServerCredentials {

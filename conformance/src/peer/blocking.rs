@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::agent::{Peer, ServerCredentials};
 use super::certificate::PeerCertificate;
 use super::dialogue::HandshakeStage;
-use super::dtls::DtlsRole;
+use super::dtls::{DtlsPhase, DtlsRole};
 use super::error::PeerError;
 use super::path::{Protocol, Via};
 
@@ -103,7 +103,7 @@ impl Peer {
     ///
     /// [`PeerError::Barrier`] when it did not come in time.
     pub fn await_close_notify(&mut self, timeout: Duration) -> Result<(), PeerError> {
-        self.await_until("close_notify", timeout, |peer| !peer.observed().close_notifies.is_empty())
+        self.await_until("close_notify", timeout, |peer| peer.phase() == DtlsPhase::PeerClosed)
     }
 
     /// Checks that the server showed the certificate that it announced.

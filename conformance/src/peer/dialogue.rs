@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::agent::Peer;
-use super::dtls::DtlsPhase;
+use super::dtls::{DtlsPhase, DtlsSession};
 use super::error::PeerError;
 use super::path::Via;
 use super::record::plaintext_alert;
@@ -49,6 +49,15 @@ impl Peer {
         let received = self.session.advance();
         self.note(received);
         self.flush(via)
+    }
+
+    /// Forgets the DTLS session and everything that waits for it, as a client that starts anew on
+    /// the same path. What was seen and sent stays.
+    pub fn replace_session(&mut self, session: DtlsSession) {
+        self.session = session;
+        self.inbox.clear();
+        self.outbox.clear();
+        self.undecided_alerts.clear();
     }
 
     /// Goes on after time has passed: retransmits the last flight if OpenSSL's timer is due (1 s,
@@ -170,7 +179,8 @@ impl Peer {
     }
 
     /// Handshakes to completion. `step` makes the server do what it can; it is called at most
-    /// `limit` times.
+    /// `limit` times, a millisecond apart when nothing comes. What was lost is sent again when
+    /// OpenSSL's timer is due.
     ///
     /// # Errors
     ///
@@ -207,8 +217,8 @@ impl Peer {
                 return Ok(());
             }
             step()?;
-            if self.collect()? == 0 && self.await_readable(STEP_WAIT).is_ok() {
-                self.collect()?;
+            if self.collect()? == 0 && !self.collect_within(STEP_WAIT)? {
+                self.retransmit_if_due(via)?;
             }
             flights += usize::from(self.pump(via)? > 0);
         }

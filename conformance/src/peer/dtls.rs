@@ -95,8 +95,22 @@ impl DtlsSession {
     ///
     /// What OpenSSL says.
     pub fn new(role: DtlsRole, certificate: &PeerCertificate) -> Result<Self, ErrorStack> {
+        Self::with_mtu(role, certificate, MTU_BYTES)
+    }
+
+    /// A session whose flights are cut into datagrams of at most `mtu` bytes; 256 is about the
+    /// least that OpenSSL takes.
+    ///
+    /// # Errors
+    ///
+    /// What OpenSSL says.
+    pub fn with_mtu(
+        role: DtlsRole,
+        certificate: &PeerCertificate,
+        mtu: u32,
+    ) -> Result<Self, ErrorStack> {
         let mut ssl = Ssl::new(certificate.context())?;
-        ssl.set_mtu(MTU_BYTES)?;
+        ssl.set_mtu(mtu)?;
         match role {
             DtlsRole::Client => ssl.set_connect_state(),
             DtlsRole::Server => ssl.set_accept_state(),

@@ -74,9 +74,25 @@ impl SendQueue {
     //= CLS-08
     //= O6
     pub(super) fn drop_unbegun(&mut self, in_flight: bool) -> usize {
+        self.drop_unbegun_but(in_flight, |kind| match kind {
+            FrameKind::Data | FrameKind::Control => false,
+            FrameKind::Alert => true,
+        })
+    }
+
+    /// Drops application data that is not begun, and says how many frames that were.
+    //= CLS-09
+    pub(super) fn drop_unbegun_data(&mut self, in_flight: bool) -> usize {
+        self.drop_unbegun_but(in_flight, |kind| match kind {
+            FrameKind::Data => false,
+            FrameKind::Control | FrameKind::Alert => true,
+        })
+    }
+
+    fn drop_unbegun_but(&mut self, in_flight: bool, keep: impl Fn(FrameKind) -> bool) -> usize {
         let before = self.frames.len();
         let mut begun = in_flight || self.begun > 0;
-        self.frames.retain(|frame| std::mem::take(&mut begun) || frame.kind == FrameKind::Alert);
+        self.frames.retain(|frame| std::mem::take(&mut begun) || keep(frame.kind));
         self.bytes = self.frames.iter().map(|frame| frame.bytes.len()).sum();
         before - self.frames.len()
     }

@@ -43,10 +43,10 @@ impl Run<'_> {
             self.emit(Effect::ReleaseListener);
         }
         if self.config.is(Mutant::ConnectionsFirst) {
-            for t in
-                self.ids().filter(|t| self.core.transport(*t).tcp.is_bound()).collect::<Vec<_>>()
-            {
-                self.emit(Effect::CloseConnection(t));
+            for t in self.ids() {
+                if self.at(t).tcp.is_bound() {
+                    self.emit(Effect::CloseConnection(t));
+                }
             }
         }
     }

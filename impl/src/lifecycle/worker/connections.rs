@@ -6,7 +6,7 @@ use crate::lifecycle::connection::{Connection, ConnectionPhase, InputHalf, Write
 use crate::lifecycle::farewell::Farewell;
 use crate::lifecycle::ids::{ConnectionId, ListenerId, TransportId, Tuple};
 use crate::lifecycle::output::{Output, Verdict};
-use crate::lifecycle::queue::FrameKind;
+use crate::lifecycle::queue::{FrameKind, SendQueue};
 use crate::lifecycle::state::DropReason;
 use crate::lifecycle::timer::Timer;
 use std::net::SocketAddr;
@@ -58,11 +58,36 @@ impl Worker {
     }
 
     pub(super) fn drop_unbegun(&mut self, id: ConnectionId, out: &mut Outputs) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
-        let frames = connection.queue.drop_unbegun(connection.is_writing());
-        if frames > 0 {
-            out.push(Output::CountDropped { frames });
+        self.drop_frames(id, SendQueue::drop_unbegun, out);
+    }
+
+    /// Application data that waits is dropped: what follows on this association is a close_notify or nothing.
+    //= CLS-09
+    pub(super) fn drop_data(&mut self, id: TransportId, out: &mut Outputs) {
+        let connections = self.transports.get(&id).map(|t| t.connections.clone());
+        for connection in connections.into_iter().flatten() {
+            self.drop_frames(connection, SendQueue::drop_unbegun_data, out);
         }
+    }
+
+    /// Whoever waited for the last frame waits no longer.
+    fn drop_frames(
+        &mut self,
+        id: ConnectionId,
+        drop: fn(&mut SendQueue, bool) -> usize,
+        out: &mut Outputs,
+    ) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let in_flight = connection.is_writing();
+        let frames = drop(&mut connection.queue, in_flight);
+        if frames == 0 {
+            return;
+        }
+        out.push(Output::CountDropped { frames });
+        if connection.queue.is_empty() && connection.write == WriteState::Blocked {
+            connection.write = WriteState::Idle;
+        }
+        self.end_flush(id, out);
     }
 
     pub(super) fn writable(&mut self, id: ConnectionId, out: &mut Outputs) -> Verdict {

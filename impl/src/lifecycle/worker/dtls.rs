@@ -206,6 +206,7 @@ impl Worker {
                     transport.farewell = Farewell::Making(path);
                     out.push(Output::MakeCloseNotify(id));
                 }
+                self.drop_data(id, out);
                 Verdict::Applied
             }
             DtlsState::Connecting => self.handshake_failed(id, DtlsReason::CloseNotify, out),
@@ -229,6 +230,7 @@ impl Worker {
             DtlsState::Connected => {
                 transport.dtls = DtlsState::Closed;
                 emit(id, Event::DtlsStateChanged(DtlsState::Closed, Some(reason)), out);
+                self.drop_data(id, out);
                 Verdict::Applied
             }
             DtlsState::Connecting => self.handshake_failed(id, reason, out),

@@ -124,7 +124,6 @@ impl Worker {
                 ReadResult::End => {
                     //= TCP-10
                     self.stats.frames_cut += u64::from(carrier.deframer.is_mid_frame());
-                    self.look_at_send_queue(id);
                     let _ = self.feed(Input::ConnectionFinished { connection: id });
                     return;
                 }
@@ -147,7 +146,7 @@ impl Worker {
     }
 
     /// Whether the peer's TCP has everything by now. Asked again later if not.
-    pub(super) fn look_at_send_queue(&mut self, id: ConnectionId) {
+    fn look_at_send_queue(&mut self, id: ConnectionId) {
         let draining = self
             .core
             .connections()
@@ -238,6 +237,8 @@ impl Worker {
 fn read_some(stream: &mut mio::net::TcpStream, buffer: &mut [u8]) -> ReadResult {
     loop {
         match stream.read(buffer) {
+            // A reset that follows a FIN shows here and in no read.
+            Ok(0) if matches!(stream.take_error(), Ok(Some(_))) => return ReadResult::Broken,
             Ok(0) => return ReadResult::End,
             Ok(length) => return ReadResult::Bytes(length),
             Err(error) => match error.kind() {
