@@ -1,4 +1,6 @@
-//! The checks that put the real stack beside the model, the peer that talks to it, and the server under test.
+//! The checks that put the real stack beside the model: lockstep and replay, the peer that they use, and the server under
+//! test.
 
 pub mod lockstep;
 pub mod peer;
+pub mod replay;

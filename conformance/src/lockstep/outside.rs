@@ -11,8 +11,8 @@ use webrtc_server::lifecycle::{
     About, ConnectionId, DropReason, Input, Limits, Output, RecordKind, SocketId, Timer, Worker,
 };
 use webrtc_server_model::{
-    Caller, CloseReason, Config, Effect, Listener, Outcome, Socket, State, Stream, TransportId, Via,
-    World,
+    Caller, CloseReason, Config, Effect, Listener, Outcome, Socket, State, Stream, TransportId,
+    Via, World,
 };
 
 /// What is fed, and to which of the two machines.
@@ -69,7 +69,7 @@ enum Association {
 
 /// The permission to release the carriers, which crosses threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Grant {
+pub(crate) enum Grant {
     /// Not every worker is drained.
     NotGiven,
     /// On its way to the worker.
@@ -158,7 +158,10 @@ impl Outside {
                 self.timers.insert(*timer);
             }
             Output::DisarmTimer(timer) => {
-                ensure(self.timers.remove(timer), &format!("{timer:?} is disarmed and did not run"))?;
+                ensure(
+                    self.timers.remove(timer),
+                    &format!("{timer:?} is disarmed and did not run"),
+                )?;
             }
             Output::Emit { transport, .. } => {
                 let t = names::model_transport(*transport)?;

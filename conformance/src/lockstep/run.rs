@@ -2,6 +2,7 @@
 
 use super::abstraction;
 use super::effects;
+use super::names::MadeUp;
 use super::real::Real;
 use super::report::{Divergence, Lockstep, Mismatch, describe_cores};
 use super::timers;
@@ -136,7 +137,8 @@ impl<'a> Walk<'a> {
         let (before, after) = (self.state(edge.from), self.state(edge.to));
         let config = self.graph.config();
         let expected = step(config, before, edge.action).map(|(_, effects)| effects);
-        let expected = expected.ok_or_else(|| Mismatch::broken("not an edge of the model".to_owned()))?;
+        let expected =
+            expected.ok_or_else(|| Mismatch::broken("not an edge of the model".to_owned()))?;
         let got = real.take(before, edge.action).map_err(Mismatch::broken)?;
         if let Some((expected, got)) = effects::difference(&before.core, &expected, &got) {
             return Err(Mismatch::new("the effects", &expected, &got));
@@ -167,7 +169,7 @@ impl<'a> Walk<'a> {
 /// The states, the world and the timers, in this order.
 fn compare_states(real: &Real, model: &State) -> Result<(), Mismatch> {
     let expected = abstraction::comparable(&model.core);
-    let got = abstraction::core(real).map_err(Mismatch::broken)?;
+    let got = abstraction::core(&real.view()).map_err(Mismatch::broken)?;
     if expected != got {
         let (expected, got) = describe_cores(&expected, &got);
         return Err(Mismatch { what: "the state".to_owned(), expected, got });
@@ -176,7 +178,7 @@ fn compare_states(real: &Real, model: &State) -> Result<(), Mismatch> {
     if *world != model.world {
         return Err(Mismatch::new("the world", &model.world, world));
     }
-    let expected = timers::expected(&model.core);
+    let expected = timers::expected(&model.core, &MadeUp);
     for armed in timers::armed(real) {
         if expected != *armed {
             return Err(Mismatch::new("the timers", &expected, armed));

@@ -1,6 +1,6 @@
 //! Which timers must be armed in which state: exactly those whose deadline the model could let pass.
 
-use super::names;
+use super::names::{self, Names};
 use super::real::Real;
 use std::collections::BTreeSet;
 use webrtc_server::lifecycle::Timer;
@@ -9,11 +9,11 @@ use webrtc_server_model::{
 };
 
 /// The timers that must be armed in a state.
-pub(super) fn expected(core: &Core) -> BTreeSet<Timer> {
+pub(crate) fn expected(core: &Core, book: &dyn Names) -> BTreeSet<Timer> {
     let mut timers = BTreeSet::new();
     for (index, transport) in core.transports.iter().enumerate() {
         let t = TransportId(index as u8);
-        let (id, connection) = (names::transport(t), names::connection(t));
+        let id = names::transport(t);
         if transport.phase == Phase::Open && (transport.udp || transport.tcp.is_bound()) {
             timers.insert(Timer::Consent(id));
         }
@@ -24,11 +24,9 @@ pub(super) fn expected(core: &Core) -> BTreeSet<Timer> {
             timers.insert(Timer::Farewell(id));
         }
         match transport.tcp {
-            Connection::Unbound => {
-                timers.insert(Timer::Bind(connection));
-            }
+            Connection::Unbound => timers.extend(book.connection(t).map(Timer::Bind)),
             Connection::Flushing { .. } | Connection::Draining { .. } => {
-                timers.insert(Timer::Linger(connection));
+                timers.extend(book.connection(t).map(Timer::Linger));
             }
             Connection::None | Connection::Bound { .. } | Connection::Gone => {}
         }
