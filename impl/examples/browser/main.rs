@@ -88,7 +88,8 @@ impl Session {
         let route = (request.method().clone(), request.url().to_owned());
         let answer = match (&route.0, route.1.as_str()) {
             (Method::Get, "/") => {
-                let html = Header::from_bytes("content-type", "text/html").map_err(|()| "header")?;
+                let html =
+                    Header::from_bytes("content-type", "text/html").map_err(|()| "header")?;
                 request.respond(Response::from_string(PAGE).with_header(html))?;
                 return Ok(());
             }
@@ -103,8 +104,7 @@ impl Session {
             Err(error) => (400, json!({ "error": error.to_string() })),
         };
         // A browser that went away is not our trouble.
-        let _ = request
-            .respond(Response::from_string(value.to_string()).with_status_code(status));
+        let _ = request.respond(Response::from_string(value.to_string()).with_status_code(status));
         Ok(())
     }
 
@@ -172,8 +172,7 @@ impl Session {
 fn listen(arguments: &Arguments) -> Result<WebRtcServer, Box<dyn Error>> {
     let loopback = std::net::Ipv4Addr::LOCALHOST.into();
     let mut listen_infos = vec![ListenInfo::new(Protocol::Udp, loopback)];
-    listen_infos
-        .extend((0..arguments.tcp_ports).map(|_| ListenInfo::new(Protocol::Tcp, loopback)));
+    listen_infos.extend((0..arguments.tcp_ports).map(|_| ListenInfo::new(Protocol::Tcp, loopback)));
     Ok(WebRtcServer::new(WebRtcServerOptions {
         listen_infos,
         #[cfg(feature = "testing")]
