@@ -4,3 +4,4 @@
 pub mod lockstep;
 pub mod peer;
 pub mod replay;
+pub mod sut;

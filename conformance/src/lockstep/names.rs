@@ -148,9 +148,8 @@ pub(crate) fn drop_reason(reason: real::DropReason) -> Result<model::DropReason,
         real::DropReason::Reset => Ok(model::DropReason::Reset),
         real::DropReason::NoConsent => Ok(model::DropReason::NoConsent),
         real::DropReason::CarrierReleased => Ok(model::DropReason::CarrierReleased),
-        real::DropReason::Io => Err("a farewell dropped for an error that nobody made".to_owned()),
-        real::DropReason::PathTaken => {
-            Err("a farewell dropped for another transport, where tuples never move".to_owned())
+        real::DropReason::PathTaken | real::DropReason::Io => {
+            Err("a farewell dropped for a reason that nobody gave".to_owned())
         }
     }
 }

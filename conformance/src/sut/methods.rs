@@ -118,8 +118,7 @@ impl Sut {
             listen_infos: params.listen_infos,
             ..WebRtcServerOptions::default()
         })?;
-        let result =
-            json!({ "webRtcServerId": server.id(), "listenInfos": server.listen_infos() });
+        let result = json!({ "webRtcServerId": server.id(), "listenInfos": server.listen_infos() });
         self.servers.insert(server.id().to_owned(), server);
         Ok(result)
     }

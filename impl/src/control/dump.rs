@@ -3,6 +3,7 @@
 use crate::lifecycle::{DtlsRole, DtlsState, IceState};
 use crate::parameters::TransportTuple;
 use serde::Serialize;
+use std::ops::AddAssign;
 
 /// One worker's share of a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -109,4 +110,44 @@ pub struct Stats {
     pub frames_dropped: u64,
     /// Frames that a FIN cut.
     pub frames_cut: u64,
+}
+
+impl AddAssign for Stats {
+    fn add_assign(&mut self, other: Self) {
+        self.datagrams_received += other.datagrams_received;
+        self.datagrams_sent += other.datagrams_sent;
+        self.datagrams_dropped += other.datagrams_dropped;
+        self.bytes_received += other.bytes_received;
+        self.bytes_sent += other.bytes_sent;
+        self.receive_errors += other.receive_errors;
+        self.sends_blocked += other.sends_blocked;
+        self.send_errors += other.send_errors;
+        self.sends_refused += other.sends_refused;
+        self.stun_checks += other.stun_checks;
+        self.stun_errors += other.stun_errors;
+        self.stun_malformed += other.stun_malformed;
+        self.stun_unknown += other.stun_unknown;
+        self.stun_ignored += other.stun_ignored;
+        self.handshakes_completed += other.handshakes_completed;
+        self.handshakes_failed += other.handshakes_failed;
+        self.alerts_sent += other.alerts_sent;
+        self.alerts_received += other.alerts_received;
+        self.connections_accepted += other.connections_accepted;
+        self.accept_errors += other.accept_errors;
+        self.frames_dropped += other.frames_dropped;
+        self.frames_cut += other.frames_cut;
+    }
+}
+
+impl AddAssign for WorkerDump {
+    fn add_assign(&mut self, other: Self) {
+        self.udp_sockets.extend(other.udp_sockets);
+        self.tcp_servers.extend(other.tcp_servers);
+        self.transport_ids.extend(other.transport_ids);
+        self.local_ice_username_fragments.extend(other.local_ice_username_fragments);
+        self.tuples += other.tuples;
+        self.connections.unbound += other.connections.unbound;
+        self.connections.bound += other.connections.bound;
+        self.connections.lingering += other.connections.lingering;
+    }
 }

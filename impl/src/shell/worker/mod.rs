@@ -19,7 +19,7 @@ use crate::control::command::{ClosedTransport, EventSink};
 use crate::control::dump::Stats;
 use crate::control::latch::Latch;
 use crate::lifecycle::{self, ConnectionId, Input, Limits, ListenerId, SocketId, TransportId};
-use crate::lifecycle::{Outcome, Verdict};
+use crate::lifecycle::{CloseReason, DropReason, Outcome, Verdict};
 use crate::sync::Arc;
 use dtls::DtlsSlot;
 use mio::{Events, Poll, Token, Waker};
@@ -88,6 +88,15 @@ pub struct WorkerConfig {
 struct Owner {
     sink: EventSink,
     closed: Arc<Latch<ClosedTransport>>,
+}
+
+impl Drop for Owner {
+    /// A worker that ends out of turn leaves nobody waiting.
+    //= X3
+    fn drop(&mut self) {
+        let outcome = Outcome::Dropped(DropReason::CarrierReleased);
+        self.closed.set(ClosedTransport { reason: CloseReason::ServerClosed, outcome });
+    }
 }
 
 /// One step of the core, and what came of it.
