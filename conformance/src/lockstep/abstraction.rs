@@ -55,12 +55,9 @@ fn server(real: &Real) -> Result<model::ServerPhase, String> {
             real::server::ServerPhase::Releasing,
             Grant::UnderWay,
         ) => Some(model::ServerPhase::Drained),
-        (
-            real::WorkerPhase::Released,
-            None,
-            real::server::ServerPhase::Closed,
-            Grant::Arrived,
-        ) => Some(model::ServerPhase::Closed),
+        (real::WorkerPhase::Released, None, real::server::ServerPhase::Closed, Grant::Arrived) => {
+            Some(model::ServerPhase::Closed)
+        }
         (
             real::WorkerPhase::Open
             | real::WorkerPhase::Closing { .. }

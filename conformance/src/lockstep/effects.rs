@@ -59,9 +59,7 @@ fn of_output(output: &Output) -> Result<Option<Effect>, String> {
 
 fn of_event(t: TransportId, event: &Event) -> Result<Option<Effect>, String> {
     Ok(match event {
-        Event::IceStateChanged(state) => {
-            Some(Effect::IceStateChanged(t, names::ice_state(*state)))
-        }
+        Event::IceStateChanged(state) => Some(Effect::IceStateChanged(t, names::ice_state(*state))),
         Event::SelectedTupleChanged(tuple) => {
             let via = tuple.map(|tuple| names::via(t, tuple)).transpose()?;
             Some(Effect::SelectedTupleChanged(t, via))

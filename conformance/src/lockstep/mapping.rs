@@ -23,7 +23,7 @@ use super::outside::{Answer, Grant, Outside, Room, ensure};
 use webrtc_server::lifecycle::server::ServerInput;
 use webrtc_server::lifecycle::{Check, Credential, Input, Timer};
 use webrtc_server_model::{
-    Action, Caller, Farewell, Socket, State, Stream, TransportId, Transport, Via,
+    Action, Caller, Farewell, Socket, State, Stream, Transport, TransportId, Via,
 };
 
 /// Does to the world what the action does to it, and says what the core is told of it. The second input waits until
@@ -50,7 +50,9 @@ pub(super) fn begin(
             outside.world.peers[t.index()].said_close = true;
             dtls(t, farewell_path(before.core.transport(t))?, names::PEER_CLOSE_NOTIFY)
         }
-        Action::PeerSendsFin { t } => Input::ConnectionFinished { connection: names::connection(t) },
+        Action::PeerSendsFin { t } => {
+            Input::ConnectionFinished { connection: names::connection(t) }
+        }
         Action::PeerResets { t } => Input::ConnectionReset { connection: names::connection(t) },
         Action::KernelFillsSocket => {
             outside.world.socket = Socket::Full;

@@ -11,8 +11,8 @@ use webrtc_server::lifecycle::{
     About, ConnectionId, DropReason, Input, Limits, Output, RecordKind, SocketId, Timer, Worker,
 };
 use webrtc_server_model::{
-    Caller, CloseReason, Config, Effect, Listener, Outcome, Socket, State, Stream, TransportId, Via,
-    World,
+    Caller, CloseReason, Config, Effect, Listener, Outcome, Socket, State, Stream, TransportId,
+    Via, World,
 };
 
 /// What is fed, and to which of the two machines.
@@ -158,7 +158,10 @@ impl Outside {
                 self.timers.insert(*timer);
             }
             Output::DisarmTimer(timer) => {
-                ensure(self.timers.remove(timer), &format!("{timer:?} is disarmed and did not run"))?;
+                ensure(
+                    self.timers.remove(timer),
+                    &format!("{timer:?} is disarmed and did not run"),
+                )?;
             }
             Output::Emit { transport, .. } => {
                 let t = names::model_transport(*transport)?;
@@ -166,6 +169,8 @@ impl Outside {
             }
             Output::ReportClosed { transport, reason, outcome } => {
                 let t = names::model_transport(*transport)?;
+                let freed = self.associations[t.index()] == Association::Dropped;
+                ensure(freed, "a transport is reported closed while DTLS is not freed")?;
                 let told = (names::close_reason(*reason), names::outcome(*outcome)?);
                 let former = self.reports[t.index()].replace(told);
                 ensure(former.is_none(), "a transport is reported closed twice")?;

@@ -106,7 +106,8 @@ impl Real {
         effects: &mut Vec<Effect>,
     ) -> Result<(), String> {
         // Who asks a closed server is answered at once: the answer lies ready.
-        let late = input == ServerInput::CloseRequested && self.server.phase() == ServerPhase::Closed;
+        let late =
+            input == ServerInput::CloseRequested && self.server.phase() == ServerPhase::Closed;
         let step = self.server.handle(input);
         let possible = step.verdict != server::Verdict::Impossible;
         ensure(possible, &format!("the barrier calls {input:?} impossible"))?;

@@ -2,6 +2,7 @@
 
 use super::abstraction;
 use super::effects;
+use super::late;
 use super::real::Real;
 use super::report::{Divergence, Lockstep, Mismatch, describe_cores};
 use super::timers;
@@ -51,6 +52,7 @@ pub fn run(
         edges: walk.edges,
         divergences: walk.divergences,
         effects_compared: walk.effects_compared,
+        late_inputs: walk.late_inputs,
         seconds: began.elapsed().as_secs_f64(),
     })
 }
@@ -71,6 +73,7 @@ struct Walk<'a> {
     states: usize,
     edges: usize,
     effects_compared: usize,
+    late_inputs: usize,
     divergences: Vec<Divergence>,
 }
 
@@ -85,7 +88,8 @@ impl<'a> Walk<'a> {
             Ok(real) => reached[0] = Reached::By(None, Box::new(real)),
             Err(mismatch) => divergences.push(mismatch.into_divergence(Vec::new(), None)),
         }
-        Walk { graph, reached, states: 0, edges: 0, effects_compared: 0, divergences }
+        let (states, edges, effects_compared, late_inputs) = (0, 0, 0, 0);
+        Walk { graph, reached, states, edges, effects_compared, late_inputs, divergences }
     }
 
     /// In the order in which breadth-first search met the states, so that every trace is a shortest one.
@@ -99,14 +103,26 @@ impl<'a> Walk<'a> {
                 continue;
             };
             self.states += 1;
-            for edge in self.graph.edges_from(u32::try_from(state).unwrap_or(u32::MAX)) {
+            let state = u32::try_from(state).expect("the graph numbers its states so");
+            self.come_too_late(&real, state);
+            for edge in self.graph.edges_from(state) {
                 self.take(&real, edge);
                 if self.edges.is_multiple_of(EDGES_PER_REPORT) {
                     progress(self.edges, self.graph.edges().len());
                 }
-                if self.divergences.len() == DIVERGENCES_MAX {
+                if self.divergences.len() >= DIVERGENCES_MAX {
                     return;
                 }
+            }
+        }
+    }
+
+    fn come_too_late(&mut self, real: &Real, state: u32) {
+        match late::changes_nothing(real, &self.state(state).core) {
+            Ok(inputs) => self.late_inputs += inputs,
+            Err(what) => {
+                let divergence = Mismatch::broken(what).into_divergence(self.trace(state), None);
+                self.divergences.push(divergence);
             }
         }
     }
@@ -136,7 +152,8 @@ impl<'a> Walk<'a> {
         let (before, after) = (self.state(edge.from), self.state(edge.to));
         let config = self.graph.config();
         let expected = step(config, before, edge.action).map(|(_, effects)| effects);
-        let expected = expected.ok_or_else(|| Mismatch::broken("not an edge of the model".to_owned()))?;
+        let expected =
+            expected.ok_or_else(|| Mismatch::broken("not an edge of the model".to_owned()))?;
         let got = real.take(before, edge.action).map_err(Mismatch::broken)?;
         if let Some((expected, got)) = effects::difference(&before.core, &expected, &got) {
             return Err(Mismatch::new("the effects", &expected, &got));
