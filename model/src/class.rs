@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{Action, CallerId, TransportId};
 use crate::state::{
-    Caller, CloseReason, Connection, DtlsState, Farewell, IceState, Outcome, Phase, ServerPhase,
-    Socket, State, Stream, Via,
+    CloseReason, Connection, DtlsState, Farewell, IceState, Outcome, Phase, ServerPhase, State, Via,
 };
+use crate::world::{Caller, Socket, Stream};
 
 /// How fine the classes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

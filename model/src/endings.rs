@@ -3,7 +3,8 @@
 use crate::action::Action;
 use crate::explore::Graph;
 use crate::rank::rank;
-use crate::state::{Caller, Phase, ServerPhase, Socket, State, Stream};
+use crate::state::{Phase, ServerPhase, State};
+use crate::world::{Caller, Socket, Stream};
 
 /// What the check of all endings found, when it found nothing wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -35,6 +35,7 @@ mod properties;
 mod rank;
 mod state;
 pub mod step;
+mod world;
 
 pub use action::{Action, CallerId, TransportId};
 pub use class::{EdgeClass, Fact, Grain, edge_class, edge_classes};
@@ -49,8 +50,8 @@ pub use mutants::{KNOWN_BUGS, KnownBug, Mutant, MutantReport, run_mutant};
 pub use properties::{Verdict, judge, properties};
 pub use rank::rank;
 pub use state::{
-    Broken, Caller, CloseReason, Connection, Core, DropReason, DtlsState, Farewell, Ghost, History,
-    Holder, IceState, Listener, NoAlert, Outcome, Peer, Phase, Queue, ReadSide, ServerPhase,
-    Socket, State, Stream, Transport, Via, World,
+    CloseReason, Connection, Core, DropReason, DtlsState, Farewell, Holder, IceState, NoAlert,
+    Outcome, Phase, Queue, ReadSide, ServerPhase, State, Transport, Via,
 };
 pub use step::{actions, step};
+pub use world::{Broken, Caller, Ghost, History, Listener, Peer, Socket, Stream, World};

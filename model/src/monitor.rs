@@ -1,14 +1,14 @@
 //! Watches each step and remembers what a single state cannot show.
 //!
-//! It judges effects against the world and never against the transition function's own idea of
-//! what it did, so that a mistake there is not repeated here.
+//! It judges the effects of a step and what they did to the world. Of what the server believes it
+//! takes only the states before and after, never how the transition function came from one to the
+//! other, so that a mistake there is not repeated here.
 
 use crate::action::{Action, TransportId};
 use crate::effect::Effect;
 use crate::rank::rank;
-use crate::state::{
-    Broken, Caller, DtlsState, Farewell, Listener, Phase, ServerPhase, Socket, State, Stream, count,
-};
+use crate::state::{DtlsState, Farewell, Phase, ServerPhase, State};
+use crate::world::{Broken, Caller, Listener, Socket, Stream, count};
 
 /// A rule about steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

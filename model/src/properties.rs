@@ -11,10 +11,11 @@ use crate::explore::Graph;
 use crate::model::LifecycleModel;
 use crate::monitor::Rule;
 use crate::state::{
-    Caller, CloseReason, Connection, DropReason, DtlsState, Farewell, History, IceState, NoAlert,
-    Outcome, Peer, Phase, ServerPhase, Socket, State, Stream, Transport, Via,
+    CloseReason, Connection, DropReason, DtlsState, Farewell, IceState, NoAlert, Outcome, Phase,
+    ServerPhase, State, Transport, Via,
 };
 use crate::step::step;
+use crate::world::{Caller, History, Peer, Socket, Stream};
 
 type LifecycleProperty = Property<LifecycleModel>;
 

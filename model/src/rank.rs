@@ -1,8 +1,7 @@
 //! A number that shows that closing ends: every step of a closing system makes it smaller.
 
-use crate::state::{
-    Caller, Connection, Farewell, Phase, ReadSide, ServerPhase, Socket, State, Transport,
-};
+use crate::state::{Connection, Farewell, Phase, ReadSide, ServerPhase, State, Transport};
+use crate::world::{Caller, Socket};
 
 /// How much is left to happen at most before a closing system comes to rest.
 ///

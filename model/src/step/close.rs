@@ -7,8 +7,9 @@ use crate::effect::Effect;
 use crate::mutants::Mutant;
 use crate::state::{
     CloseReason, Connection, DropReason, DtlsState, Farewell, IceState, NoAlert, Outcome, Phase,
-    ServerPhase, Socket, Via,
+    ServerPhase, Via,
 };
+use crate::world::Socket;
 
 impl Run<'_> {
     /// Refuse newcomers, close every transport, let every unbound connection linger.
@@ -42,10 +43,10 @@ impl Run<'_> {
             self.emit(Effect::ReleaseListener);
         }
         if self.config.is(Mutant::ConnectionsFirst) {
-            for t in
-                self.ids().filter(|t| self.core.transport(*t).tcp.is_bound()).collect::<Vec<_>>()
-            {
-                self.emit(Effect::CloseConnection(t));
+            for t in self.ids() {
+                if self.at(t).tcp.is_bound() {
+                    self.emit(Effect::CloseConnection(t));
+                }
             }
         }
     }

@@ -4,9 +4,9 @@ use crate::action::{Action, CallerId, TransportId};
 use crate::config::{Aspects, Config};
 use crate::mutants::Mutant;
 use crate::state::{
-    Caller, Connection, DtlsState, Farewell, Peer, Phase, ReadSide, ServerPhase, Socket, State,
-    Transport, Via,
+    Connection, DtlsState, Farewell, Phase, ReadSide, ServerPhase, State, Transport, Via,
 };
+use crate::world::{Caller, Peer, Socket};
 
 /// Every action that can happen in a state, in a fixed order.
 pub fn actions(config: &Config, state: &State) -> Vec<Action> {

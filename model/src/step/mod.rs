@@ -42,9 +42,9 @@ use crate::effect::Effect;
 use crate::monitor;
 use crate::mutants::Mutant;
 use crate::state::{
-    Caller, Connection, Core, DropReason, DtlsState, Farewell, Outcome, ServerPhase, Socket, State,
-    Stream, Transport, Via, World,
+    Connection, Core, DropReason, DtlsState, Farewell, Outcome, ServerPhase, State, Transport, Via,
 };
+use crate::world::{Caller, Socket, Stream, World};
 
 pub use enabled::actions;
 

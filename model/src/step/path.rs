@@ -5,9 +5,9 @@ use crate::action::TransportId;
 use crate::effect::Effect;
 use crate::mutants::Mutant;
 use crate::state::{
-    Connection, DropReason, DtlsState, Farewell, Holder, IceState, Phase, Queue, ReadSide, Stream,
-    Via,
+    Connection, DropReason, DtlsState, Farewell, Holder, IceState, Phase, Queue, ReadSide, Via,
 };
+use crate::world::Stream;
 
 /// How a connection comes to its close.
 #[derive(Clone, Copy)]

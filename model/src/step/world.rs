@@ -1,7 +1,7 @@
 //! What the effects of the server do to the world, whether they make sense or not.
 
 use crate::effect::Effect;
-use crate::state::{Caller, Listener, Socket, Stream, World};
+use crate::world::{Caller, Listener, Socket, Stream, World};
 
 impl World {
     /// The kernel and the callers take note of an effect.
