@@ -67,7 +67,11 @@ impl Real {
     }
 
     /// *Feed one input, perform all outputs in order, feed the answers in the order in which they arose*.
-    fn settle(&mut self, first: Answer, effects: &mut Vec<Effect>) -> Result<(), String> {
+    pub(super) fn settle(
+        &mut self,
+        first: Answer,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), String> {
         let mut answers = VecDeque::from([first]);
         for _ in 0..ANSWERS_MAX {
             let Some(Answer { fed, news }) = answers.pop_front() else { return Ok(()) };
