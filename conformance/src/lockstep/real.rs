@@ -117,7 +117,7 @@ impl Real {
         ensure(possible, &format!("the barrier calls {input:?} impossible"))?;
         for output in step.outputs {
             effects.extend(effects::of_server(output));
-            answers.extend(self.outside.perform_server(output));
+            answers.extend(self.outside.perform_server(output)?);
         }
         if late {
             effects.push(Effect::CallersComplete);

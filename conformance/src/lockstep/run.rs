@@ -6,10 +6,11 @@ use super::late;
 use super::real::Real;
 use super::report::{Divergence, Lockstep, Mismatch, describe_cores};
 use super::timers;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 use thiserror::Error;
 use webrtc_server::lifecycle::Mutant;
-use webrtc_server_model::{Action, Edge, Graph, State, step};
+use webrtc_server_model::{Action, Edge, Effect, Graph, State, step};
 
 /// After so many divergences the walk ends: the first says what is wrong.
 const DIVERGENCES_MAX: usize = 10;
@@ -154,7 +155,7 @@ impl<'a> Walk<'a> {
         let expected = step(config, before, edge.action).map(|(_, effects)| effects);
         let expected =
             expected.ok_or_else(|| Mismatch::broken("not an edge of the model".to_owned()))?;
-        let got = real.take(before, edge.action).map_err(Mismatch::broken)?;
+        let got = take(real, before, edge.action).map_err(Mismatch::broken)?;
         if let Some((expected, got)) = effects::difference(&before.core, &expected, &got) {
             return Err(Mismatch::new("the effects", &expected, &got));
         }
@@ -187,17 +188,23 @@ fn compare_states(real: &Real, model: &State) -> Result<(), Mismatch> {
     let got = abstraction::core(real).map_err(Mismatch::broken)?;
     if expected != got {
         let (expected, got) = describe_cores(&expected, &got);
-        return Err(Mismatch { what: "the state".to_owned(), expected, got });
+        return Err(Mismatch { what: "the states differ".to_owned(), expected, got });
     }
     let world = &real.outside.world;
     if *world != model.world {
-        return Err(Mismatch::new("the world", &model.world, world));
+        return Err(Mismatch::new("the worlds", &model.world, world));
     }
     let expected = timers::expected(&model.core);
-    for armed in timers::armed(real) {
-        if expected != *armed {
-            return Err(Mismatch::new("the timers", &expected, armed));
-        }
-    }
-    Ok(())
+    let armed = timers::armed(real).map_err(Mismatch::broken)?;
+    if expected == *armed { Ok(()) } else { Err(Mismatch::new("the timers", &expected, armed)) }
+}
+
+/// A core that panics is a divergence with a trace, not the end of the run.
+fn take(real: &mut Real, before: &State, action: Action) -> Result<Vec<Effect>, String> {
+    let taken = catch_unwind(AssertUnwindSafe(|| real.take(before, action)));
+    taken.unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str);
+        let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(format!("it panics: {}", words.unwrap_or("without words")))
+    })
 }
