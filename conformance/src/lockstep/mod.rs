@@ -14,6 +14,7 @@
 //! | `Core` | `Worker`, `Server`, and what was reported of the transports that are gone | [`abstraction`] |
 //! | `World` | what the outputs did to the kernel, the peers and the callers | [`outside`] |
 //! | an enabled deadline | an armed `Timer` | [`timers`] |
+//! | no action | an `Input` that comes too late, of which nothing may come | [`late`] |
 //!
 //! # What has no counterpart
 //!
@@ -26,6 +27,7 @@
 
 pub(crate) mod abstraction;
 pub(crate) mod effects;
+mod late;
 mod mapping;
 pub(crate) mod names;
 pub(crate) mod outside;

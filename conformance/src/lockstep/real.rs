@@ -81,7 +81,11 @@ impl Real {
     }
 
     /// *Feed one input, perform all outputs in order, feed the answers in the order in which they arose*.
-    fn settle(&mut self, first: Answer, effects: &mut Vec<Effect>) -> Result<(), String> {
+    pub(super) fn settle(
+        &mut self,
+        first: Answer,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), String> {
         let mut answers = VecDeque::from([first]);
         for _ in 0..ANSWERS_MAX {
             let Some(Answer { fed, news }) = answers.pop_front() else { return Ok(()) };
@@ -127,7 +131,7 @@ impl Real {
         ensure(possible, &format!("the barrier calls {input:?} impossible"))?;
         for output in step.outputs {
             effects.extend(effects::of_server(output));
-            answers.extend(self.outside.perform_server(output));
+            answers.extend(self.outside.perform_server(output)?);
         }
         if late {
             effects.push(Effect::CallersComplete);

@@ -45,7 +45,7 @@ pub(super) fn expected(config: &Config, state: &State, book: &Book) -> BTreeSet<
     let everything =
         Config { aspects: vec![Aspects::full(); config.transports()], ..config.clone() };
     let moments = actions(&everything, state).into_iter();
-    let handshakes = timers::expected(&state.core, book).into_iter().filter(is_handshake);
+    let handshakes = timers::expected(&state.core, book).into_keys().filter(is_handshake);
     moments
         .filter_map(|action| of_action(action, book))
         .chain(handshakes.map(Alarm::Lifecycle))
@@ -65,5 +65,5 @@ fn is_handshake(timer: &Timer) -> bool {
 
 /// The timers that the core believes to be armed, by the rules of lockstep.
 pub(super) fn expected_timers(state: &State, book: &Book) -> BTreeSet<Timer> {
-    timers::expected(&state.core, book)
+    timers::expected(&state.core, book).into_keys().collect()
 }
