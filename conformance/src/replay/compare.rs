@@ -22,7 +22,6 @@ use crate::lockstep::report::describe_cores;
 pub(super) struct Expected<'a> {
     pub(super) config: &'a Config,
     pub(super) before: &'a State,
-    pub(super) action: Action,
     pub(super) effects: &'a [Effect],
     pub(super) after: &'a State,
 }

@@ -12,8 +12,10 @@ use super::report::{Finding, Harness};
 use super::stage::Stage;
 use crate::lockstep::names::{self, Names};
 
-/// Bytes of one message: with DTLS and its length a frame that no power of two divides.
-const MESSAGE_BYTES: usize = 1_100;
+/// Bytes of one message: as much as fits a record of this MTU, because the longer a frame, the likelier it is cut.
+const MESSAGE_BYTES: usize = 1_160;
+/// Attempts to have the connection full within a frame.
+const FILLS_MAX: usize = 20;
 /// Messages that fill any connection of this stage.
 const MESSAGES_MAX: usize = 200;
 /// Longest wait for the kernel to say that there is room; asked again after that.
@@ -21,31 +23,41 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 impl Stage {
     /// Sends what the peer does not read, until a frame was taken in part, and then one message more, which waits unbegun.
+    /// If a connection happens to be full at the end of a frame, the peer reads all of it, and other lengths are tried.
     pub(super) fn fill_connection(&mut self, t: TransportId) -> Result<(), Harness> {
-        let client = &mut self.clients[t.index()];
-        let path = client.path(Via::Tcp)?;
-        client.peer.pause(path)?;
-        let id = self.connection(t)?;
+        let (path, id) = (self.clients[t.index()].path(Via::Tcp)?, self.connection(t)?);
+        for attempt in 0..FILLS_MAX {
+            self.clients[t.index()].peer.pause(path)?;
+            self.fill_once(t, id, MESSAGE_BYTES - attempt)?;
+            let connection = self.worker.core().connections().get(&id);
+            if connection.is_some_and(|connection| connection.queue.is_begun()) {
+                return self.send(t, MESSAGE_BYTES);
+            }
+            self.make_room(t)?;
+        }
+        Err(impossible("a full connection never ends within a frame"))
+    }
+
+    fn fill_once(&mut self, t: TransportId, id: ConnectionId, bytes: usize) -> Result<(), Harness> {
         for _ in 0..MESSAGES_MAX {
             if self.is_blocked(id) {
-                // The kernel may have moved on meanwhile: blocked is who stays so.
+                // The kernel may have moved on meanwhile: full is what stays full.
                 self.worker.poll(Some(Duration::ZERO))?;
                 if !self.worker.deliver(Ready::ConnectionWritable(id)) {
-                    self.send(t)?;
                     return Ok(());
                 }
             } else {
-                self.send(t)?;
+                self.send(t, bytes)?;
             }
         }
         Err(Harness::Impossible(format!("{MESSAGES_MAX} messages do not fill a connection")))
     }
 
-    fn send(&mut self, t: TransportId) -> Result<(), Harness> {
+    fn send(&mut self, t: TransportId, bytes: usize) -> Result<(), Harness> {
         let (reply, answer) = Reply::new();
         self.worker.execute(Command::Send {
             transport: names::transport(t),
-            data: vec![0xA5; MESSAGE_BYTES],
+            data: vec![0xA5; bytes],
             reply: Some(reply),
         });
         match answer.try_recv() {

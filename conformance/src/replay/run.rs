@@ -210,13 +210,7 @@ impl<'a> Run<'a> {
                 });
             };
             let got = stage.take(&state, *action).map_err(failed)?;
-            let expected = Expected {
-                config,
-                before: &state,
-                action: *action,
-                effects: &effects,
-                after: &after,
-            };
+            let expected = Expected { config, before: &state, effects: &effects, after: &after };
             self.replay.comparisons += stage.compare(&expected, &got).map_err(failed)?;
             self.replay.steps += 1;
             if !stage.findings.is_empty() {
