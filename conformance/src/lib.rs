@@ -3,4 +3,5 @@
 
 pub mod lockstep;
 pub mod peer;
+pub mod replay;
 pub mod sut;
