@@ -52,8 +52,7 @@ fn stn_26_the_association_outlives_consent() {
             // A connection that consent closed is gone; the peer comes back on another.
             peer.tcp(FIRST).expect("a path").close();
             let again = TcpPath::connect(manual.tcp, TcpOptions::default()).expect("a listener");
-            *peer.path(FIRST).expect("a path") =
-                webrtc_server_conformance::peer::Path::Tcp(again);
+            *peer.path(FIRST).expect("a path") = webrtc_server_conformance::peer::Path::Tcp(again);
         }
         manual.check(&mut peer);
         assert_eq!(manual.look(1).ice.state, IceState::Completed);
@@ -67,7 +66,7 @@ fn stn_26_the_association_outlives_consent() {
 fn stn_27_only_a_check_that_proves_the_password_renews_consent() {
     let mut manual = Manual::new();
     let mut peer = manual.pair(1, Protocol::Udp);
-    let _ = manual.worker.take_journal();
+    let _ = manual.outputs();
     let wrong = CheckOptions { password: Some("wrong".to_owned()), ..CheckOptions::default() };
     peer.check_with(FIRST, &wrong, |request| request).expect("it leaves");
     peer.send_data(FIRST, b"data").expect("connected");
@@ -83,20 +82,13 @@ fn stn_27_only_a_check_that_proves_the_password_renews_consent() {
             .fingerprint();
         peer.send_packet(FIRST, &packet).expect("it leaves");
     }
-    let renewals = |manual: &mut Manual| {
-        let journal = manual.worker.take_journal();
-        let renewed = |output: &&_| {
-            matches!(output, webrtc_server::lifecycle::Output::ArmTimer { timer, .. } if *timer == CONSENT)
-        };
-        journal.iter().filter(renewed).count()
-    };
     // The bystander's check is handled after all of these: one socket, one order.
     manual.transport(2, Duration::from_secs(30));
     let mut bystander = manual.peer(2, Protocol::Udp);
     manual.check(&mut bystander);
-    assert_eq!(renewals(&mut manual), 0);
+    assert_eq!(manual.moves(CONSENT), 0);
     manual.check(&mut peer);
-    assert_eq!(renewals(&mut manual), 1);
+    assert_eq!(manual.moves(CONSENT), 1);
 }
 
 #[test]
@@ -161,18 +153,14 @@ fn tcp_07_bytes_that_trickle_in_do_not_move_the_bind_deadline() {
     let bind = Timer::Bind(ConnectionId(1));
     let mut slow = TcpPath::connect(manual.tcp, TcpOptions::default()).expect("a listener");
     manual.until("accepted", |manual| manual.is_armed(bind));
-    let _ = manual.worker.take_journal();
+    let _ = manual.outputs();
     for byte in [0xFF, 0xFF, 1, 2, 3] {
         slow.send_raw(&[byte]).expect("it leaves");
         manual.step();
         slow.await_acknowledged(PATIENCE).expect("it arrives");
         manual.step();
     }
-    let journal = manual.worker.take_journal();
-    let moved = |output: &&_| {
-        matches!(output, webrtc_server::lifecycle::Output::ArmTimer { timer, .. } if *timer == bind)
-    };
-    assert_eq!(journal.iter().filter(moved).count(), 0);
+    assert_eq!(manual.moves(bind), 0);
     manual.fire(bind);
     slow.await_end(PATIENCE).expect("it is closed");
     manual.until("forgotten", |manual| {
@@ -206,7 +194,7 @@ fn cls_25_no_timer_outlives_its_owner() {
     for alarm in before {
         assert!(!manual.worker.fire(alarm), "{alarm:?} is still armed");
     }
-    let _ = manual.worker.take_journal();
+    let _ = manual.outputs();
     manual.step();
-    assert_eq!(manual.worker.take_journal(), []);
+    assert_eq!(manual.outputs(), []);
 }

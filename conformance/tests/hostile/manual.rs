@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use webrtc_server::control::Latch;
 use webrtc_server::control::command::{Command, Reply};
 use webrtc_server::lifecycle::{
-    Credentials, DtlsRole as Role, Limits, Outcome, Timer, Transport, TransportId,
+    Credentials, DtlsRole as Role, Limits, Outcome, Output, Timer, Transport, TransportId,
 };
 use webrtc_server::shell::bind::{BoundCarrier, bind};
 use webrtc_server::shell::dtls::{Certificate, DtlsContext, DtlsOptions};
@@ -158,6 +158,17 @@ impl Manual {
         &self.worker.core().transports()[&TransportId(number)]
     }
 
+    /// What the core put out since the last call; nothing before the first.
+    pub(crate) fn outputs(&mut self) -> Vec<Output> {
+        self.worker.take_journal().into_iter().flat_map(|entry| entry.step.outputs).collect()
+    }
+
+    /// How often this timer was armed or moved since then.
+    pub(crate) fn moves(&mut self, wanted: Timer) -> usize {
+        let is_move = |o: &&Output| matches!(o, Output::ArmTimer { timer, .. } if *timer == wanted);
+        self.outputs().iter().filter(is_move).count()
+    }
+
     /// States that the owner of a transport has heard of since the last call.
     pub(crate) fn heard(&self, number: u64) -> Vec<String> {
         let mine = self.events.1.try_iter().filter(|(owner, _)| *owner == number);
@@ -201,9 +212,11 @@ pub(crate) fn credentials(number: u64) -> Credentials {
 pub(crate) fn echo(manual: &mut Manual, number: u64, peer: &mut Peer) {
     peer.send_data(FIRST, b"in").expect("connected");
     manual.until("data arrives", |manual| {
-        manual.events.1.try_iter().any(|(owner, event)| {
-            owner == number && event == TransportEvent::Data(b"in".to_vec())
-        })
+        manual
+            .events
+            .1
+            .try_iter()
+            .any(|(owner, event)| owner == number && event == TransportEvent::Data(b"in".to_vec()))
     });
     let before = peer.observed().data.len();
     let (reply, sent) = Reply::new();
