@@ -14,6 +14,7 @@ use super::bind::{Bound, BoundCarrier};
 use super::carriers::{Carrier, Carriers};
 use super::dtls::DtlsContext;
 use super::limiter::ReplyLimiter;
+use super::nominations::Nominations;
 use super::timers::{Alarm, Timers};
 use crate::control::command::{ClosedTransport, EventSink};
 use crate::control::dump::Stats;
@@ -127,6 +128,7 @@ pub struct Worker {
     answers: VecDeque<Input>,
     next_connection: u64,
     limiter: ReplyLimiter,
+    nominations: Nominations,
     outcomes: Vec<(u64, Outcome)>,
     notify: Box<dyn Notify>,
     buffer: Box<[u8]>,
@@ -178,6 +180,7 @@ impl Worker {
             answers: VecDeque::new(),
             next_connection: 0,
             limiter: ReplyLimiter::default(),
+            nominations: Nominations::default(),
             outcomes: Vec::new(),
             notify: config.notify,
             buffer: vec![0; RECEIVE_BUFFER_BYTES].into_boxed_slice(),

@@ -188,6 +188,7 @@ impl Worker {
     //= CLS-11
     //= CLS-12
     fn report_closed(&mut self, transport: TransportId, reason: CloseReason, outcome: Outcome) {
+        self.nominations.forget(transport);
         if self.core.phase() != WorkerPhase::Open {
             self.outcomes.push((transport.0, outcome));
         }
