@@ -167,6 +167,15 @@ pub(crate) fn echo(member: &Member, peer: &mut Peer, via: Via) {
     assert_eq!(peer.observed().data.last().map(Vec::as_slice), Some(&b"to the peer"[..]));
 }
 
+/// The DTLS datagrams that a peer makes and that never reach the server, so that a test sends them as it likes.
+pub(crate) fn sealed(peer: &mut Peer, make: impl FnOnce(&mut Peer, Via)) -> Vec<Vec<u8>> {
+    let discard = UdpPath::open(SocketAddr::from(([127, 0, 0, 1], 9))).expect("a free port");
+    let nowhere = peer.add_path(Path::Udp(discard));
+    let before = peer.sent().len();
+    make(peer, nowhere);
+    peer.sent()[before..].to_vec()
+}
+
 fn address(server: &WebRtcServer, protocol: Protocol) -> SocketAddr {
     let wanted = match protocol {
         Protocol::Udp => webrtc_server::Protocol::Udp,
