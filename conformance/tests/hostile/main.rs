@@ -2,6 +2,8 @@
 //! [`support::Stage::end`]: is somebody else still served, and did everything that was opened get closed?
 
 mod consent;
+mod dtls;
+mod flow;
 mod ice;
 mod manual;
 mod stun;
