@@ -175,8 +175,10 @@ fn cls_07_r_2_peers_that_never_read_do_not_hold_the_close_up() {
     let outcomes = stage.end();
     for id in ids {
         let outcome = outcomes.transports().iter().find(|(other, _)| *other == id);
-        let deadline = Outcome::Dropped(DropReason::Deadline);
-        assert_eq!(outcome, Some(&(id, deadline)));
+        let outcome = outcome.map(|(_, outcome)| *outcome).expect("it is reported");
+        // A kernel may find room for the alert behind what nobody reads; that is all it can do.
+        let possible = [Outcome::Dropped(DropReason::Deadline), Outcome::Sent];
+        assert!(possible.contains(&outcome), "{outcome:?}");
     }
     for (_, mut peer) in stalled {
         peer.resume(FIRST).expect("a path");

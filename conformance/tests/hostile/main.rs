@@ -2,10 +2,13 @@
 //! [`support::Stage::end`]: is somebody else still served, and did everything that was opened get closed?
 
 mod consent;
+mod demux;
 mod dtls;
 mod flow;
 mod ice;
 mod manual;
+mod poison;
+mod resources;
 mod stun;
 mod support;
 mod tcp;
