@@ -181,6 +181,10 @@ fn cls_36_a_peer_that_repeats_its_last_flight_is_answered_and_stays() {
     let stage = Stage::new();
     let victim = stage.member();
     let mut peer = on_its_way(&stage, &victim, 1);
+    while peer.outbox_mut().is_empty() {
+        peer.await_readable(PATIENCE).expect("the rest of the server's flight");
+        peer.collect().expect("a socket");
+    }
     peer.set_feed(Feed::Held);
     peer.pump(FIRST).expect("the last flight leaves");
     victim.await_event("dtls Connected");

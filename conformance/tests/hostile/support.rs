@@ -141,9 +141,12 @@ impl Stage {
         let sockets = server_sockets(&self.server);
         assert!(!sockets.is_empty(), "the server's own sockets are seen");
         let Stage { server, bystander: (member, peer) } = self;
-        let outcomes = server.close().wait().expect("not a worker");
+        let closing = server.close();
         let mut peer = peer.into_inner();
         peer.await_close_notify(PATIENCE).expect("the bystander hears the goodbye");
+        peer.answer_close_notify(FIRST).expect("the answer leaves");
+        let outcomes = closing.wait().expect("not a worker");
+        peer.collect().expect("a socket");
         assert_eq!(peer.observed().close_notifies.len(), 1, "exactly one");
         assert!(outcomes.lost_workers().is_empty());
         let number = member.transport.number();
