@@ -113,7 +113,7 @@ fn data(t: TransportId) -> Input {
 
 /// Only a timer that was armed runs out.
 fn fire(timer: Timer, outside: &mut Outside) -> Result<Input, String> {
-    ensure(outside.timers.remove(&timer).is_some(), &format!("{timer:?} is not armed"))?;
+    ensure(outside.timers.remove(&timer).is_some(), format_args!("{timer:?} is not armed"))?;
     Ok(Input::TimerFired(timer))
 }
 
