@@ -63,7 +63,8 @@ pub enum Action {
         /// The transport.
         t: TransportId,
     },
-    /// The peer ends its half of the connection; all that we sent is thereby acknowledged.
+    /// The peer ends its half of the connection. That acknowledges nothing: it may cross our
+    /// alert.
     PeerSendsFin {
         /// The transport.
         t: TransportId,
