@@ -1,3 +1,7 @@
-//! Lockstep and replay between the model and the real stack, and the server under test.
+//! The checks that put the real stack beside the model: lockstep and replay, the peer that they use, and the server under
+//! test.
 
 pub mod lockstep;
+pub mod peer;
+pub mod replay;
+pub mod sut;

@@ -84,7 +84,8 @@ pub enum FingerprintError {
 }
 
 impl Fingerprint {
-    /// Reads a fingerprint from its two texts; upper and lower case mean the same (RFC 8122 section 5).
+    /// Reads a fingerprint from its two texts; upper and lower case mean the same (RFC 8122 section
+    /// 5).
     ///
     /// # Errors
     ///
@@ -132,9 +133,11 @@ impl Fingerprint {
     }
 }
 
-/// Whether one of `expected` with the strongest algorithm among them equals what `actual` computes for it.
+/// Whether one of `expected` with the strongest algorithm among them equals what `actual` computes
+/// for it.
 ///
-/// An empty list matches nothing (RFC 8122 section 5: weaker hashes do not count beside a stronger one).
+/// An empty list matches nothing (RFC 8122 section 5: weaker hashes do not count beside a stronger
+/// one).
 //= DTL-09
 pub(super) fn strongest_matches(
     expected: &[Fingerprint],

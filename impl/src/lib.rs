@@ -1,10 +1,38 @@
 //! mediasoup's `WebRtcServer` in Rust, with a shutdown that is checked. SPEC.md says what it does, in which order.
+//!
+//! | Module | What |
+//! |---|---|
+//! | [`lifecycle`] | pure: who may touch what, in which order; the close order is data there |
+//! | [`wire`] | pure: STUN, demultiplexing, RFC 4571 framing |
+//! | [`parameters`], [`fingerprint`] | the JSON that mediasoup-client reads |
+//! | [`control`] | what crosses threads: handles, commands, the barrier, the answer to `close()` |
+//! | `shell` | the only place with system calls and OpenSSL (feature `net`) |
 
 pub mod control;
+#[cfg(feature = "net")]
+mod error;
 pub mod fingerprint;
 pub mod lifecycle;
+pub mod parameters;
 #[cfg(feature = "net")]
 pub mod shell;
 #[doc(hidden)]
 pub mod sync;
 pub mod wire;
+
+#[cfg(feature = "net")]
+pub use control::{
+    command::{ClosedTransport, EventSink, Refused},
+    events::{DtlsConnected, TransportEvent},
+    server::{WebRtcServer, WebRtcServerOptions},
+    transport::{WebRtcTransport, WebRtcTransportOptions},
+};
+#[cfg(feature = "net")]
+pub use error::Error;
+pub use fingerprint::{Fingerprint, HashAlgorithm};
+pub use parameters::{
+    DtlsParameters, IceCandidate, IceParameters, ListenFlags, ListenInfo, PortRange, Protocol,
+    TransportTuple,
+};
+#[cfg(feature = "net")]
+pub use shell::dtls::{Certificate, SrtpKeys};

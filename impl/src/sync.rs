@@ -1,30 +1,38 @@
 //! The one place that chooses between the threads of the host and those of a schedule explorer.
 //!
-//! Everything that crosses threads takes its primitives from here. Built with `--cfg loom` they are loom's, and
-//! `loom-tests` runs every schedule; built without, they are the standard library's, at no cost.
+//! Everything that crosses threads takes its primitives from here. Built with `--cfg loom` they are
+//! loom's, and `loom-tests` runs every schedule; built without, they are the standard library's, at
+//! no cost.
 //!
 //! The second job of this file is to let a loom test weaken the code on purpose: see [`Weakness`].
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 #[cfg(not(loom))]
 pub use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, atomic},
+    sync::{Condvar, Mutex, MutexGuard, atomic},
     thread, thread_local,
 };
 
 #[cfg(loom)]
 pub use loom::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, atomic},
+    sync::{Condvar, Mutex, MutexGuard, atomic},
     thread, thread_local,
 };
 
-use std::sync::PoisonError;
+/// The standard library's in every build.
+///
+/// Nothing here relies on the order that the last drop of an `Arc` gives. Without loom's the
+/// explorer knows fewer orders, so that it accepts less, and it has no schedules to try for each
+/// clone and drop.
+pub use std::sync::Arc;
 
 /// Locks, and goes on after a panic of another holder.
 ///
-/// Whatever is kept under our locks changes by whole assignments only, so that it is consistent at every point where
-/// a holder can panic; and a caller of `close()` must not hang or panic because of somebody else's panic.
+/// Whatever is kept under our locks changes by whole assignments only, so that it is consistent at
+/// every point where a holder can panic; and a caller of `close()` must not hang or panic because
+/// of somebody else's panic.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -74,8 +82,9 @@ mod weak {
     use super::Weakness;
     use std::cell::Cell;
 
-    // All threads of one loom execution are coroutines of one thread of the host, and each test has a thread of its
-    // own: a thread-local of the host is seen by the whole model and by no other test.
+    // All threads of one loom execution are coroutines of one thread of the host, and each test has
+    // a thread of its own: a thread-local of the host is seen by the whole model and by no other
+    // test.
     std::thread_local! {
         static CHOSEN: Cell<Option<Weakness>> = const { Cell::new(None) };
     }

@@ -71,7 +71,7 @@ enum Association {
 
 /// The permission to release the carriers, which crosses threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Grant {
+pub(crate) enum Grant {
     /// Not every worker is drained.
     NotGiven,
     /// On its way to the worker.

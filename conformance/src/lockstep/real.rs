@@ -1,8 +1,9 @@
 //! The real core with what surrounds it, as one thing that takes the model's actions.
 
+use super::abstraction::View;
 use super::effects;
 use super::mapping;
-use super::names;
+use super::names::{self, MadeUp};
 use super::outside::{Answer, Fed, Outside, Tally, ensure};
 use std::collections::{BTreeSet, VecDeque};
 use webrtc_server::lifecycle::server::{self, Server, ServerInput, ServerPhase};
@@ -53,6 +54,19 @@ impl Real {
         Ok(real)
     }
 
+    /// What can be said of it in the model's words.
+    pub(super) fn view(&self) -> View<'_> {
+        View {
+            worker: &self.worker,
+            server: &self.server,
+            grant: self.outside.grant,
+            reports: &self.outside.reports,
+            streams: self.outside.world.peers.iter().map(|peer| peer.stream).collect(),
+            farewell_paths: &self.farewell_paths,
+            names: &MadeUp,
+        }
+    }
+
     /// Lets an action happen, and everything that follows from it until the core waits for the world again.
     pub(super) fn take(&mut self, before: &State, action: Action) -> Result<Vec<Effect>, String> {
         self.outside.tally = Tally::default();
@@ -97,7 +111,7 @@ impl Real {
             format_args!("{input:?} is called impossible"),
         )?;
         let left: Vec<_> = mapped.difference(&self.mapped()?).copied().collect();
-        effects.extend(effects::of_step(&step.outputs, &left)?);
+        effects.extend(effects::of_step(&step.outputs, &left, &MadeUp)?);
         for output in &step.outputs {
             answers.extend(self.outside.perform(output, &self.worker)?);
         }

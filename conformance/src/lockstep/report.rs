@@ -101,7 +101,7 @@ impl Mismatch {
 }
 
 /// Two states, as far as they differ.
-pub(super) fn describe_cores(expected: &Core, got: &Core) -> (String, String) {
+pub(crate) fn describe_cores(expected: &Core, got: &Core) -> (String, String) {
     let mut sides = (Vec::new(), Vec::new());
     if expected.server != got.server {
         sides.0.push(format!("server {:?}", expected.server));

@@ -3,6 +3,7 @@
 use super::abstraction;
 use super::effects;
 use super::late;
+use super::names::MadeUp;
 use super::real::Real;
 use super::report::{Divergence, Lockstep, Mismatch, describe_cores};
 use super::timers;
@@ -185,7 +186,7 @@ impl<'a> Walk<'a> {
 /// The states, the world and the timers, in this order.
 fn compare_states(real: &Real, model: &State) -> Result<(), Mismatch> {
     let expected = abstraction::comparable(&model.core);
-    let got = abstraction::core(real).map_err(Mismatch::broken)?;
+    let got = abstraction::core(&real.view()).map_err(Mismatch::broken)?;
     if expected != got {
         let (expected, got) = describe_cores(&expected, &got);
         return Err(Mismatch { what: "the states differ".to_owned(), expected, got });
@@ -194,7 +195,7 @@ fn compare_states(real: &Real, model: &State) -> Result<(), Mismatch> {
     if *world != model.world {
         return Err(Mismatch::new("the worlds", &model.world, world));
     }
-    let expected = timers::expected(&model.core);
+    let expected = timers::expected(&model.core, &MadeUp);
     let armed = timers::armed(real).map_err(Mismatch::broken)?;
     if expected == *armed { Ok(()) } else { Err(Mismatch::new("the timers", &expected, armed)) }
 }

@@ -1,6 +1,6 @@
 //! Which timers must be armed in which state, and for how long: exactly those whose deadline the model could let pass.
 
-use super::names;
+use super::names::{self, Names};
 use super::real::Real;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,15 +10,15 @@ use webrtc_server_model::{
 };
 
 /// The timers of a state, with the time that each was given.
-pub(super) type Timers = BTreeMap<Timer, Duration>;
+pub(crate) type Timers = BTreeMap<Timer, Duration>;
 
 /// The timers that must be armed in a state.
-pub(super) fn expected(core: &Core) -> Timers {
+pub(crate) fn expected(core: &Core, book: &dyn Names) -> Timers {
     let limits = Limits::default();
     let mut timers = Timers::new();
     for (index, transport) in core.transports.iter().enumerate() {
         let t = TransportId(index as u8);
-        let (id, connection) = (names::transport(t), names::connection(t));
+        let id = names::transport(t);
         if transport.phase == Phase::Open && (transport.udp || transport.tcp.is_bound()) {
             timers.insert(Timer::Consent(id), names::CONSENT);
         }
@@ -30,10 +30,10 @@ pub(super) fn expected(core: &Core) -> Timers {
         }
         match transport.tcp {
             Connection::Unbound => {
-                timers.insert(Timer::Bind(connection), limits.bind);
+                timers.extend(book.connection(t).map(|id| (Timer::Bind(id), limits.bind)));
             }
             Connection::Flushing { .. } | Connection::Draining { .. } => {
-                timers.insert(Timer::Linger(connection), limits.drain);
+                timers.extend(book.connection(t).map(|id| (Timer::Linger(id), limits.drain)));
             }
             Connection::None | Connection::Bound { .. } | Connection::Gone => {}
         }

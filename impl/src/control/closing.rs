@@ -15,9 +15,16 @@ thread_local! {
 
 /// Says that this thread is a worker of the server with this key from now on.
 ///
-/// A worker that blocked until its own server is closed would wait for itself: [`Closing::wait`] refuses there.
+/// A worker that blocked until its own server is closed would wait for itself: [`Closing::wait`]
+/// refuses there.
 pub fn mark_worker_thread(server_key: u64) {
     WORKS_FOR.with(|key| key.set(Some(server_key)));
+}
+
+/// Whether this thread was marked for this server.
+#[cfg(feature = "net")]
+pub(crate) fn is_worker_thread(server_key: u64) -> bool {
+    WORKS_FOR.with(Cell::get) == Some(server_key)
 }
 
 /// Why a wait has no answer.
@@ -33,8 +40,9 @@ pub enum WaitError {
 
 /// The awaitable answer of a `close()`.
 ///
-/// The close is under way whether or not anybody waits: dropping this cancels nothing. Any number of clones may be
-/// waited on, by threads, callbacks and tasks of any runtime; all get the same answer.
+/// The close is under way whether or not anybody waits: dropping this cancels nothing. Any number
+/// of clones may be waited on, by threads, callbacks and tasks of any runtime; all get the same
+/// answer.
 pub struct Closing<T: Clone> {
     latch: Arc<Latch<T>>,
     server_key: u64,
@@ -43,7 +51,8 @@ pub struct Closing<T: Clone> {
 }
 
 impl<T: Clone> Closing<T> {
-    /// The answer that `latch` will hold; its setter is the server with this key, or one of its workers.
+    /// The answer that `latch` will hold; its setter is the server with this key, or one of its
+    /// workers.
     #[must_use]
     pub fn new(latch: &Arc<Latch<T>>, server_key: u64) -> Self {
         Self { latch: Arc::clone(latch), server_key, slot: None }
@@ -56,11 +65,10 @@ impl<T: Clone> Closing<T> {
     /// [`WaitError::OnWorkerThread`] where waiting could never end.
     pub fn wait(&self) -> Result<T, WaitError> {
         //= CLS-04
-        match self.try_get() {
-            Some(answer) => Ok(answer),
-            None if self.would_wait_for_itself() => Err(WaitError::OnWorkerThread),
-            None => Ok(self.latch.wait()),
+        if self.would_wait_for_itself() {
+            return self.try_get().ok_or(WaitError::OnWorkerThread);
         }
+        Ok(self.latch.wait())
     }
 
     /// Blocks until the close is over, for at most `timeout`; the close itself goes on.
@@ -69,11 +77,10 @@ impl<T: Clone> Closing<T> {
     ///
     /// [`WaitError::TimedOut`], and [`WaitError::OnWorkerThread`] where waiting could never end.
     pub fn wait_timeout(&self, timeout: Duration) -> Result<T, WaitError> {
-        match self.try_get() {
-            Some(answer) => Ok(answer),
-            None if self.would_wait_for_itself() => Err(WaitError::OnWorkerThread),
-            None => self.latch.wait_timeout(timeout).ok_or(WaitError::TimedOut),
+        if self.would_wait_for_itself() {
+            return self.try_get().ok_or(WaitError::OnWorkerThread);
         }
+        self.latch.wait_timeout(timeout).ok_or(WaitError::TimedOut)
     }
 
     /// The answer, if the close is over. Never sleeps.
@@ -88,8 +95,9 @@ impl<T: Clone> Closing<T> {
         self.latch.is_set()
     }
 
-    /// Has `callback` called once with the answer: on the thread that completes the close, or here and now if it is
-    /// over already. It may close, wait for and ask anything, as long as it does not wait for its own thread.
+    /// Has `callback` called once with the answer: on the thread that completes the close, or here
+    /// and now if it is over already. It may close, wait for and ask anything, as long as it does
+    /// not wait for its own thread.
     pub fn on_complete(&self, callback: impl FnOnce(T) + Send + 'static) {
         self.latch.on_set(callback);
     }
@@ -128,5 +136,65 @@ impl<T: Clone> Drop for Closing<T> {
 impl<T: Clone> fmt::Debug for Closing<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Closing").field("server_key", &self.server_key).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::thread;
+    use std::task::Waker;
+
+    const OURS: u64 = 1;
+    const ANOTHER: u64 = 2;
+
+    fn pending() -> (Arc<Latch<u8>>, Closing<u8>) {
+        let latch = Arc::new(Latch::new());
+        let closing = Closing::new(&latch, OURS);
+        (latch, closing)
+    }
+
+    fn poll(closing: &mut Closing<u8>) -> Poll<u8> {
+        Pin::new(closing).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn cls_04_every_way_to_wait_gets_the_answer() {
+        let (latch, mut closing) = pending();
+        assert_eq!((closing.try_get(), closing.is_complete()), (None, false));
+        assert_eq!(closing.wait_timeout(Duration::ZERO), Err(WaitError::TimedOut));
+        assert_eq!(poll(&mut closing), Poll::Pending);
+        let sleeper = closing.clone();
+        let sleeper = thread::spawn(move || sleeper.wait());
+        latch.set(3);
+        assert_eq!(sleeper.join().unwrap(), Ok(3));
+        assert_eq!((closing.try_get(), closing.is_complete()), (Some(3), true));
+        assert_eq!((closing.wait(), closing.wait_timeout(Duration::ZERO)), (Ok(3), Ok(3)));
+        assert_eq!(poll(&mut closing), Poll::Ready(3));
+    }
+
+    #[test]
+    fn l2_a_worker_never_waits_for_its_own_server() {
+        let (latch, closing) = pending();
+        let worker = thread::spawn(move || {
+            mark_worker_thread(ANOTHER);
+            assert_eq!(closing.wait_timeout(Duration::ZERO), Err(WaitError::TimedOut));
+            mark_worker_thread(OURS);
+            assert_eq!(closing.wait_timeout(Duration::ZERO), Err(WaitError::OnWorkerThread));
+            assert_eq!(closing.wait(), Err(WaitError::OnWorkerThread));
+            latch.set(4);
+            assert_eq!(closing.wait(), Ok(4), "nothing left to wait for");
+        });
+        worker.join().unwrap();
+    }
+
+    #[test]
+    fn dropping_the_answer_cancels_nothing() {
+        let (latch, mut closing) = pending();
+        let other = closing.clone();
+        assert_eq!(poll(&mut closing), Poll::Pending);
+        drop(closing);
+        assert!(latch.set(5));
+        assert_eq!(other.wait(), Ok(5));
     }
 }

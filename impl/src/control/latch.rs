@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 type Callback<T> = Box<dyn FnOnce(T) + Send>;
 
-/// Set once; the first value wins. Whoever sees it set, by whichever method, has seen everything that the setter did
-/// before.
+/// Set once; the first value wins. Whoever sees it set, by whichever method, has seen everything
+/// that the setter did before.
 ///
 /// `T` is cloned for everybody who asks, under the lock: let it be a number or an `Arc`.
 pub struct Latch<T> {
@@ -28,6 +28,8 @@ enum State<T> {
 }
 
 struct Waiters<T> {
+    /// How many threads sleep or have slept: with none, nobody is notified.
+    sleepers: usize,
     callbacks: Vec<Callback<T>>,
     tasks: BTreeMap<TaskSlot, Waker>,
     next_slot: TaskSlot,
@@ -41,8 +43,12 @@ impl<T: Clone> Latch<T> {
     /// A latch that is not set.
     #[must_use]
     pub fn new() -> Self {
-        let waiters =
-            Waiters { callbacks: Vec::new(), tasks: BTreeMap::new(), next_slot: TaskSlot(0) };
+        let waiters = Waiters {
+            sleepers: 0,
+            callbacks: Vec::new(),
+            tasks: BTreeMap::new(),
+            next_slot: TaskSlot(0),
+        };
         Self {
             is_set: AtomicBool::new(false),
             state: Mutex::new(State::Waiting(waiters)),
@@ -50,10 +56,12 @@ impl<T: Clone> Latch<T> {
         }
     }
 
-    /// Sets it and answers everybody who waits: first the threads and tasks, then the callbacks in the order of their
-    /// registration, on this thread. False if it was set before; then nothing happens.
+    /// Sets it and answers everybody who waits: first the threads and tasks, then the callbacks in
+    /// the order of their registration, on this thread. False if it was set before; then nothing
+    /// happens.
     ///
-    /// A callback that panics does not keep the others from their answer: the panic goes on after the last of them.
+    /// A callback that panics does not keep the others from their answer: the panic goes on after
+    /// the last of them.
     pub fn set(&self, value: T) -> bool {
         if is_weakened(Weakness::LatchNotifiesBeforeItIsSet) {
             self.changed.notify_all();
@@ -71,7 +79,7 @@ impl<T: Clone> Latch<T> {
                 State::Set(_) => unreachable!("checked above, under the same lock"),
             }
         };
-        if !is_weakened(Weakness::LatchNotifiesBeforeItIsSet) {
+        if waiters.sleepers > 0 && !is_weakened(Weakness::LatchNotifiesBeforeItIsSet) {
             self.changed.notify_all();
         }
         waiters.tasks.into_values().for_each(Waker::wake);
@@ -102,10 +110,11 @@ impl<T: Clone> Latch<T> {
     pub fn wait(&self) -> T {
         let mut state = lock(&self.state);
         loop {
-            match &*state {
+            match &mut *state {
                 State::Set(value) => return value.clone(),
-                State::Waiting(_) => state = wait(&self.changed, state),
+                State::Waiting(waiters) => waiters.sleepers += 1,
             }
+            state = wait(&self.changed, state);
         }
     }
 
@@ -116,21 +125,20 @@ impl<T: Clone> Latch<T> {
         };
         let mut state = lock(&self.state);
         loop {
-            match &*state {
+            match &mut *state {
                 State::Set(value) => return Some(value.clone()),
-                State::Waiting(_) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return None;
-                    }
-                    state = wait_timeout(&self.changed, state, left);
-                }
+                State::Waiting(waiters) => waiters.sleepers += 1,
             }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            state = wait_timeout(&self.changed, state, left);
         }
     }
 
-    /// Has `callback` called once with the value: by the setter, or here and now if it is set already. It runs
-    /// outside the lock and may use this latch.
+    /// Has `callback` called once with the value: by the setter, or here and now if it is set
+    /// already. It runs outside the lock and may use this latch.
     pub fn on_set(&self, callback: impl FnOnce(T) + Send + 'static) {
         let value = {
             let mut state = lock(&self.state);
@@ -145,8 +153,8 @@ impl<T: Clone> Latch<T> {
         callback(value);
     }
 
-    /// The value, or `waker` is kept and woken when it is set. `slot` is the task's own and names the waker that it
-    /// left here before, which is replaced.
+    /// The value, or `waker` is kept and woken when it is set. `slot` is the task's own and names
+    /// the waker that it left here before, which is replaced.
     pub(crate) fn poll(&self, slot: &mut Option<TaskSlot>, waker: &Waker) -> Option<T> {
         if let Some(value) = self.get() {
             return Some(value);
@@ -217,4 +225,117 @@ fn publish() -> Ordering {
 /// Pairs with [`publish`].
 fn observe() -> Ordering {
     if is_weakened(Weakness::LatchObservesRelaxed) { Ordering::Relaxed } else { Ordering::Acquire }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::atomic::AtomicUsize;
+    use crate::sync::{Arc, thread};
+    use std::task::Wake;
+
+    struct CountWakes(AtomicUsize);
+
+    impl Wake for CountWakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn counting_waker() -> (Arc<CountWakes>, Waker) {
+        let count = Arc::new(CountWakes(AtomicUsize::new(0)));
+        (Arc::clone(&count), Waker::from(count))
+    }
+
+    fn note(seen: &Arc<Mutex<Vec<u8>>>) -> impl FnOnce(u8) + Send + 'static {
+        let seen = Arc::clone(seen);
+        move |value| lock(&seen).push(value)
+    }
+
+    #[test]
+    fn x3_the_first_value_wins_and_everybody_gets_it() {
+        let latch = Arc::new(Latch::new());
+        assert_eq!((latch.is_set(), latch.get()), (false, None));
+        let sleepers = [(); 3].map(|()| {
+            let latch = Arc::clone(&latch);
+            thread::spawn(move || latch.wait())
+        });
+        assert!(latch.set(1));
+        assert!(!latch.set(2));
+        assert_eq!((latch.is_set(), latch.get(), latch.wait()), (true, Some(1), 1));
+        assert_eq!(sleepers.map(|sleeper| sleeper.join().unwrap()), [1; 3]);
+    }
+
+    #[test]
+    fn x3_a_callback_runs_once_whether_it_comes_before_or_after() {
+        let latch = Latch::new();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        latch.on_set(note(&seen));
+        assert!(lock(&seen).is_empty());
+        latch.set(7);
+        assert_eq!(*lock(&seen), [7]);
+        latch.on_set(note(&seen));
+        latch.set(8);
+        assert_eq!(*lock(&seen), [7, 7]);
+    }
+
+    #[test]
+    fn a_callback_may_use_the_latch_that_calls_it() {
+        let latch = Arc::new(Latch::new());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (inner, inner_seen) = (Arc::clone(&latch), Arc::clone(&seen));
+        latch.on_set(move |value| {
+            assert!(!inner.set(9));
+            assert_eq!(inner.wait(), value);
+            inner.on_set(note(&inner_seen));
+        });
+        latch.set(3);
+        assert_eq!(*lock(&seen), [3]);
+    }
+
+    #[test]
+    fn x3_a_callback_that_panics_keeps_no_other_from_its_answer() {
+        let latch = Latch::new();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        latch.on_set(note(&seen));
+        latch.on_set(|_| panic!("on purpose"));
+        latch.on_set(note(&seen));
+        let panic = catch_unwind(AssertUnwindSafe(|| latch.set(4))).unwrap_err();
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"on purpose"));
+        assert_eq!((lock(&seen).clone(), latch.get()), (vec![4, 4], Some(4)));
+    }
+
+    #[test]
+    fn a_wait_with_a_timeout_gives_up() {
+        let latch = Latch::new();
+        assert_eq!(latch.wait_timeout(Duration::ZERO), None);
+        assert_eq!(latch.wait_timeout(Duration::from_millis(5)), None);
+        latch.set(6);
+        assert_eq!(latch.wait_timeout(Duration::ZERO), Some(6));
+        assert_eq!(latch.wait_timeout(Duration::MAX), Some(6));
+    }
+
+    #[test]
+    fn a_task_is_woken_through_its_latest_waker_only() {
+        let latch = Latch::new();
+        let ((old, old_waker), (new, new_waker)) = (counting_waker(), counting_waker());
+        let mut slot = None;
+        assert_eq!(latch.poll(&mut slot, &old_waker), None);
+        assert_eq!(latch.poll(&mut slot, &new_waker), None);
+        latch.set(5);
+        assert_eq!((old.0.load(Ordering::Relaxed), new.0.load(Ordering::Relaxed)), (0, 1));
+        assert_eq!(latch.poll(&mut slot, &new_waker), Some(5));
+    }
+
+    #[test]
+    fn a_task_that_left_is_forgotten() {
+        let latch = Latch::new();
+        let ((gone, gone_waker), (stays, stays_waker)) = (counting_waker(), counting_waker());
+        let (mut gone_slot, mut stays_slot) = (None, None);
+        assert_eq!(latch.poll(&mut gone_slot, &gone_waker), None);
+        assert_eq!(latch.poll(&mut stays_slot, &stays_waker), None);
+        latch.forget(gone_slot.unwrap());
+        latch.set(5);
+        assert_eq!((gone.0.load(Ordering::Relaxed), stays.0.load(Ordering::Relaxed)), (0, 1));
+    }
 }

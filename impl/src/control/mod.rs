@@ -2,17 +2,36 @@
 //!
 //! Rules of access, which the loom tests check:
 //!
-//! 1. The lifecycle machine of the server and the outcomes collected so far are read and changed under the one lock
-//!    of [`Shutdown`]. Its outputs are performed after the lock was left.
-//! 2. The carriers of a worker are touched by its own thread only, and not after it reported their release.
-//! 3. The [`Latch`] is set after that lock was left, by the thread whose report completed the close. Whoever sees it
-//!    set has seen everything that any worker did before its report.
-//! 4. No callback, waker or [`TellWorkers`] method runs under a lock of ours: each may call back into any of this.
-//! 5. A thread that works for a server never blocks on that server's answer: [`mark_worker_thread`].
+//! 1. The lifecycle machine of the server and the outcomes collected so far are read and changed
+//!    under the one lock of [`Shutdown`]. Its outputs are performed after the lock was left.
+//! 2. The carriers of a worker are touched by its own thread only, and not after it reported their
+//!    release.
+//! 3. The [`Latch`] is set after that lock was left, by the thread whose report completed the
+//!    close. Whoever sees it set has seen everything that any worker did before its report.
+//! 4. No callback, waker or [`TellWorkers`] method runs under a lock of ours: each may call back
+//!    into any of this.
+//! 5. A thread that works for a server never blocks on that server's answer:
+//!    [`mark_worker_thread`].
 
 pub mod closing;
+#[cfg(feature = "net")]
+pub mod command;
+#[cfg(feature = "net")]
+pub mod dump;
+#[cfg(feature = "net")]
+pub mod events;
 pub mod latch;
+#[cfg(feature = "net")]
+mod mailbox;
+#[cfg(feature = "net")]
+mod random;
+#[cfg(feature = "net")]
+pub mod server;
 pub mod shutdown;
+#[cfg(feature = "net")]
+mod spawn;
+#[cfg(feature = "net")]
+pub mod transport;
 
 pub use closing::{Closing, WaitError, mark_worker_thread};
 pub use latch::Latch;

@@ -10,9 +10,9 @@ use std::fmt;
 
 /// How the workers are reached.
 ///
-/// Both methods run outside every lock, on the thread whose call made them necessary: a caller of `close()` or a
-/// worker that reports. They may call back into the [`Shutdown`]. Each is called at most once. A worker that drains
-/// only after it was told to close never sees the grant first.
+/// Both methods run outside every lock, on the thread whose call made them necessary: a caller of
+/// `close()` or a worker that reports. They may call back into the [`Shutdown`]. Each is called at
+/// most once. A worker that drains only after it was told to close never sees the grant first.
 pub trait TellWorkers: Send + Sync {
     /// Every worker is to close its share, report it drained, and keep its carriers.
     fn close(&self);
@@ -20,7 +20,8 @@ pub trait TellWorkers: Send + Sync {
     fn grant_release(&self);
 }
 
-/// What became of the transports of a closed server: the same for everybody who asks, and cheap to clone.
+/// What became of the transports of a closed server: the same for everybody who asks, and cheap to
+/// clone.
 pub struct Outcomes<O> {
     collected: Arc<Collected<O>>,
 }
@@ -37,7 +38,8 @@ impl<O> Outcomes<O> {
         &self.collected.transports
     }
 
-    /// The workers whose threads ended out of turn: of their transports only what they had reported is known.
+    /// The workers whose threads ended out of turn: of their transports only what they had reported
+    /// is known.
     #[must_use]
     pub fn lost_workers(&self) -> &[WorkerId] {
         &self.collected.lost_workers
@@ -131,8 +133,9 @@ impl<O: Send + Sync + 'static> Shutdown<O> {
         self.feed(ServerInput::WorkerReleased(worker), Vec::new())
     }
 
-    /// A worker's thread ends out of turn: nobody waits for it any more. `outcomes` is what it can still say of
-    /// transports that it has not reported. Harmless after the release, so that a drop guard may call it always.
+    /// A worker's thread ends out of turn: nobody waits for it any more. `outcomes` is what it can
+    /// still say of transports that it has not reported. Harmless after the release, so that a drop
+    /// guard may call it always.
     pub fn worker_lost(&self, worker: WorkerId, outcomes: Vec<(u64, O)>) -> Verdict {
         //= CLS-07
         self.feed(ServerInput::WorkerLost(worker), outcomes)
@@ -215,5 +218,118 @@ impl<O> Shared<O> {
 impl<O> fmt::Debug for Shutdown<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shutdown").field("server_key", &self.server_key).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: WorkerId = WorkerId(0);
+    const B: WorkerId = WorkerId(1);
+
+    type Told = Arc<Mutex<Vec<&'static str>>>;
+
+    struct Note(Told);
+
+    impl TellWorkers for Note {
+        fn close(&self) {
+            lock(&self.0).push("close");
+        }
+        fn grant_release(&self) {
+            lock(&self.0).push("grant_release");
+        }
+    }
+
+    fn server_of_two() -> (Shutdown<char>, Told) {
+        let told = Told::default();
+        (Shutdown::new(1, 2, Note(Arc::clone(&told))), told)
+    }
+
+    #[test]
+    fn cls_04_the_answer_comes_with_the_last_release_in_the_order_of_workers_and_ids() {
+        let (shutdown, told) = server_of_two();
+        let closing = shutdown.request_close();
+        assert_eq!(*lock(&told), ["close"]);
+        assert_eq!(shutdown.worker_drained(B, vec![(9, 'z'), (2, 'y')]), Verdict::Applied);
+        assert_eq!(shutdown.worker_drained(A, vec![(5, 'x'), (3, 'w')]), Verdict::Applied);
+        assert_eq!(*lock(&told), ["close", "grant_release"]);
+        assert_eq!(shutdown.worker_released(A), Verdict::Applied);
+        assert!(!closing.is_complete());
+        assert_eq!(shutdown.phase(), ServerPhase::Releasing);
+        assert_eq!(shutdown.worker_released(B), Verdict::Applied);
+        let outcomes = closing.try_get().unwrap();
+        assert_eq!(outcomes.transports(), [(3, 'w'), (5, 'x'), (2, 'y'), (9, 'z')]);
+        assert_eq!(outcomes.lost_workers(), []);
+    }
+
+    #[test]
+    fn cls_10_a_second_close_tells_nobody_and_returns_the_same() {
+        let (shutdown, told) = server_of_two();
+        let first = shutdown.request_close();
+        let second = shutdown.request_close();
+        for worker in [A, B] {
+            let _ = shutdown.worker_drained(worker, vec![(1, 'a')]);
+            assert_eq!(shutdown.worker_drained(worker, vec![(1, 'b')]), Verdict::Repeated);
+        }
+        for worker in [A, B] {
+            let _ = shutdown.worker_released(worker);
+        }
+        let third = shutdown.request_close();
+        let answers = [first, second, third].map(|closing| closing.try_get().unwrap());
+        assert!(answers.iter().all(|answer| answer.transports() == [(1, 'a'), (1, 'a')]));
+        assert!(answers.iter().all(|answer| Arc::ptr_eq(&answer.collected, &answers[0].collected)));
+        assert_eq!(*lock(&told), ["close", "grant_release"]);
+    }
+
+    #[test]
+    fn cls_07_a_lost_worker_is_named_and_nobody_waits_for_it() {
+        let (shutdown, _told) = server_of_two();
+        let closing = shutdown.request_close();
+        let _ = shutdown.worker_drained(B, vec![(8, 'b')]);
+        assert_eq!(shutdown.worker_lost(B, Vec::new()), Verdict::Applied);
+        assert_eq!(shutdown.worker_lost(A, vec![(4, 'l')]), Verdict::Applied);
+        let outcomes = closing.try_get().unwrap();
+        assert_eq!(outcomes.transports(), [(4, 'l'), (8, 'b')]);
+        assert_eq!(outcomes.lost_workers(), [A, B]);
+        assert_eq!(shutdown.worker_lost(A, vec![(6, 'm')]), Verdict::Repeated);
+    }
+
+    #[test]
+    fn x5_a_callback_of_the_close_may_close_again() {
+        let (shutdown, _told) = server_of_two();
+        let shutdown = Arc::new(shutdown);
+        let (again, seen) = (Arc::clone(&shutdown), Arc::new(Mutex::new(None)));
+        let note = Arc::clone(&seen);
+        shutdown.request_close().on_complete(move |_| {
+            *lock(&note) = again.request_close().try_get();
+        });
+        let _ = shutdown.worker_lost(A, vec![(1, 'a')]);
+        let _ = shutdown.worker_lost(B, Vec::new());
+        assert_eq!(lock(&seen).take().unwrap().transports(), [(1, 'a')]);
+    }
+
+    /// A worker may do its whole share on the thread that tells it, as a replay on one thread does.
+    #[test]
+    fn workers_may_report_from_within_what_they_are_told() {
+        struct Inline(Arc<Mutex<Option<Arc<Shutdown<char>>>>>);
+        impl Inline {
+            fn shutdown(&self) -> Arc<Shutdown<char>> {
+                Arc::clone(lock(&self.0).as_ref().unwrap())
+            }
+        }
+        impl TellWorkers for Inline {
+            fn close(&self) {
+                assert_eq!(self.shutdown().worker_drained(A, Vec::new()), Verdict::Applied);
+            }
+            fn grant_release(&self) {
+                assert_eq!(self.shutdown().worker_released(A), Verdict::Applied);
+            }
+        }
+        let own = Arc::new(Mutex::new(None));
+        let shutdown = Arc::new(Shutdown::new(1, 1, Inline(Arc::clone(&own))));
+        *lock(&own) = Some(Arc::clone(&shutdown));
+        assert!(shutdown.request_close().is_complete());
+        lock(&own).take();
     }
 }

@@ -80,6 +80,11 @@ impl Connection {
         }
     }
 
+    /// A write was put out and not answered yet.
+    pub(super) fn is_writing(&self) -> bool {
+        self.write == WriteState::Writing
+    }
+
     /// Whether what arrives on it still counts.
     pub fn is_in_use(&self) -> bool {
         match self.phase {

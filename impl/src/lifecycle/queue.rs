@@ -69,11 +69,12 @@ impl SendQueue {
         self.frames.pop_front().map(|frame| frame.kind)
     }
 
-    /// Drops every frame that is not begun, but never an alert, and says how many.
+    /// Drops every frame that is not begun, but never an alert, and says how many. With a write `in_flight` the first
+    /// frame may be begun by now.
     //= CLS-08
     //= O6
-    pub(super) fn drop_unbegun(&mut self) -> usize {
-        self.drop_unbegun_but(|kind| match kind {
+    pub(super) fn drop_unbegun(&mut self, in_flight: bool) -> usize {
+        self.drop_unbegun_but(in_flight, |kind| match kind {
             FrameKind::Data | FrameKind::Control => false,
             FrameKind::Alert => true,
         })
@@ -81,19 +82,28 @@ impl SendQueue {
 
     /// Drops application data that is not begun, and says how many frames that were.
     //= CLS-09
-    pub(super) fn drop_unbegun_data(&mut self) -> usize {
-        self.drop_unbegun_but(|kind| match kind {
+    pub(super) fn drop_unbegun_data(&mut self, in_flight: bool) -> usize {
+        self.drop_unbegun_but(in_flight, |kind| match kind {
             FrameKind::Data => false,
             FrameKind::Control | FrameKind::Alert => true,
         })
     }
 
-    fn drop_unbegun_but(&mut self, keep: impl Fn(FrameKind) -> bool) -> usize {
+    fn drop_unbegun_but(&mut self, in_flight: bool, keep: impl Fn(FrameKind) -> bool) -> usize {
         let before = self.frames.len();
-        let mut begun = self.begun > 0;
+        let mut begun = in_flight || self.begun > 0;
         self.frames.retain(|frame| std::mem::take(&mut begun) || keep(frame.kind));
         self.bytes = self.frames.iter().map(|frame| frame.bytes.len()).sum();
         before - self.frames.len()
+    }
+
+    /// The connection has a new owner: what the former one queued is dropped, but for the rest of a begun frame.
+    pub(super) fn disown(&mut self, in_flight: bool) {
+        self.frames.truncate(usize::from(in_flight || self.begun > 0));
+        for frame in &mut self.frames {
+            frame.kind = FrameKind::Control;
+        }
+        self.bytes = self.frames.iter().map(|frame| frame.bytes.len()).sum();
     }
 
     /// Nothing waits.

@@ -5,12 +5,13 @@
 //! Open ───────────────────▶ Closing ───────────────────────▶ Releasing ───────────────────▶ Closed
 //! ```
 //!
-//! The machine knows no thread and no clock. Feed it one [`ServerInput`], perform all outputs of the
-//! [`ServerStep`] in their order. A worker that is lost (its thread panicked) holds nobody up: it counts as drained
-//! and as released, whatever it had reached, because its carriers went with its thread.
+//! The machine knows no thread and no clock. Feed it one [`ServerInput`], perform all outputs of
+//! the [`ServerStep`] in their order. A worker that is lost (its thread panicked) holds nobody up:
+//! it counts as drained and as released, whatever it had reached, because its carriers went with
+//! its thread.
 //!
-//! Invariants of absence: no output is ever given twice; nobody is told `Complete` while a worker that lives may
-//! still hold a carrier; an input that is repeated or impossible leaves no trace.
+//! Invariants of absence: no output is ever given twice; nobody is told `Complete` while a worker
+//! that lives may still hold a carrier; an input that is repeated or impossible leaves no trace.
 
 /// Phase of the server, all workers together.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -164,8 +165,8 @@ impl Server {
         }
     }
 
-    /// A release before the grant would be the bug that this project is about: a carrier gone while another worker's
-    /// transports may still want to say farewell over it.
+    /// A release before the grant would be the bug that this project is about: a carrier gone while
+    /// another worker's transports may still want to say farewell over it.
     fn worker_released(&mut self, worker: WorkerId) -> Verdict {
         //= O2
         match (self.phase, self.shares.get_mut(worker.0)) {
@@ -226,6 +227,172 @@ impl Server {
             }
             ServerPhase::Releasing => none_is(WorkerShare::Open) && !none_is(WorkerShare::Drained),
             ServerPhase::Closed => self.carriers_are_released(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quickcheck::quickcheck;
+    use std::collections::HashSet;
+
+    const A: WorkerId = WorkerId(0);
+    const B: WorkerId = WorkerId(1);
+
+    fn inputs(workers: usize) -> Vec<ServerInput> {
+        // One worker too many: nobody may report for it.
+        let of_worker = |worker| {
+            [
+                ServerInput::WorkerDrained(worker),
+                ServerInput::WorkerReleased(worker),
+                ServerInput::WorkerLost(worker),
+            ]
+        };
+        let reports = (0..=workers).map(WorkerId).flat_map(of_worker);
+        std::iter::once(ServerInput::CloseRequested).chain(reports).collect()
+    }
+
+    fn feed(server: &mut Server, script: &[ServerInput]) -> Vec<ServerOutput> {
+        script.iter().flat_map(|input| server.handle(*input).outputs).collect()
+    }
+
+    fn verdicts(server: &mut Server, script: &[ServerInput]) -> Vec<Verdict> {
+        script.iter().map(|input| server.handle(*input).verdict).collect()
+    }
+
+    #[test]
+    fn cls_04_the_callers_are_answered_when_the_last_worker_has_released() {
+        let mut server = Server::new(2);
+        let told = feed(&mut server, &[ServerInput::CloseRequested, ServerInput::WorkerDrained(A)]);
+        assert_eq!(told, [ServerOutput::TellWorkersToClose]);
+        assert_eq!(server.phase(), ServerPhase::Closing);
+        let granted = feed(&mut server, &[ServerInput::WorkerDrained(B)]);
+        assert_eq!(granted, [ServerOutput::GrantRelease]);
+        assert_eq!(server.phase(), ServerPhase::Releasing);
+        assert_eq!(feed(&mut server, &[ServerInput::WorkerReleased(B)]), []);
+        let completed = feed(&mut server, &[ServerInput::WorkerReleased(A)]);
+        assert_eq!(completed, [ServerOutput::Complete]);
+        assert_eq!(server.phase(), ServerPhase::Closed);
+    }
+
+    #[test]
+    fn o2_a_release_before_the_grant_is_impossible() {
+        use ServerInput::{CloseRequested, WorkerDrained, WorkerReleased};
+        let mut server = Server::new(2);
+        let script = [
+            WorkerDrained(A),
+            WorkerReleased(A),
+            CloseRequested,
+            WorkerDrained(A),
+            WorkerReleased(A),
+        ];
+        use Verdict::{Applied, Impossible};
+        assert_eq!(
+            verdicts(&mut server, &script),
+            [Impossible, Impossible, Applied, Applied, Impossible]
+        );
+    }
+
+    #[test]
+    fn a_lost_worker_holds_nobody_up() {
+        use ServerInput::{CloseRequested, WorkerDrained, WorkerLost, WorkerReleased};
+        let mut server = Server::new(2);
+        assert_eq!(feed(&mut server, &[WorkerLost(A)]), []);
+        assert_eq!(server.phase(), ServerPhase::Open, "the other worker serves on");
+        let all = feed(&mut server, &[CloseRequested, WorkerDrained(B), WorkerReleased(B)]);
+        assert_eq!(
+            all,
+            [ServerOutput::TellWorkersToClose, ServerOutput::GrantRelease, ServerOutput::Complete]
+        );
+        let mut server = Server::new(2);
+        let first = feed(&mut server, &[CloseRequested, WorkerDrained(A), WorkerLost(A)]);
+        assert_eq!(first, [ServerOutput::TellWorkersToClose]);
+        let last = feed(&mut server, &[WorkerLost(B)]);
+        assert_eq!(last, [ServerOutput::GrantRelease, ServerOutput::Complete]);
+    }
+
+    #[test]
+    fn a_repeated_report_is_told_from_an_impossible_one() {
+        use ServerInput::{CloseRequested, WorkerDrained, WorkerLost, WorkerReleased};
+        use Verdict::{Applied, Impossible, Repeated};
+        let mut server = Server::new(2);
+        let script = [
+            (CloseRequested, Applied),
+            (CloseRequested, Repeated),
+            (WorkerDrained(A), Applied),
+            (WorkerDrained(A), Repeated),
+            (WorkerLost(B), Applied),
+            (WorkerLost(B), Repeated),
+            (WorkerDrained(B), Impossible),
+            (WorkerReleased(B), Impossible),
+            (WorkerReleased(A), Applied),
+            (WorkerReleased(A), Repeated),
+            (WorkerDrained(A), Repeated),
+            (WorkerLost(A), Repeated),
+            (WorkerLost(WorkerId(2)), Impossible),
+            (CloseRequested, Repeated),
+        ];
+        for (input, verdict) in script {
+            assert_eq!(server.handle(input).verdict, verdict, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_without_workers_closes_at_once() {
+        let mut server = Server::new(0);
+        assert_eq!(feed(&mut server, &[ServerInput::CloseRequested]).len(), 3);
+        assert_eq!(server.phase(), ServerPhase::Closed);
+    }
+
+    /// Every reachable state of two workers: pins their number, and that each can still be closed.
+    #[test]
+    fn l1_from_every_state_the_loss_of_all_workers_ends_the_close() {
+        let mut seen = HashSet::from([Server::new(2)]);
+        let mut frontier = vec![Server::new(2)];
+        while let Some(server) = frontier.pop() {
+            for input in inputs(2) {
+                let mut next = server.clone();
+                let was_news = next.handle(input).verdict == Verdict::Applied;
+                assert_eq!(was_news, next != server, "{server:?} {input:?}");
+                if seen.insert(next.clone()) {
+                    frontier.push(next);
+                }
+            }
+            let mut abandoned = server;
+            let _ = abandoned.handle(ServerInput::CloseRequested);
+            let _ = feed(&mut abandoned, &[A, B].map(ServerInput::WorkerLost));
+            assert_eq!(abandoned.phase(), ServerPhase::Closed);
+        }
+        // {O,L}², then {O,D,L}² - {D,L}², then {D,R,L}² - {R,L}², then {R,L}²
+        assert_eq!(seen.len(), 4 + 5 + 5 + 4);
+    }
+
+    quickcheck! {
+        fn any_order_of_inputs_keeps_the_order_of_the_close(workers: u8, script: Vec<u8>) -> bool {
+            let mut server = Server::new(usize::from(workers % 5));
+            let inputs = inputs(server.shares().len());
+            let mut given = Vec::new();
+            for choice in script {
+                let before = server.clone();
+                let step = server.handle(inputs[usize::from(choice) % inputs.len()]);
+                let is_quiet = server == before && step.outputs.is_empty();
+                given.extend(step.outputs);
+                let may_release = given.contains(&ServerOutput::GrantRelease);
+                if (step.verdict != Verdict::Applied && !is_quiet)
+                    || (may_release && server.shares().contains(&WorkerShare::Open))
+                {
+                    return false;
+                }
+                let is_closed = server.phase() == ServerPhase::Closed;
+                if given.contains(&ServerOutput::Complete) != is_closed
+                    || (is_closed && server.shares().contains(&WorkerShare::Drained))
+                {
+                    return false;
+                }
+            }
+            use ServerOutput::{Complete, GrantRelease, TellWorkersToClose};
+            [TellWorkersToClose, GrantRelease, Complete].starts_with(&given)
         }
     }
 }

@@ -98,6 +98,8 @@ pub enum DropReason {
     Reset,
     /// Consent expired while it waited: nothing more may be sent (RFC 7675 §5.1).
     NoConsent,
+    /// Another transport proved that the tuple is its own by now.
+    PathTaken,
     /// The socket or connection was gone already: a defect of the close order if it ever shows.
     CarrierReleased,
     /// The system refused it for another reason.

@@ -69,7 +69,7 @@ impl Transport {
 
     /// The role in which a handshake would begin now.
     //= DTL-01
-    pub(super) fn role_to_play(&self) -> DtlsRole {
+    pub fn role_to_play(&self) -> DtlsRole {
         match self.remote_role {
             None | Some(DtlsRole::Client) => DtlsRole::Server,
             Some(DtlsRole::Server | DtlsRole::Auto) => DtlsRole::Client,

@@ -1,3 +1,14 @@
 //! Everything that touches the operating system or OpenSSL.
 
+pub mod bind;
+mod carriers;
 pub mod dtls;
+mod limiter;
+mod sys;
+mod timers;
+mod worker;
+
+pub use timers::Alarm;
+#[cfg(feature = "testing")]
+pub use worker::JournalEntry;
+pub use worker::{Clock, Notify, Ready, Worker, WorkerConfig};

@@ -126,16 +126,13 @@ impl Worker {
     //= DMX-06
     //= DMX-07
     fn take_tuple(&mut self, tuple: Tuple, id: TransportId, out: &mut Outputs) {
-        if let Some(former) = self.routes.by_tuple(&tuple) {
-            if former == id {
-                return;
-            }
+        let former = self.routes.by_tuple(&tuple).or_else(|| self.routes.by_parting(&tuple));
+        if former == Some(id) {
+            return;
+        }
+        if let Some(former) = former {
             self.lose_tuple(tuple, former, out);
-            if let (Some(connection), Some(former)) =
-                (tuple.connection(), self.transports.get_mut(&former))
-            {
-                former.connections.remove(&connection);
-            }
+            self.withdraw(tuple, former, out);
         }
         self.routes.map_tuple(tuple, id);
         if let Tuple::Tcp(connection) = tuple {
@@ -149,11 +146,33 @@ impl Worker {
         }
     }
 
-    /// Unmaps a tuple and lets its transport take the next one, or be disconnected.
+    /// Nothing of the former owner may reach whoever has the tuple now, an alert that waits included.
+    //= N3
+    fn withdraw(&mut self, tuple: Tuple, former: TransportId, out: &mut Outputs) {
+        let Some(transport) = self.transports.get_mut(&former) else { return };
+        let waits = transport.farewell.path() == Some(tuple);
+        if let Tuple::Tcp(id) = tuple {
+            transport.connections.remove(&id);
+            if let Some(connection) = self.connections.get_mut(&id) {
+                connection.queue.disown(connection.is_writing());
+            }
+        }
+        if waits {
+            let _ = self.farewell_dropped(former, DropReason::PathTaken, out);
+        }
+        self.progress(former, out);
+    }
+
+    /// Unmaps a tuple and lets its transport take the next one, or be disconnected. The owner of a closing transport
+    /// is not told.
     pub(super) fn lose_tuple(&mut self, tuple: Tuple, id: TransportId, out: &mut Outputs) {
         self.routes.unmap_tuple(&tuple, id);
-        let Some(transport) = self.open(id) else { return };
-        match transport.ice.lose(tuple) {
+        let Some(transport) = self.transports.get_mut(&id) else { return };
+        let effect = transport.ice.lose(tuple);
+        if transport.phase != Phase::Open {
+            return;
+        }
+        match effect {
             LossEffect::Unnoticed => {}
             LossEffect::Reselected(next) => {
                 emit(id, Event::SelectedTupleChanged(Some(next)), out);

@@ -74,11 +74,12 @@ impl Worker {
     fn drop_frames(
         &mut self,
         id: ConnectionId,
-        drop: fn(&mut SendQueue) -> usize,
+        drop: fn(&mut SendQueue, bool) -> usize,
         out: &mut Outputs,
     ) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
-        let frames = drop(&mut connection.queue);
+        let in_flight = connection.is_writing();
+        let frames = drop(&mut connection.queue, in_flight);
         if frames == 0 {
             return;
         }

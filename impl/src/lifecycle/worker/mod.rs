@@ -19,6 +19,8 @@ mod closing;
 mod connections;
 mod dtls;
 mod farewells;
+#[cfg(test)]
+mod properties;
 
 use super::connection::Connection;
 use super::ids::{ConnectionId, ListenerId, SocketId, TransportId};

@@ -16,7 +16,8 @@ use openssl::x509::{X509, X509NameBuilder, X509Ref};
 
 use crate::fingerprint::{Fingerprint, HashAlgorithm};
 
-/// Years between now and either end of a generated certificate's validity (mediasoup DtlsTransport.cpp).
+/// Years between now and either end of a generated certificate's validity (mediasoup
+/// DtlsTransport.cpp).
 const VALIDITY_DAYS: i64 = 3650;
 const SECONDS_PER_DAY: i64 = 86_400;
 const SERIAL_BITS: i32 = 64;
@@ -60,7 +61,8 @@ pub enum CertificateError {
     OpenSsl(#[from] ErrorStack),
 }
 
-/// A certificate with its private key, and the intermediate certificates to send along. Cloning shares them.
+/// A certificate with its private key, and the intermediate certificates to send along. Cloning
+/// shares them.
 #[derive(Clone)]
 pub struct Certificate {
     pair: Arc<Pair>,
@@ -83,9 +85,9 @@ impl fmt::Debug for Certificate {
 }
 
 impl Certificate {
-    /// Makes a fresh P-256 key and a certificate for it, self-signed with SHA-256, with a random common name
-    /// and serial number, valid from ten years ago to ten years ahead (RFC 8827 section 6.5; mediasoup
-    /// DtlsTransport.cpp).
+    /// Makes a fresh P-256 key and a certificate for it, self-signed with SHA-256, with a random
+    /// common name and serial number, valid from ten years ago to ten years ahead (RFC 8827 section
+    /// 6.5; mediasoup DtlsTransport.cpp).
     ///
     /// # Errors
     ///
@@ -125,12 +127,13 @@ impl Certificate {
         Ok(Self { pair: Arc::new(Pair { leaf: builder.build(), chain: Vec::new(), key }) })
     }
 
-    /// Loads a pair from PEM texts. The first certificate is the server's own, more are sent along with it.
+    /// Loads a pair from PEM texts. The first certificate is the server's own, more are sent along
+    /// with it.
     ///
     /// # Errors
     ///
-    /// Every variant of [`CertificateError`] but [`CertificateError::Unreadable`]. An encrypted key is refused,
-    /// never asked for on the terminal.
+    /// Every variant of [`CertificateError`] but [`CertificateError::Unreadable`]. An encrypted key
+    /// is refused, never asked for on the terminal.
     //= DTL-26
     pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
         super::outcome::discard_stale_errors();

@@ -35,9 +35,11 @@ const GROUPS: &str = "X25519:P-256:P-384";
 /// Settings of a [`DtlsContext`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DtlsOptions {
-    /// Largest datagram to send, in bytes, without IP, UDP or TCP framing; 576 to 16384, default 1350.
+    /// Largest datagram to send, in bytes, without IP, UDP or TCP framing; 576 to 16384, default
+    /// 1350.
     pub mtu: usize,
-    /// Wait before the first retransmission of a handshake flight; doubles each time up to 4 s; default 400 ms.
+    /// Wait before the first retransmission of a handshake flight; doubles each time up to 4 s;
+    /// default 400 ms.
     pub retransmission_initial: Duration,
 }
 
@@ -60,8 +62,8 @@ pub enum DtlsContextError {
 
 /// Certificate and settings, shared by the sessions of a server. Cloning shares.
 ///
-/// Sessions speak DTLS 1.2 only, with ephemeral elliptic-curve keys and authenticated encryption, without
-/// tickets, session cache, compression or renegotiation.
+/// Sessions speak DTLS 1.2 only, with ephemeral elliptic-curve keys and authenticated encryption,
+/// without tickets, session cache, compression or renegotiation.
 #[derive(Clone)]
 pub struct DtlsContext {
     pub(super) ssl: SslContext,

@@ -5,8 +5,8 @@ use super::srtp::SrtpKeys;
 /// Something that happened to a session, in the order in which it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DtlsEvent {
-    /// Handshake done and the peer's certificate has an expected fingerprint. At most once, and before any
-    /// [`DtlsEvent::Data`].
+    /// Handshake done and the peer's certificate has an expected fingerprint. At most once, and
+    /// before any [`DtlsEvent::Data`].
     Connected {
         /// Keys for SRTP (RFC 5764 section 4.2).
         srtp: SrtpKeys,

@@ -1,17 +1,18 @@
 //! The DTLS 1.2 engine of a WebRTC transport: OpenSSL over in-memory datagrams.
 //!
-//! Nothing in here owns a socket or a thread. A [`DtlsSession`] is fed with the datagrams that ICE accepted
-//! ([`DtlsSession::receive`]) and hands back datagrams ([`DtlsSession::poll_datagram`]) and events
-//! ([`DtlsSession::poll_event`]); the caller asks [`DtlsSession::next_timeout`] how long it may sleep.
-//! One `DtlsContext` (certificate, ciphers, limits) serves all sessions of a server.
+//! Nothing in here owns a socket or a thread. A [`DtlsSession`] is fed with the datagrams that ICE
+//! accepted ([`DtlsSession::receive`]) and hands back datagrams ([`DtlsSession::poll_datagram`])
+//! and events ([`DtlsSession::poll_event`]); the caller asks [`DtlsSession::next_timeout`] how long
+//! it may sleep. One `DtlsContext` (certificate, ciphers, limits) serves all sessions of a server.
 //!
 //! Rules that hold everywhere below:
 //!
-//! 1. The thread's OpenSSL error queue is emptied before every call into a session's `SSL` object, so what one
-//!    session left behind never ends another (one place: `DtlsSession::call`).
+//! 1. The thread's OpenSSL error queue is emptied before every call into a session's `SSL` object,
+//!    so what one session left behind never ends another (one place: `DtlsSession::call`).
 //! 2. All records of a datagram are processed before `receive` returns.
-//! 3. A session that ended stays ended: no event, datagram or timer follows, except datagrams queued before.
-//! 4. Unauthenticated bytes allocate a bounded amount of memory ([`records`]).
+//! 3. A session that ended stays ended: no event, datagram or timer follows, except datagrams
+//!    queued before.
+//! 4. Unauthenticated bytes allocate a bounded amount of memory (`records.rs`).
 
 mod certificate;
 mod context;

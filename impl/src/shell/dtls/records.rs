@@ -1,10 +1,12 @@
 //! Which records reach OpenSSL while a handshake is running.
 //!
-//! Until the handshake is done, records carry no proof of their sender. OpenSSL then allocates by what they
-//! claim, up to about 1 MB of reassembled messages and 100 early records of 16 KiB each, and ends the handshake
-//! for records that are merely nonsense. This filter keeps the memory within 64 KiB and drops the nonsense.
+//! Until the handshake is done, records carry no proof of their sender. OpenSSL then allocates by
+//! what they claim, up to about 1 MB of reassembled messages and 100 early records of 16 KiB each,
+//! and ends the handshake for records that are merely nonsense. This filter keeps the memory within
+//! 64 KiB and drops the nonsense.
 
-/// Length of a DTLS 1.2 record header (RFC 6347 section 4.1): type, version, epoch, sequence number, length.
+/// Length of a DTLS 1.2 record header (RFC 6347 section 4.1): type, version, epoch, sequence
+/// number, length.
 const RECORD_HEADER_BYTES: usize = 13;
 /// Length of a handshake message header (RFC 6347 section 4.2.2).
 const MESSAGE_HEADER_BYTES: usize = 12;
@@ -13,8 +15,8 @@ const MESSAGE_HEADER_BYTES: usize = 12;
 const HANDSHAKE_BYTES_MAX: u32 = 30 * 1024;
 /// Handshake messages per peer; a full handshake needs eight.
 const HANDSHAKE_MESSAGES_MAX: usize = 16;
-/// Encrypted handshake records before the end of the handshake; OpenSSL keeps each in a buffer of its own of
-/// about 16.5 KiB. Two are enough: every retransmission of Finished says the same.
+/// Encrypted handshake records before the end of the handshake; OpenSSL keeps each in a buffer of
+/// its own of about 16.5 KiB. Two are enough: every retransmission of Finished says the same.
 const EARLY_RECORDS_MAX: u8 = 2;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;

@@ -19,7 +19,8 @@ use crate::fingerprint::Fingerprint;
 const RECORD_OVERHEAD_BYTES: usize = 37;
 /// Content of one record (RFC 5246 section 6.2.1).
 const RECORD_CONTENT_BYTES_MAX: usize = 16_384;
-/// Messages kept between the end of the handshake and the arrival of the fingerprints; more are dropped.
+/// Messages kept between the end of the handshake and the arrival of the fingerprints; more are
+/// dropped.
 const HELD_MESSAGES_MAX: usize = 16;
 /// A datagram cannot hold more records; no reading loop runs longer.
 const RECORDS_PER_DATAGRAM_MAX: usize = 65_535 / 13 + 1;
@@ -54,8 +55,8 @@ enum Phase {
 
 /// One DTLS association over in-memory datagrams.
 ///
-/// After each call fetch the datagrams ([`Self::poll_datagram`]) and the events ([`Self::poll_event`]), then ask
-/// for [`Self::next_timeout`]. Dropping a session sends nothing.
+/// After each call fetch the datagrams ([`Self::poll_datagram`]) and the events
+/// ([`Self::poll_event`]), then ask for [`Self::next_timeout`]. Dropping a session sends nothing.
 #[derive(Debug)]
 pub struct DtlsSession {
     stream: SslStream<DatagramQueues>,
@@ -136,12 +137,14 @@ impl DtlsSession {
 
     /// Announces what the peer's certificate must look like (RFC 8122). The first call counts.
     ///
-    /// Before the end of the handshake a peer that does not match gets a fatal `bad_certificate` alert. After
-    /// it, OpenSSL has no way to send one: the session fails silently, and neither keys nor data come out.
+    /// Before the end of the handshake a peer that does not match gets a fatal `bad_certificate`
+    /// alert. After it, OpenSSL has no way to send one: the session fails silently, and neither
+    /// keys nor data come out.
     //= DTL-10
     pub fn expect_fingerprints(&mut self, fingerprints: Vec<Fingerprint>) {
-        let first = self.peer.expected.set(fingerprints).is_ok();
-        if first && matches!(self.phase, Phase::Unverified { .. }) {
+        // `Unverified` says that none were set before.
+        let _ = self.peer.expected.set(fingerprints);
+        if matches!(self.phase, Phase::Unverified { .. }) {
             self.announce();
         }
     }
@@ -177,21 +180,18 @@ impl DtlsSession {
             let (len, max) = (data.len(), self.data_bytes_max);
             return Err(DtlsSendError::TooLong { len, max });
         }
-        if data.is_empty() {
-            return Ok(());
-        }
         match self.call(|stream| stream.ssl_write(data)) {
             Ok(_) => Ok(()),
             Err(error) => Err(DtlsSendError::OpenSsl(error.to_string())),
         }
     }
 
-    /// Says goodbye: puts exactly one close_notify (RFC 5246 section 7.2.1) into the outgoing queue and returns
-    /// `true`, if the handshake is done and none was sent before.
+    /// Says goodbye: puts exactly one close_notify (RFC 5246 section 7.2.1) into the outgoing queue
+    /// and returns `true`, if the handshake is done and none was sent before.
     ///
-    /// During a handshake, after a failure and when called again, nothing is sent and nothing changes. After it,
-    /// datagrams are only looked through for the peer's own close_notify. If the peer closed first this is the
-    /// answer, and final.
+    /// During a handshake, after a failure and when called again, nothing is sent and nothing
+    /// changes. After it, datagrams are only looked through for the peer's own close_notify. If the
+    /// peer closed first this is the answer, and final.
     //= CLS-15
     //= DTL-28
     pub fn close_notify(&mut self) -> bool {
@@ -208,22 +208,15 @@ impl DtlsSession {
 
     /// How long to wait before [`Self::handle_timeout`]; `None` if nothing is to be repeated.
     ///
-    /// The first wait is `DtlsOptions::retransmission_initial`. The clock is OpenSSL's, which is the system's
-    /// wall clock; waits below 15 ms are reported as zero.
+    /// The first wait is `DtlsOptions::retransmission_initial`. The clock is OpenSSL's, which is
+    /// the system's wall clock; waits below 15 ms are reported as zero.
     //= DTL-14
     pub fn next_timeout(&self) -> Option<Duration> {
-        match self.phase {
-            Phase::Handshaking => {
-                discard_stale_errors();
-                timer::time_left(self.stream.ssl())
-            }
-            Phase::Idle
-            | Phase::Unverified { .. }
-            | Phase::Connected
-            | Phase::PeerClosed
-            | Phase::LocallyClosed
-            | Phase::Ended => None,
+        if !matches!(self.phase, Phase::Handshaking) {
+            return None;
         }
+        discard_stale_errors();
+        timer::time_left(self.stream.ssl())
     }
 
     /// Repeats the last flight if its time has come. After twelve times in vain the session fails.
@@ -244,6 +237,11 @@ impl DtlsSession {
     /// Next event, in order.
     pub fn poll_event(&mut self) -> Option<DtlsEvent> {
         self.events.pop_front()
+    }
+
+    #[cfg(test)]
+    pub(super) fn ssl(&self) -> &openssl::ssl::SslRef {
+        self.stream.ssl()
     }
 
     /// Every call into OpenSSL that works on the session's state goes through here.
@@ -280,7 +278,6 @@ impl DtlsSession {
                 if self.peer.expected.get().is_some() {
                     self.announce();
                 }
-                self.drain();
             }
             Err(error) => match Outcome::of(&error) {
                 Outcome::NeedsInput | Outcome::Skipped => {}
@@ -295,7 +292,8 @@ impl DtlsSession {
         }
     }
 
-    /// Leaves `Unverified`: checks the certificate once more, then hands out keys and held messages.
+    /// Leaves `Unverified`: checks the certificate once more, then hands out keys and held
+    /// messages.
     fn announce(&mut self) {
         let Phase::Unverified { held } = std::mem::replace(&mut self.phase, Phase::Ended) else {
             return;
@@ -346,16 +344,18 @@ impl DtlsSession {
     }
 
     fn deliver(&mut self, data: &[u8]) {
+        if data.is_empty() {
+            return;
+        }
         match &mut self.phase {
-            Phase::Connected if !data.is_empty() => {
+            Phase::Connected => {
                 self.events.push_back(DtlsEvent::Data(data.to_vec()));
             }
             //= DTL-10
-            Phase::Unverified { held } if !data.is_empty() && held.len() < HELD_MESSAGES_MAX => {
+            Phase::Unverified { held } if held.len() < HELD_MESSAGES_MAX => {
                 held.push(data.to_vec());
             }
-            Phase::Connected
-            | Phase::Unverified { .. }
+            Phase::Unverified { .. }
             | Phase::Idle
             | Phase::Handshaking
             | Phase::PeerClosed

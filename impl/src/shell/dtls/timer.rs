@@ -1,5 +1,5 @@
-//! The retransmission timer of an `SSL` object, and the only unsafe code of the engine: neither `openssl` nor
-//! `openssl-sys` wraps these calls.
+//! The retransmission timer of an `SSL` object, and the only unsafe code of the engine: neither
+//! `openssl` nor `openssl-sys` wraps these calls.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_uint};
@@ -29,19 +29,21 @@ unsafe extern "C" {
     fn DTLS_set_timer_cb(ssl: *mut openssl_sys::SSL, callback: Option<TimerCallback>);
 }
 
-/// Makes `ssl` wait `initial` before the first retransmission, then twice as long each time, up to 4 s.
+/// Makes `ssl` wait `initial` before the first retransmission, then twice as long each time, up to
+/// 4 s.
 //= DTL-14
 pub(super) fn install(ssl: &mut Ssl, initial: Duration) -> Result<(), ErrorStack> {
     let microseconds = c_uint::try_from(initial.as_micros()).unwrap_or(c_uint::MAX);
     let microseconds = microseconds.clamp(1, RETRANSMISSION_MICROSECONDS_MAX);
     ssl.set_ex_data(initial_wait_index()?, microseconds);
-    // SAFETY: `ssl` is a live SSL object that we borrow exclusively; the callback is a plain function that
-    // lives as long as the program.
+    // SAFETY: `ssl` is a live SSL object that we borrow exclusively; the callback is a plain
+    // function that lives as long as the program.
     unsafe { DTLS_set_timer_cb(ssl.as_ptr(), Some(next_wait)) };
     Ok(())
 }
 
-/// Time until the timer is due, `None` if it does not run. OpenSSL rounds anything below 15 ms to zero.
+/// Time until the timer is due, `None` if it does not run. OpenSSL rounds anything below 15 ms to
+/// zero.
 pub(super) fn time_left(ssl: &SslRef) -> Option<Duration> {
     let mut left = libc::timeval { tv_sec: 0, tv_usec: 0 };
     let target = (&raw mut left).cast();
@@ -55,15 +57,16 @@ pub(super) fn time_left(ssl: &SslRef) -> Option<Duration> {
 /// Retransmits the last flight if the timer is due. `Err` means that OpenSSL gave the handshake up.
 pub(super) fn retransmit_if_due(ssl: &SslRef) -> Result<(), ErrorStack> {
     let nothing = std::ptr::null_mut();
-    // SAFETY: the command takes no argument. It changes the SSL object behind a shared reference, as every
-    // OpenSSL call through `SslRef` does; the session that calls this holds the object exclusively.
+    // SAFETY: the command takes no argument. It changes the SSL object behind a shared reference,
+    // as every OpenSSL call through `SslRef` does; the session that calls this holds the object
+    // exclusively.
     let result =
         unsafe { openssl_sys::SSL_ctrl(ssl.as_ptr(), DTLS_CTRL_HANDLE_TIMEOUT, 0, nothing) };
     if result < 0 { Err(ErrorStack::get()) } else { Ok(()) }
 }
 
-/// The verification result that OpenSSL answers with a fatal `bad_certificate` alert. It is here because the
-/// crate has no safe constant for it.
+/// The verification result that OpenSSL answers with a fatal `bad_certificate` alert. It is here
+/// because the crate has no safe constant for it.
 pub(super) fn certificate_rejected() -> X509VerifyResult {
     // SAFETY: the code is one that OpenSSL defines.
     unsafe { X509VerifyResult::from_raw(openssl_sys::X509_V_ERR_CERT_REJECTED) }
@@ -87,4 +90,19 @@ fn initial_wait_index() -> Result<Index<Ssl, c_uint>, ErrorStack> {
     }
     let index = Ssl::new_ex_index()?;
     Ok(*INDEX.get_or_init(|| index))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dtl_14_waits_double_up_to_four_seconds() {
+        let nobody = std::ptr::null_mut();
+        // SAFETY: with a last wait above zero the object is not looked at.
+        let after = |last| unsafe { next_wait(nobody, last) };
+        assert_eq!(after(400_000), 800_000);
+        assert_eq!(after(3_000_000), 4_000_000);
+        assert_eq!(after(c_uint::MAX), 4_000_000);
+    }
 }

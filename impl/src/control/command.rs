@@ -1,0 +1,132 @@
+//! What a handle asks of the worker that owns its transport.
+
+use super::dump::{Stats, TransportDump, WorkerDump};
+use super::events::TransportEvent;
+use super::latch::Latch;
+use crate::fingerprint::Fingerprint;
+use crate::lifecycle::{CloseReason, Credentials, DtlsRole, Outcome, TransportId};
+use crate::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+/// Hears the events of one transport, on its worker's thread, and nothing after `Close`.
+pub type EventSink = Box<dyn FnMut(TransportEvent) + Send>;
+
+/// How a transport ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClosedTransport {
+    /// Who closed it.
+    pub reason: CloseReason,
+    /// What became of its close_notify.
+    pub outcome: Outcome,
+}
+
+/// Why a worker refused a command; nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The transport or the server is closing or closed.
+    #[error("closed")]
+    Closed,
+    /// `connect()` was called before.
+    #[error("connect() was called before")]
+    AlreadyConnected,
+    /// DTLS is not connected, or there is no path.
+    #[error("not connected")]
+    NotConnected,
+    /// The message does not fit one DTLS record within the MTU.
+    #[error("the message does not fit the MTU")]
+    TooLong,
+}
+
+/// One command.
+pub enum Command {
+    /// Makes a transport.
+    CreateTransport {
+        /// Its id, never used before.
+        transport: TransportId,
+        /// Its first ICE credentials.
+        credentials: Credentials,
+        /// Silence after which consent has expired; `None`: never.
+        consent: Option<Duration>,
+        /// Hears its events.
+        sink: EventSink,
+        /// Set when it is closed.
+        closed: Arc<Latch<ClosedTransport>>,
+        /// Whether it was made.
+        reply: Reply<Result<(), Refused>>,
+    },
+    /// mediasoup's `connect()`; answered with our own role.
+    Connect {
+        /// Whose.
+        transport: TransportId,
+        /// The peer's role.
+        remote_role: DtlsRole,
+        /// What its certificate must match.
+        fingerprints: Vec<Fingerprint>,
+        /// Our role.
+        reply: Reply<Result<DtlsRole, Refused>>,
+    },
+    /// New ICE credentials.
+    RestartIce {
+        /// Whose.
+        transport: TransportId,
+        /// The new ones.
+        credentials: Credentials,
+        /// Whether they are in force.
+        reply: Reply<Result<(), Refused>>,
+    },
+    /// Sends application data.
+    Send {
+        /// Whose.
+        transport: TransportId,
+        /// One message.
+        data: Vec<u8>,
+        /// Whether it was taken; it may still be dropped when a queue is full.
+        reply: Option<Reply<Result<(), Refused>>>,
+    },
+    /// Closes a transport in order.
+    CloseTransport {
+        /// Which.
+        transport: TransportId,
+    },
+    /// Closes this worker's share of the server in order.
+    CloseServer {
+        /// From now.
+        deadline: Duration,
+    },
+    /// Every worker is drained.
+    GrantRelease,
+    /// What is there.
+    DumpServer {
+        /// The dump.
+        reply: Reply<WorkerDump>,
+    },
+    /// What is there of one transport; `None` when it is closed.
+    DumpTransport {
+        /// Which.
+        transport: TransportId,
+        /// The dump.
+        reply: Reply<Option<TransportDump>>,
+    },
+    /// Counters.
+    GetStats {
+        /// The counters.
+        reply: Reply<Stats>,
+    },
+}
+
+/// Takes the one answer to a command. Dropped without one, it tells the asker that the worker is gone.
+pub struct Reply<T>(SyncSender<T>);
+
+impl<T> Reply<T> {
+    /// A reply, and where it arrives.
+    pub fn new() -> (Self, Receiver<T>) {
+        let (sender, receiver) = sync_channel(1);
+        (Reply(sender), receiver)
+    }
+
+    /// Answers. An asker that went away is no error.
+    pub fn send(self, answer: T) {
+        let _ = self.0.try_send(answer);
+    }
+}

@@ -1,0 +1,153 @@
+//! What a server and a transport look like from outside: mediasoup's `dump()` and `getStats()`.
+
+use crate::lifecycle::{DtlsRole, DtlsState, IceState};
+use crate::parameters::TransportTuple;
+use serde::Serialize;
+use std::ops::AddAssign;
+
+/// One worker's share of a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkerDump {
+    /// Open UDP sockets.
+    pub udp_sockets: Vec<CarrierDump>,
+    /// Open TCP listeners.
+    pub tcp_servers: Vec<CarrierDump>,
+    /// Transports that are not closed, by id.
+    pub transport_ids: Vec<u64>,
+    /// Registered ufrags and whose they are.
+    pub local_ice_username_fragments: Vec<(String, u64)>,
+    /// Tuples in the routing table.
+    pub tuples: usize,
+    /// TCP connections by phase.
+    pub connections: ConnectionCounts,
+}
+
+/// A bound address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CarrierDump {
+    /// Local address.
+    pub ip: String,
+    /// Local port.
+    pub port: u16,
+}
+
+/// TCP connections by phase (SPEC.md §3.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionCounts {
+    /// Of no transport yet.
+    pub unbound: usize,
+    /// In use.
+    pub bound: usize,
+    /// On their way out.
+    pub lingering: usize,
+}
+
+/// One transport.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TransportDump {
+    /// `iceState`
+    pub ice_state: IceState,
+    /// `iceSelectedTuple`
+    pub ice_selected_tuple: Option<TransportTuple>,
+    /// Valid tuples, the oldest first.
+    pub tuples: Vec<TransportTuple>,
+    /// Registered ufrags: the current one, then the one before a restart that nobody has confirmed.
+    pub ufrags: Vec<String>,
+    /// `dtlsState`
+    pub dtls_state: DtlsState,
+    /// Our DTLS role, once a handshake began.
+    pub dtls_local_role: DtlsRole,
+}
+
+/// Counters of one worker, from its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    /// Datagrams that arrived on UDP sockets.
+    pub datagrams_received: u64,
+    /// Datagrams that the kernel took.
+    pub datagrams_sent: u64,
+    /// Datagrams and frames that nobody could use.
+    pub datagrams_dropped: u64,
+    /// Bytes over UDP and TCP.
+    pub bytes_received: u64,
+    /// Bytes over UDP and TCP.
+    pub bytes_sent: u64,
+    /// Errors of receive calls.
+    pub receive_errors: u64,
+    /// Sends that met a full buffer.
+    pub sends_blocked: u64,
+    /// Sends that the kernel refused.
+    pub send_errors: u64,
+    /// Messages that DTLS would not encrypt.
+    pub sends_refused: u64,
+    /// STUN checks that proved a password.
+    pub stun_checks: u64,
+    /// STUN requests that earned an error.
+    pub stun_errors: u64,
+    /// Packets that look like STUN and are not.
+    pub stun_malformed: u64,
+    /// STUN of nobody we know.
+    pub stun_unknown: u64,
+    /// STUN responses, indications and other methods.
+    pub stun_ignored: u64,
+    /// DTLS handshakes that ended well.
+    pub handshakes_completed: u64,
+    /// DTLS handshakes that did not.
+    pub handshakes_failed: u64,
+    /// close_notify alerts that the kernel took as datagrams.
+    pub alerts_sent: u64,
+    /// Alerts that ended an association.
+    pub alerts_received: u64,
+    /// TCP connections accepted.
+    pub connections_accepted: u64,
+    /// Errors of accept calls.
+    pub accept_errors: u64,
+    /// Frames dropped unwritten.
+    pub frames_dropped: u64,
+    /// Frames that a FIN cut.
+    pub frames_cut: u64,
+}
+
+impl AddAssign for Stats {
+    fn add_assign(&mut self, other: Self) {
+        self.datagrams_received += other.datagrams_received;
+        self.datagrams_sent += other.datagrams_sent;
+        self.datagrams_dropped += other.datagrams_dropped;
+        self.bytes_received += other.bytes_received;
+        self.bytes_sent += other.bytes_sent;
+        self.receive_errors += other.receive_errors;
+        self.sends_blocked += other.sends_blocked;
+        self.send_errors += other.send_errors;
+        self.sends_refused += other.sends_refused;
+        self.stun_checks += other.stun_checks;
+        self.stun_errors += other.stun_errors;
+        self.stun_malformed += other.stun_malformed;
+        self.stun_unknown += other.stun_unknown;
+        self.stun_ignored += other.stun_ignored;
+        self.handshakes_completed += other.handshakes_completed;
+        self.handshakes_failed += other.handshakes_failed;
+        self.alerts_sent += other.alerts_sent;
+        self.alerts_received += other.alerts_received;
+        self.connections_accepted += other.connections_accepted;
+        self.accept_errors += other.accept_errors;
+        self.frames_dropped += other.frames_dropped;
+        self.frames_cut += other.frames_cut;
+    }
+}
+
+impl AddAssign for WorkerDump {
+    fn add_assign(&mut self, other: Self) {
+        self.udp_sockets.extend(other.udp_sockets);
+        self.tcp_servers.extend(other.tcp_servers);
+        self.transport_ids.extend(other.transport_ids);
+        self.local_ice_username_fragments.extend(other.local_ice_username_fragments);
+        self.tuples += other.tuples;
+        self.connections.unbound += other.connections.unbound;
+        self.connections.bound += other.connections.bound;
+        self.connections.lingering += other.connections.lingering;
+    }
+}

@@ -1,0 +1,42 @@
+//! What the owner of a transport hears.
+
+use crate::lifecycle::{CloseReason, DtlsReason, DtlsState, IceState, Outcome};
+use crate::parameters::TransportTuple;
+
+/// An event of a transport, under mediasoup's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TransportEvent {
+    /// `icestatechange`
+    IceStateChange(IceState),
+    /// `iceselectedtuplechange`
+    IceSelectedTupleChange(Option<TransportTuple>),
+    /// `dtlsstatechange`
+    DtlsStateChange {
+        /// The new state.
+        state: DtlsState,
+        /// Why it became `failed` or `closed`.
+        reason: Option<DtlsReason>,
+        /// Keys and certificate, with `connected` only.
+        connected: Option<Box<DtlsConnected>>,
+    },
+    /// Application data arrived.
+    Data(Vec<u8>),
+    /// `listenserverclose`: the server is closing, and this transport with it.
+    ListenServerClose,
+    /// The last event: the transport is closed.
+    Close {
+        /// Who closed it.
+        reason: CloseReason,
+        /// What became of its close_notify.
+        outcome: Outcome,
+    },
+}
+
+/// What a finished handshake yields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DtlsConnected {
+    /// Keys for SRTP (RFC 5764 section 4.2).
+    pub srtp: crate::shell::dtls::SrtpKeys,
+    /// The peer's certificate, PEM.
+    pub remote_certificate: String,
+}

@@ -1,0 +1,70 @@
+//! What can go wrong, by whose fault it is.
+
+use crate::control::command::Refused;
+use crate::parameters::DtlsParametersError;
+use crate::shell::bind::{BindError, BindFailure};
+use crate::shell::dtls::{CertificateError, DtlsContextError};
+use openssl::error::ErrorStack;
+use std::io;
+
+/// Why a call failed; nothing was changed and nothing was left open.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller's: there is nothing to listen on.
+    #[error("empty listenInfos")]
+    NoListenInfos,
+    /// The caller's: more listen infos than candidates can have priorities.
+    #[error("{0} listenInfos are too many")]
+    TooManyListenInfos(usize),
+    /// The caller's: the protocols that are enabled match none of the listen infos.
+    #[error("empty iceCandidates: no listenInfo has an enabled protocol")]
+    NoCandidates,
+    /// The caller's: the peer's DTLS parameters.
+    #[error(transparent)]
+    DtlsParameters(#[from] DtlsParametersError),
+    /// The caller's: the DTLS options.
+    #[error(transparent)]
+    DtlsOptions(#[from] DtlsContextError),
+    /// The caller's: certificate and key.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The caller's or the system's: a listen info.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The caller's: the state does not allow it.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The caller's: an answer was awaited on the thread that has to give it, inside an event callback.
+    #[error("this call waits for the worker and was made on the worker's own thread")]
+    OnWorkerThread,
+    /// The system's.
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
+    /// OpenSSL's: no randomness.
+    #[error("no random bytes: {0}")]
+    Random(#[from] ErrorStack),
+}
+
+impl Error {
+    /// The name under which mediasoup's API throws it: `TypeError`, `InvalidStateError`, `NotFoundError` or `IoError`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Error::NoListenInfos
+            | Error::TooManyListenInfos(_)
+            | Error::NoCandidates
+            | Error::DtlsParameters(_)
+            | Error::DtlsOptions(_)
+            | Error::Certificate(_)
+            | Error::Refused(Refused::TooLong) => "TypeError",
+            Error::Bind(bind) => match bind.reason {
+                BindFailure::PortRange(_) | BindFailure::BufferSize(_) => "TypeError",
+                BindFailure::PortRangeExhausted { .. } | BindFailure::Io { .. } => "IoError",
+            },
+            Error::Refused(Refused::Closed) => "NotFoundError",
+            Error::Refused(Refused::AlreadyConnected | Refused::NotConnected)
+            | Error::OnWorkerThread => "InvalidStateError",
+            Error::System(_) | Error::Random(_) => "IoError",
+        }
+    }
+}

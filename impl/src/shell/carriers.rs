@@ -1,0 +1,177 @@
+//! Sockets, listeners and connections by the token that mio knows them by. Tokens are counted up and never used again,
+//! because the events of one poll outlive a deregistration (mutant K40).
+
+use crate::lifecycle::{ConnectionId, ListenerId, SocketId};
+use crate::parameters::ListenInfo;
+use crate::wire::framing::Deframer;
+use mio::net::{TcpListener, TcpStream, UdpSocket};
+use mio::{Interest, Registry, Token};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::net::SocketAddr;
+
+/// What a token stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carrier {
+    Socket(SocketId),
+    Listener(ListenerId),
+    Connection(ConnectionId),
+}
+
+pub(super) struct UdpCarrier {
+    pub(super) socket: UdpSocket,
+    pub(super) info: ListenInfo,
+    token: Token,
+    /// Pretends that the kernel answers "try again".
+    #[cfg(feature = "testing")]
+    pub(super) full: bool,
+}
+
+pub(super) struct ListenerCarrier {
+    pub(super) listener: TcpListener,
+    pub(super) info: ListenInfo,
+    token: Option<Token>,
+}
+
+pub(super) struct TcpCarrier {
+    pub(super) stream: TcpStream,
+    pub(super) remote: SocketAddr,
+    pub(super) deframer: Deframer,
+    token: Token,
+}
+
+/// Every carrier of one worker.
+pub(super) struct Carriers {
+    registry: Registry,
+    next_token: usize,
+    tokens: HashMap<Token, Carrier>,
+    pub(super) sockets: BTreeMap<SocketId, UdpCarrier>,
+    pub(super) listeners: BTreeMap<ListenerId, ListenerCarrier>,
+    pub(super) connections: HashMap<ConnectionId, TcpCarrier>,
+}
+
+impl Carriers {
+    /// `first_token` and all after it belong to carriers.
+    pub(super) fn new(registry: Registry, first_token: usize) -> Self {
+        Carriers {
+            registry,
+            next_token: first_token,
+            tokens: HashMap::new(),
+            sockets: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            connections: HashMap::new(),
+        }
+    }
+
+    //= N3
+    fn token(&mut self, carrier: Carrier) -> Token {
+        let token = Token(self.next_token);
+        self.next_token += 1;
+        self.tokens.insert(token, carrier);
+        token
+    }
+
+    /// What an event is about; `None` for a carrier that is gone.
+    pub(super) fn by_token(&self, token: Token) -> Option<Carrier> {
+        self.tokens.get(&token).copied()
+    }
+
+    pub(super) fn add_socket(
+        &mut self,
+        id: SocketId,
+        socket: std::net::UdpSocket,
+        info: ListenInfo,
+    ) -> io::Result<()> {
+        socket.set_nonblocking(true)?;
+        let mut socket = UdpSocket::from_std(socket);
+        let token = self.token(Carrier::Socket(id));
+        self.registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
+        let carrier = UdpCarrier {
+            socket,
+            info,
+            token,
+            #[cfg(feature = "testing")]
+            full: false,
+        };
+        self.sockets.insert(id, carrier);
+        Ok(())
+    }
+
+    pub(super) fn add_listener(
+        &mut self,
+        id: ListenerId,
+        listener: std::net::TcpListener,
+        info: ListenInfo,
+    ) -> io::Result<()> {
+        listener.set_nonblocking(true)?;
+        let mut listener = TcpListener::from_std(listener);
+        let token = self.token(Carrier::Listener(id));
+        self.registry.register(&mut listener, token, Interest::READABLE)?;
+        self.listeners.insert(id, ListenerCarrier { listener, info, token: Some(token) });
+        Ok(())
+    }
+
+    pub(super) fn add_connection(
+        &mut self,
+        id: ConnectionId,
+        mut stream: TcpStream,
+        remote: SocketAddr,
+    ) -> io::Result<()> {
+        //= TCP-17
+        stream.set_nodelay(true)?;
+        let token = self.token(Carrier::Connection(id));
+        self.registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        let deframer = Deframer::new();
+        self.connections.insert(id, TcpCarrier { stream, remote, deframer, token });
+        Ok(())
+    }
+
+    /// Accepts one connection; `None` when none waits or the listener is gone.
+    pub(super) fn accept(&self, id: ListenerId) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+        let Some(carrier) = self.listeners.get(&id) else { return Ok(None) };
+        match carrier.listener.accept() {
+            Ok(accepted) => Ok(Some(accepted)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Accepts and closes what the kernel has accepted already, so that those peers see a FIN and not a reset.
+    //= CLS-34
+    fn empty_backlog(&self, id: ListenerId) {
+        while let Ok(Some((stream, _))) = self.accept(id) {
+            drop(stream);
+        }
+    }
+
+    /// The listener stays open and is no longer watched.
+    pub(super) fn stop_accepting(&mut self, id: ListenerId) {
+        self.empty_backlog(id);
+        let Some(carrier) = self.listeners.get_mut(&id) else { return };
+        if let Some(token) = carrier.token.take() {
+            // A failure would mean that it is not registered, which is what is wanted.
+            let _ = self.registry.deregister(&mut carrier.listener);
+            self.tokens.remove(&token);
+        }
+    }
+
+    pub(super) fn release_listener(&mut self, id: ListenerId) {
+        self.stop_accepting(id);
+        self.empty_backlog(id);
+        self.listeners.remove(&id);
+    }
+
+    pub(super) fn release_socket(&mut self, id: SocketId) {
+        if let Some(mut carrier) = self.sockets.remove(&id) {
+            let _ = self.registry.deregister(&mut carrier.socket);
+            self.tokens.remove(&carrier.token);
+        }
+    }
+
+    pub(super) fn take_connection(&mut self, id: ConnectionId) -> Option<TcpStream> {
+        let mut carrier = self.connections.remove(&id)?;
+        let _ = self.registry.deregister(&mut carrier.stream);
+        self.tokens.remove(&carrier.token);
+        Some(carrier.stream)
+    }
+}

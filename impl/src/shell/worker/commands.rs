@@ -1,0 +1,137 @@
+//! What the handles ask for.
+
+use super::{Owner, Worker};
+use crate::control::command::{Command, Refused};
+use crate::control::dump::{CarrierDump, ConnectionCounts, TransportDump, WorkerDump};
+use crate::lifecycle::{ConnectionPhase, Input, TransportId, Tuple, Verdict};
+use crate::parameters::{ListenInfo, TransportTuple};
+use std::net::SocketAddr;
+
+impl Worker {
+    /// Does what a handle asks for and answers it.
+    pub fn execute(&mut self, command: Command) {
+        match command {
+            Command::CreateTransport { transport, credentials, consent, sink, closed, reply } => {
+                self.owners.insert(transport, Owner { sink, closed });
+                let input = Input::TransportCreated { transport, credentials, consent };
+                let verdict = self.feed(input);
+                if verdict != Verdict::Applied {
+                    self.owners.remove(&transport);
+                }
+                reply.send(accepted(verdict));
+            }
+            Command::Connect { transport, remote_role, fingerprints, reply } => {
+                let input = Input::ConnectRequested { transport, remote_role, fingerprints };
+                let verdict = self.feed(input);
+                let role = self.core.transports().get(&transport).map(|t| t.role_to_play());
+                reply.send(accepted(verdict).and_then(|()| role.ok_or(Refused::Closed)));
+            }
+            Command::RestartIce { transport, credentials, reply } => {
+                let verdict = self.feed(Input::IceRestarted { transport, credentials });
+                reply.send(accepted(verdict));
+            }
+            Command::Send { transport, data, reply } => {
+                let result = self.submit(transport, data);
+                if let Some(reply) = reply {
+                    reply.send(result);
+                }
+            }
+            Command::CloseTransport { transport } => {
+                let _ = self.feed(Input::TransportCloseRequested { transport });
+            }
+            Command::CloseServer { deadline } => {
+                let _ = self.feed(Input::ServerCloseRequested { deadline });
+            }
+            Command::GrantRelease => {
+                let _ = self.feed(Input::ReleaseGranted);
+            }
+            Command::DumpServer { reply } => reply.send(self.dump()),
+            Command::DumpTransport { transport, reply } => {
+                reply.send(self.dump_transport(transport));
+            }
+            Command::GetStats { reply } => reply.send(self.stats.clone()),
+        }
+    }
+
+    fn submit(&mut self, transport: TransportId, data: Vec<u8>) -> Result<(), Refused> {
+        if self.data_bytes_max(transport).is_some_and(|max| data.len() > max) {
+            return Err(Refused::TooLong);
+        }
+        match self.core.transports().get(&transport) {
+            None => Err(Refused::Closed),
+            Some(_) => match self.feed(Input::DataSubmitted { transport, data }) {
+                Verdict::Applied => Ok(()),
+                Verdict::Late | Verdict::Repeated | Verdict::Impossible => {
+                    Err(Refused::NotConnected)
+                }
+            },
+        }
+    }
+
+    /// A tuple as the owner sees it; `None` when its carrier is gone.
+    pub(super) fn transport_tuple(&self, tuple: &Tuple) -> Option<TransportTuple> {
+        let (info, remote) = match tuple {
+            Tuple::Udp { socket, remote } => (&self.carriers.sockets.get(socket)?.info, *remote),
+            Tuple::Tcp(connection) => {
+                let connection = self.core.connections().get(connection)?;
+                let listener = self.carriers.listeners.get(&connection.listener)?;
+                (&listener.info, connection.remote)
+            }
+        };
+        let remote = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+        Some(TransportTuple::between(info, remote))
+    }
+
+    //= RES-16
+    fn dump(&self) -> WorkerDump {
+        let carrier = |info: &ListenInfo| CarrierDump { ip: info.ip.to_string(), port: info.port };
+        let mut connections = ConnectionCounts::default();
+        for connection in self.core.connections().values() {
+            match connection.phase {
+                ConnectionPhase::Unbound => connections.unbound += 1,
+                ConnectionPhase::Bound(_) => connections.bound += 1,
+                ConnectionPhase::Flushing { .. } | ConnectionPhase::Draining { .. } => {
+                    connections.lingering += 1;
+                }
+            }
+        }
+        let routes = self.core.routes();
+        WorkerDump {
+            udp_sockets: self.carriers.sockets.values().map(|c| carrier(&c.info)).collect(),
+            tcp_servers: self.carriers.listeners.values().map(|c| carrier(&c.info)).collect(),
+            transport_ids: self.core.transports().keys().map(|id| id.0).collect(),
+            local_ice_username_fragments: routes
+                .ufrags()
+                .map(|(ufrag, id)| (ufrag.to_owned(), id.0))
+                .collect(),
+            tuples: routes.tuples().count(),
+            connections,
+        }
+    }
+
+    fn dump_transport(&self, id: TransportId) -> Option<TransportDump> {
+        let transport = self.core.transports().get(&id)?;
+        let ice = &transport.ice;
+        let previous = ice.previous.as_ref();
+        Some(TransportDump {
+            ice_state: ice.state,
+            ice_selected_tuple: ice.selected.and_then(|tuple| self.transport_tuple(&tuple)),
+            tuples: ice.tuples.iter().filter_map(|tuple| self.transport_tuple(tuple)).collect(),
+            ufrags: [Some(&ice.credentials), previous]
+                .into_iter()
+                .flatten()
+                .map(|credentials| credentials.ufrag.clone())
+                .collect(),
+            dtls_state: transport.dtls,
+            dtls_local_role: transport.local_role,
+        })
+    }
+}
+
+fn accepted(verdict: Verdict) -> Result<(), Refused> {
+    match verdict {
+        Verdict::Applied => Ok(()),
+        Verdict::Repeated => Err(Refused::AlreadyConnected),
+        Verdict::Late | Verdict::Impossible => Err(Refused::Closed),
+    }
+}

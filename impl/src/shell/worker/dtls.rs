@@ -1,0 +1,156 @@
+//! The DTLS sessions of a worker: records in, records and events out.
+
+use super::Worker;
+use crate::control::events::DtlsConnected;
+use crate::fingerprint::Fingerprint;
+use crate::lifecycle::{DtlsReason, DtlsState, Input, RecordKind, TransportId};
+use crate::shell::dtls::{DtlsEvent, DtlsFailure, DtlsRole, DtlsSession};
+use crate::shell::timers::Alarm;
+
+/// What a worker keeps for the DTLS of one transport.
+#[derive(Default)]
+pub(super) struct DtlsSlot {
+    session: Option<DtlsSession>,
+    fingerprints: Option<Vec<Fingerprint>>,
+    connected: Option<Box<DtlsConnected>>,
+}
+
+impl Worker {
+    pub(super) fn start_dtls(&mut self, id: TransportId, role: crate::lifecycle::DtlsRole) {
+        let role = match role {
+            crate::lifecycle::DtlsRole::Client => DtlsRole::Client,
+            crate::lifecycle::DtlsRole::Server | crate::lifecycle::DtlsRole::Auto => {
+                DtlsRole::Server
+            }
+        };
+        let slot = self.slots.entry(id).or_default();
+        match DtlsSession::new(&self.dtls, role) {
+            Ok(mut session) => {
+                if let Some(fingerprints) = slot.fingerprints.clone() {
+                    session.expect_fingerprints(fingerprints);
+                }
+                session.start();
+                slot.session = Some(session);
+                self.collect(id, RecordKind::Flight);
+            }
+            Err(error) => {
+                tracing::warn!(target: "dtls", %error, "no DTLS session");
+                let reason = DtlsReason::Handshake;
+                self.answers.push_back(Input::HandshakeFailed { transport: id, reason });
+            }
+        }
+    }
+
+    pub(super) fn expect_fingerprints(&mut self, id: TransportId, fingerprints: Vec<Fingerprint>) {
+        let slot = self.slots.entry(id).or_default();
+        slot.fingerprints = Some(fingerprints.clone());
+        if let Some(session) = &mut slot.session {
+            session.expect_fingerprints(fingerprints);
+            self.collect(id, RecordKind::Flight);
+        }
+    }
+
+    pub(super) fn feed_dtls(&mut self, id: TransportId, datagram: &[u8]) {
+        if let Some(session) = self.session(id) {
+            session.receive(datagram);
+            self.collect(id, RecordKind::Flight);
+        }
+    }
+
+    pub(super) fn encrypt(&mut self, id: TransportId, data: &[u8]) {
+        let Some(session) = self.session(id) else { return };
+        match session.send(data) {
+            Ok(()) => self.collect(id, RecordKind::Data),
+            Err(_) => self.stats.sends_refused += 1,
+        }
+    }
+
+    pub(super) fn make_close_notify(&mut self, id: TransportId) {
+        let made = self.session(id).and_then(|session| {
+            let made = session.close_notify();
+            session.poll_datagram().filter(|_| made)
+        });
+        self.timers.disarm(Alarm::Retransmit(id));
+        self.answers.push_back(Input::CloseNotifyMade { transport: id, datagram: made });
+    }
+
+    pub(super) fn drop_dtls(&mut self, id: TransportId) {
+        self.timers.disarm(Alarm::Retransmit(id));
+        self.slots.remove(&id);
+    }
+
+    pub(super) fn retransmit(&mut self, id: TransportId) {
+        if let Some(session) = self.session(id) {
+            session.handle_timeout();
+            self.collect(id, RecordKind::Flight);
+        }
+    }
+
+    /// What `connected` is announced with, once.
+    //= DTL-25
+    pub(super) fn take_connected(
+        &mut self,
+        id: TransportId,
+        state: DtlsState,
+    ) -> Option<Box<DtlsConnected>> {
+        let slot = self.slots.get_mut(&id).filter(|_| state == DtlsState::Connected)?;
+        slot.connected.take()
+    }
+
+    /// The largest message that [`Input::DataSubmitted`] may carry.
+    pub(super) fn data_bytes_max(&mut self, id: TransportId) -> Option<usize> {
+        self.session(id).map(|session| session.data_bytes_max())
+    }
+
+    fn session(&mut self, id: TransportId) -> Option<&mut DtlsSession> {
+        self.slots.get_mut(&id)?.session.as_mut()
+    }
+
+    /// Takes what a session has to send and to tell: first its datagrams, then its events, so that the flight that
+    /// ends a handshake, or the alert that breaks it, leaves before the state changes.
+    fn collect(&mut self, id: TransportId, kind: RecordKind) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        let Some(session) = &mut slot.session else { return };
+        while let Some(datagram) = session.poll_datagram() {
+            self.answers.push_back(Input::RecordsMade { transport: id, datagram, kind });
+        }
+        while let Some(event) = session.poll_event() {
+            self.answers.push_back(match event {
+                DtlsEvent::Connected { srtp, remote_certificate_pem } => {
+                    self.stats.handshakes_completed += 1;
+                    let remote_certificate = remote_certificate_pem;
+                    slot.connected = Some(Box::new(DtlsConnected { srtp, remote_certificate }));
+                    Input::HandshakeCompleted { transport: id }
+                }
+                DtlsEvent::Failed(failure) => {
+                    self.stats.handshakes_failed += 1;
+                    tracing::debug!(target: "dtls", %failure, "DTLS failed");
+                    Input::HandshakeFailed { transport: id, reason: reason_of(&failure) }
+                }
+                DtlsEvent::CloseNotifyReceived => {
+                    self.stats.alerts_received += 1;
+                    Input::CloseNotifyReceived { transport: id }
+                }
+                DtlsEvent::FatalAlertReceived(code) => {
+                    self.stats.alerts_received += 1;
+                    Input::FatalAlertReceived { transport: id, code }
+                }
+                DtlsEvent::Data(data) => Input::DataReceived { transport: id, data },
+            });
+        }
+        match session.next_timeout() {
+            Some(after) => self.arm(Alarm::Retransmit(id), after),
+            None => self.timers.disarm(Alarm::Retransmit(id)),
+        }
+    }
+}
+
+fn reason_of(failure: &DtlsFailure) -> DtlsReason {
+    match failure {
+        DtlsFailure::FingerprintMismatch => DtlsReason::FingerprintMismatch,
+        DtlsFailure::NoSrtpProfile => DtlsReason::NoSrtpProfile,
+        DtlsFailure::AlertReceived(0) => DtlsReason::CloseNotify,
+        DtlsFailure::AlertReceived(code) => DtlsReason::Alert(*code),
+        DtlsFailure::Handshake(_) | DtlsFailure::Protocol(_) => DtlsReason::Handshake,
+    }
+}

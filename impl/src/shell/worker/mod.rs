@@ -1,0 +1,330 @@
+//! One worker: a poll, the carriers, the DTLS sessions and the lifecycle core between them.
+//!
+//! `poll -> Ready -> Input -> Output -> system call`. It decides nothing: what arrives becomes an input, what the core
+//! puts out is performed, and the answers of the kernel and of OpenSSL are the next inputs. [`Worker::poll`] only
+//! collects what is ready; [`Worker::deliver`] handles one of them, so that a test can hold ready events and choose
+//! which comes next.
+
+mod commands;
+mod dtls;
+mod perform;
+mod receive;
+
+use super::bind::{Bound, BoundCarrier};
+use super::carriers::{Carrier, Carriers};
+use super::dtls::DtlsContext;
+use super::limiter::ReplyLimiter;
+use super::timers::{Alarm, Timers};
+use crate::control::command::{ClosedTransport, EventSink};
+use crate::control::dump::Stats;
+use crate::control::latch::Latch;
+use crate::lifecycle::{self, ConnectionId, Input, Limits, ListenerId, SocketId, TransportId};
+use crate::lifecycle::{CloseReason, DropReason, Outcome, Verdict};
+use crate::sync::Arc;
+use dtls::DtlsSlot;
+use mio::{Events, Poll, Token, Waker};
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::time::{Duration, Instant};
+
+/// Bytes that one receive call can take: the largest UDP payload, and a good read for TCP.
+const RECEIVE_BUFFER_BYTES: usize = 65_536;
+/// Events of one poll.
+const EVENTS_PER_POLL: usize = 1024;
+const WAKER: Token = Token(0);
+
+/// Something that can be delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ready {
+    /// Datagrams wait.
+    SocketReadable(SocketId),
+    /// Datagrams can be sent again.
+    SocketWritable(SocketId),
+    /// Connections wait.
+    ListenerReadable(ListenerId),
+    /// Bytes, the end of input, or an error wait.
+    ConnectionReadable(ConnectionId),
+    /// Bytes can be written again.
+    ConnectionWritable(ConnectionId),
+    /// A moment has come.
+    Alarm(Alarm),
+}
+
+/// Who is told that the worker's share of the server is closed.
+pub trait Notify: Send {
+    /// Nothing is left but the carriers. `outcomes`: of every transport that this close ended, by id.
+    fn drained(&mut self, outcomes: Vec<(u64, Outcome)>);
+    /// The carriers are released.
+    fn released(&mut self);
+}
+
+/// Who advances time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// The system's monotonic clock.
+    System,
+    /// Nobody but the caller of [`Worker::fire`]: for tests.
+    Manual,
+}
+
+/// What a worker is made of.
+pub struct WorkerConfig {
+    /// Deadlines and caps.
+    pub limits: Limits,
+    /// Certificate and ciphers.
+    pub dtls: DtlsContext,
+    /// Its carriers, bound.
+    pub bound: Vec<Bound>,
+    /// Who hears of the end.
+    pub notify: Box<dyn Notify>,
+    /// Who advances time.
+    pub clock: Clock,
+    /// The defect of the core, if it is to have one.
+    #[cfg(feature = "testing")]
+    pub mutant: Option<lifecycle::Mutant>,
+}
+
+/// What the owner of a transport is told, and with what.
+struct Owner {
+    sink: EventSink,
+    closed: Arc<Latch<ClosedTransport>>,
+}
+
+impl Drop for Owner {
+    /// A worker that ends out of turn leaves nobody waiting.
+    //= X3
+    fn drop(&mut self) {
+        let outcome = Outcome::Dropped(DropReason::CarrierReleased);
+        self.closed.set(ClosedTransport { reason: CloseReason::ServerClosed, outcome });
+    }
+}
+
+/// One step of the core, and what came of it.
+#[cfg(feature = "testing")]
+#[derive(Clone, Debug)]
+pub struct JournalEntry {
+    /// What happened.
+    pub input: Input,
+    /// What the core made of it.
+    pub step: lifecycle::Step,
+    /// The core after that.
+    pub core: lifecycle::Worker,
+}
+
+/// One worker of a server.
+pub struct Worker {
+    core: lifecycle::Worker,
+    poll: Poll,
+    waker: Arc<Waker>,
+    carriers: Carriers,
+    dtls: DtlsContext,
+    slots: HashMap<TransportId, DtlsSlot>,
+    owners: HashMap<TransportId, Owner>,
+    timers: Timers,
+    clock: Clock,
+    events: Events,
+    ready: VecDeque<Ready>,
+    answers: VecDeque<Input>,
+    next_connection: u64,
+    limiter: ReplyLimiter,
+    outcomes: Vec<(u64, Outcome)>,
+    notify: Box<dyn Notify>,
+    buffer: Box<[u8]>,
+    stats: Stats,
+    /// Every step of the core since the last [`Worker::take_journal`]; none before the first.
+    #[cfg(feature = "testing")]
+    journal: Option<Vec<JournalEntry>>,
+}
+
+impl Worker {
+    /// Registers the carriers with a new poll.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when there are no descriptors left.
+    pub fn new(config: WorkerConfig) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let mut carriers = Carriers::new(poll.registry().try_clone()?, WAKER.0 + 1);
+        for (index, bound) in (0_u32..).zip(config.bound) {
+            match bound.carrier {
+                BoundCarrier::Udp(socket) => {
+                    carriers.add_socket(SocketId(index), socket, bound.info)?;
+                }
+                BoundCarrier::Tcp(listener) => {
+                    carriers.add_listener(ListenerId(index), listener, bound.info)?;
+                }
+            }
+        }
+        let core = lifecycle::Worker::new(
+            config.limits,
+            carriers.sockets.keys().copied(),
+            carriers.listeners.keys().copied(),
+        );
+        #[cfg(feature = "testing")]
+        let core = core.with_mutant(config.mutant);
+        Ok(Worker {
+            core,
+            poll,
+            waker,
+            carriers,
+            dtls: config.dtls,
+            slots: HashMap::new(),
+            owners: HashMap::new(),
+            timers: Timers::default(),
+            clock: config.clock,
+            events: Events::with_capacity(EVENTS_PER_POLL),
+            ready: VecDeque::new(),
+            answers: VecDeque::new(),
+            next_connection: 0,
+            limiter: ReplyLimiter::default(),
+            outcomes: Vec::new(),
+            notify: config.notify,
+            buffer: vec![0; RECEIVE_BUFFER_BYTES].into_boxed_slice(),
+            stats: Stats::default(),
+            #[cfg(feature = "testing")]
+            journal: None,
+        })
+    }
+
+    /// Interrupts a [`Worker::poll`] from another thread.
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
+    /// The lifecycle core, to look at.
+    pub fn core(&self) -> &lifecycle::Worker {
+        &self.core
+    }
+
+    /// Whether its carriers are released: there is nothing left to do.
+    pub fn is_released(&self) -> bool {
+        self.core.phase() == lifecycle::WorkerPhase::Released
+    }
+
+    /// Waits until something is ready, a moment has come, the waker was woken, or `timeout` has passed (`None`: for as
+    /// long as it takes), and appends what is ready to [`Worker::ready`]. Does not wait while something is left there.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; `Interrupted` is not an error.
+    pub fn poll(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let timeout =
+            if self.ready.is_empty() { self.until_alarm(timeout) } else { Some(Duration::ZERO) };
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        for event in &self.events {
+            let Some(carrier) = self.carriers.by_token(event.token()) else { continue };
+            let readable = event.is_readable() || event.is_read_closed() || event.is_error();
+            let (read, write) = match carrier {
+                Carrier::Socket(id) => (Ready::SocketReadable(id), Some(Ready::SocketWritable(id))),
+                Carrier::Listener(id) => (Ready::ListenerReadable(id), None),
+                Carrier::Connection(id) => {
+                    (Ready::ConnectionReadable(id), Some(Ready::ConnectionWritable(id)))
+                }
+            };
+            for ready in [readable.then_some(read), write.filter(|_| event.is_writable())] {
+                if let Some(ready) = ready.filter(|ready| !self.ready.contains(ready)) {
+                    self.ready.push_back(ready);
+                }
+            }
+        }
+        if self.clock == Clock::System {
+            let now = Instant::now();
+            while let Some(alarm) = self.timers.take_due(now) {
+                self.ready.push_back(Ready::Alarm(alarm));
+            }
+        }
+        Ok(())
+    }
+
+    fn until_alarm(&self, timeout: Option<Duration>) -> Option<Duration> {
+        let alarm = match self.clock {
+            Clock::System => self.timers.next(),
+            Clock::Manual => None,
+        };
+        let until = alarm.map(|moment| moment.saturating_duration_since(Instant::now()));
+        [timeout, until].into_iter().flatten().min()
+    }
+
+    /// What is ready and not delivered yet, in the order in which it became so.
+    pub fn ready(&self) -> &VecDeque<Ready> {
+        &self.ready
+    }
+
+    /// Delivers the first of [`Worker::ready`]; `false` when there is none.
+    pub fn deliver_next(&mut self) -> bool {
+        let Some(ready) = self.ready.pop_front() else { return false };
+        self.handle_ready(ready);
+        true
+    }
+
+    /// Delivers this one; `false` when it is not ready.
+    pub fn deliver(&mut self, ready: Ready) -> bool {
+        let Some(at) = self.ready.iter().position(|r| *r == ready) else { return false };
+        self.ready.remove(at);
+        self.handle_ready(ready);
+        true
+    }
+
+    /// Lets the moment of an armed alarm come now; `false` when it is not armed.
+    pub fn fire(&mut self, alarm: Alarm) -> bool {
+        let armed = self.timers.take(alarm);
+        if armed {
+            self.handle_ready(Ready::Alarm(alarm));
+        }
+        armed
+    }
+
+    /// The alarms that are armed.
+    pub fn alarms(&self) -> Vec<Alarm> {
+        self.timers.armed().collect()
+    }
+
+    /// Feeds one input, performs every output, and feeds the answers, until there are none. What became of the input.
+    pub(super) fn feed(&mut self, input: Input) -> Verdict {
+        self.answers.push_back(input);
+        let mut verdict = None;
+        while let Some(input) = self.answers.pop_front() {
+            #[cfg(feature = "testing")]
+            let told = self.journal.is_some().then(|| input.clone());
+            let step = self.core.handle(input);
+            if step.verdict == Verdict::Impossible {
+                tracing::error!(target: "info", "an impossible input reached the lifecycle");
+            }
+            verdict.get_or_insert(step.verdict);
+            #[cfg(feature = "testing")]
+            if let (Some(journal), Some(input)) = (&mut self.journal, told) {
+                journal.push(JournalEntry { input, step: step.clone(), core: self.core.clone() });
+            }
+            for output in step.outputs {
+                self.perform(output);
+            }
+        }
+        verdict.unwrap_or(Verdict::Late)
+    }
+
+    fn arm(&mut self, alarm: Alarm, after: Duration) {
+        self.timers.arm(alarm, Instant::now(), after);
+    }
+}
+
+/// What only tests may do.
+#[cfg(feature = "testing")]
+impl Worker {
+    /// Every step of the core since the last call, in order. The first call begins the journal.
+    pub fn take_journal(&mut self) -> Vec<JournalEntry> {
+        self.journal.replace(Vec::new()).unwrap_or_default()
+    }
+
+    /// Lets a socket answer "try again" from now on, or no longer, which makes it writable.
+    pub fn set_socket_full(&mut self, id: SocketId, full: bool) {
+        let Some(carrier) = self.carriers.sockets.get_mut(&id) else { return };
+        if carrier.full && !full && !self.ready.contains(&Ready::SocketWritable(id)) {
+            self.ready.push_back(Ready::SocketWritable(id));
+        }
+        carrier.full = full;
+    }
+}

@@ -1,0 +1,195 @@
+//! What the core puts out becomes a system call, a call into OpenSSL, or a word to the owner.
+
+use super::{Ready, Worker};
+use crate::control::command::ClosedTransport;
+use crate::control::events::TransportEvent;
+use crate::lifecycle::{
+    About, CloseReason, ConnectionId, DropReason, Event, Input, Outcome, Output, SocketId,
+    TransportId, WorkerPhase,
+};
+use crate::shell::timers::Alarm;
+use std::io::{self, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::time::Duration;
+
+/// First look at the send queue after `shutdown(WR)`.
+const ACKNOWLEDGED_PAUSE: Duration = Duration::from_millis(1);
+/// ENOBUFS ends without an event.
+const BUFFERS_PAUSE: Duration = Duration::from_millis(5);
+
+/// What the kernel said to a datagram.
+enum SendResult {
+    Taken,
+    TryAgain,
+    Refused(DropReason),
+}
+
+impl Worker {
+    pub(super) fn perform(&mut self, output: Output) {
+        match output {
+            Output::SendDatagram { socket, remote, datagram, about } => {
+                self.send_datagram(socket, remote, &datagram, about);
+            }
+            Output::WriteTcp(connection) => self.write(connection),
+            Output::ShutdownTcp(connection) => self.shutdown(connection),
+            Output::CloseTcp(connection) => self.forget(connection),
+            Output::AbortTcp(connection) => self.abort(connection),
+            Output::StopAccepting(listener) => {
+                self.ready.retain(|ready| *ready != Ready::ListenerReadable(listener));
+                self.timers.disarm(Alarm::RetryAccept(listener));
+                self.carriers.stop_accepting(listener);
+            }
+            Output::ReleaseListener(listener) => self.carriers.release_listener(listener),
+            Output::ReleaseSocket(socket) => {
+                self.timers.disarm(Alarm::RetrySocket(socket));
+                self.carriers.release_socket(socket);
+            }
+            Output::StartDtls { transport, role } => self.start_dtls(transport, role),
+            Output::ExpectFingerprints { transport, fingerprints } => {
+                self.expect_fingerprints(transport, fingerprints);
+            }
+            Output::FeedDtls { transport, datagram } => self.feed_dtls(transport, &datagram),
+            Output::EncryptData { transport, data } => self.encrypt(transport, &data),
+            Output::MakeCloseNotify(transport) => self.make_close_notify(transport),
+            Output::DropDtls(transport) => self.drop_dtls(transport),
+            Output::ArmTimer { timer, after } => self.arm(Alarm::Lifecycle(timer), after),
+            Output::DisarmTimer(timer) => self.timers.disarm(Alarm::Lifecycle(timer)),
+            Output::Emit { transport, event } => self.emit(transport, event),
+            Output::ReportClosed { transport, reason, outcome } => {
+                self.report_closed(transport, reason, outcome);
+            }
+            Output::CountDropped { frames } => self.stats.frames_dropped += frames as u64,
+            Output::AcknowledgeDrained => {
+                self.notify.drained(std::mem::take(&mut self.outcomes));
+            }
+            Output::AcknowledgeReleased => self.notify.released(),
+        }
+    }
+
+    //= RES-04
+    fn send_datagram(
+        &mut self,
+        socket: SocketId,
+        remote: SocketAddr,
+        datagram: &[u8],
+        about: About,
+    ) {
+        let result = self.try_send(socket, remote, datagram);
+        match &result {
+            SendResult::Taken => {
+                self.stats.datagrams_sent += 1;
+                self.stats.bytes_sent += datagram.len() as u64;
+            }
+            SendResult::TryAgain => self.stats.sends_blocked += 1,
+            SendResult::Refused(_) => self.stats.send_errors += 1,
+        }
+        let About::CloseNotify(transport) = about else { return };
+        self.answers.push_back(match result {
+            SendResult::Taken => {
+                self.stats.alerts_sent += 1;
+                Input::CloseNotifySent { transport }
+            }
+            SendResult::TryAgain => Input::CloseNotifyBlocked { transport },
+            SendResult::Refused(reason) => Input::CloseNotifyFailed { transport, reason },
+        });
+    }
+
+    fn try_send(&mut self, id: SocketId, remote: SocketAddr, datagram: &[u8]) -> SendResult {
+        let Some(carrier) = self.carriers.sockets.get(&id) else {
+            return SendResult::Refused(DropReason::CarrierReleased);
+        };
+        #[cfg(feature = "testing")]
+        if carrier.full {
+            return SendResult::TryAgain;
+        }
+        let mut result = carrier.socket.send_to(datagram, remote);
+        // An ICMP error that another peer caused is reported once, on whatever is sent next.
+        if matches!(&result, Err(e) if e.kind() == io::ErrorKind::ConnectionRefused) {
+            result = carrier.socket.send_to(datagram, remote);
+        }
+        match result {
+            Ok(_) => SendResult::Taken,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => SendResult::TryAgain,
+            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
+                self.arm(Alarm::RetrySocket(id), BUFFERS_PAUSE);
+                SendResult::TryAgain
+            }
+            Err(_) => SendResult::Refused(DropReason::Io),
+        }
+    }
+
+    fn write(&mut self, connection: ConnectionId) {
+        let Some(carrier) = self.carriers.connections.get_mut(&connection) else { return };
+        let bytes = self.core.unwritten(connection);
+        let result = loop {
+            match carrier.stream.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result,
+            }
+        };
+        self.answers.push_back(match result {
+            Ok(0) => Input::ConnectionBlocked { connection },
+            Ok(bytes) => {
+                self.stats.bytes_sent += bytes as u64;
+                Input::BytesWritten { connection, bytes }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Input::ConnectionBlocked { connection }
+            }
+            //= TCP-14
+            Err(_) => Input::ConnectionReset { connection },
+        });
+    }
+
+    fn shutdown(&mut self, connection: ConnectionId) {
+        let Some(carrier) = self.carriers.connections.get(&connection) else { return };
+        // ENOTCONN: the peer has reset it, which the next read will say.
+        let _ = carrier.stream.shutdown(Shutdown::Write);
+        self.arm(Alarm::Acknowledged(connection), ACKNOWLEDGED_PAUSE);
+    }
+
+    fn forget(&mut self, connection: ConnectionId) {
+        self.timers.disarm(Alarm::Acknowledged(connection));
+        drop(self.carriers.take_connection(connection));
+    }
+
+    fn abort(&mut self, connection: ConnectionId) {
+        self.timers.disarm(Alarm::Acknowledged(connection));
+        if let Some(stream) = self.carriers.take_connection(connection) {
+            let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+
+    fn emit(&mut self, transport: TransportId, event: Event) {
+        let event = match event {
+            Event::IceStateChanged(state) => TransportEvent::IceStateChange(state),
+            Event::SelectedTupleChanged(tuple) => TransportEvent::IceSelectedTupleChange(
+                tuple.and_then(|tuple| self.transport_tuple(&tuple)),
+            ),
+            Event::DtlsStateChanged(state, reason) => TransportEvent::DtlsStateChange {
+                state,
+                reason,
+                connected: self.take_connected(transport, state),
+            },
+            Event::DataReceived(data) => TransportEvent::Data(data),
+        };
+        if let Some(owner) = self.owners.get_mut(&transport) {
+            (owner.sink)(event);
+        }
+    }
+
+    /// The last that an owner hears.
+    //= CLS-11
+    //= CLS-12
+    fn report_closed(&mut self, transport: TransportId, reason: CloseReason, outcome: Outcome) {
+        if self.core.phase() != WorkerPhase::Open {
+            self.outcomes.push((transport.0, outcome));
+        }
+        let Some(mut owner) = self.owners.remove(&transport) else { return };
+        if reason == CloseReason::ServerClosed {
+            (owner.sink)(TransportEvent::ListenServerClose);
+        }
+        (owner.sink)(TransportEvent::Close { reason, outcome });
+        owner.closed.set(ClosedTransport { reason, outcome });
+    }
+}

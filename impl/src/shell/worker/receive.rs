@@ -1,0 +1,253 @@
+//! What arrives becomes an input.
+
+use super::{Ready, Worker};
+use crate::lifecycle::{
+    Check, ConnectionId, ConnectionPhase, Credential, Input, ListenerId, SocketId, Tuple,
+};
+use crate::shell::sys::unacknowledged_bytes;
+use crate::shell::timers::Alarm;
+use crate::wire::demux::{PacketKind, classify};
+use crate::wire::stun::check::{Judgement, judge};
+use crate::wire::stun::{self, Message};
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Datagrams of one delivery: a flood on one socket does not starve the others.
+//= RES-14
+const DATAGRAMS_PER_DELIVERY: usize = 256;
+/// Reads of one delivery.
+const READS_PER_DELIVERY: usize = 16;
+/// Accepts of one delivery.
+const ACCEPTS_PER_DELIVERY: usize = 64;
+/// Pause after the descriptors ran out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Longest pause between two looks at the send queue of a connection that drains.
+const ACKNOWLEDGED_PAUSE_MAX: Duration = Duration::from_millis(20);
+
+/// What a read attempt said.
+enum ReadResult {
+    Bytes(usize),
+    End,
+    Nothing,
+    Broken,
+}
+
+impl Worker {
+    pub(super) fn handle_ready(&mut self, ready: Ready) {
+        match ready {
+            Ready::SocketReadable(id) => self.receive_datagrams(id),
+            Ready::SocketWritable(socket) => {
+                let _ = self.feed(Input::SocketWritable { socket });
+            }
+            Ready::ListenerReadable(id) => self.accept(id),
+            Ready::ConnectionReadable(id) => self.read(id),
+            Ready::ConnectionWritable(connection) => {
+                let _ = self.feed(Input::ConnectionWritable { connection });
+            }
+            Ready::Alarm(Alarm::Lifecycle(timer)) => {
+                let _ = self.feed(Input::TimerFired(timer));
+            }
+            Ready::Alarm(Alarm::Retransmit(transport)) => self.retransmit(transport),
+            Ready::Alarm(Alarm::Acknowledged(id)) => self.look_at_send_queue(id),
+            Ready::Alarm(Alarm::RetrySocket(socket)) => {
+                let _ = self.feed(Input::SocketWritable { socket });
+            }
+            Ready::Alarm(Alarm::RetryAccept(id)) => self.accept(id),
+        }
+    }
+
+    //= RES-03
+    fn receive_datagrams(&mut self, id: SocketId) {
+        // Out of `self` while its contents are handled.
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut budget = DATAGRAMS_PER_DELIVERY;
+        while let Some(carrier) = self.carriers.sockets.get(&id) {
+            if budget == 0 {
+                self.ready.push_back(Ready::SocketReadable(id));
+                break;
+            }
+            budget -= 1;
+            match carrier.socket.recv_from(&mut buffer) {
+                Ok((length, remote)) => {
+                    self.stats.datagrams_received += 1;
+                    self.stats.bytes_received += length as u64;
+                    self.receive(Tuple::Udp { socket: id, remote }, remote, &buffer[..length]);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => self.stats.receive_errors += 1,
+            }
+        }
+        self.buffer = buffer;
+    }
+
+    /// Takes what the backlog holds. Errors never end the listener (mediasoup aborts); with no descriptor left it
+    /// pauses, because the backlog stays readable.
+    //= RES-02
+    //= TCP-19
+    fn accept(&mut self, listener: ListenerId) {
+        for _ in 0..ACCEPTS_PER_DELIVERY {
+            let (stream, remote) = match self.carriers.accept(listener) {
+                Ok(Some(accepted)) => accepted,
+                Ok(None) => return,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => {
+                    self.stats.accept_errors += 1;
+                    self.arm(Alarm::RetryAccept(listener), ACCEPT_PAUSE);
+                    return;
+                }
+            };
+            let connection = ConnectionId(self.next_connection);
+            self.next_connection += 1;
+            if self.carriers.add_connection(connection, stream, remote).is_err() {
+                self.stats.accept_errors += 1;
+                continue;
+            }
+            self.stats.connections_accepted += 1;
+            let _ = self.feed(Input::ConnectionAccepted { connection, listener, remote });
+        }
+        self.ready.push_back(Ready::ListenerReadable(listener));
+    }
+
+    fn read(&mut self, id: ConnectionId) {
+        for _ in 0..READS_PER_DELIVERY {
+            let Some(carrier) = self.carriers.connections.get_mut(&id) else { return };
+            let remote = carrier.remote;
+            match read_some(&mut carrier.stream, &mut self.buffer) {
+                ReadResult::Nothing => return,
+                ReadResult::Bytes(length) => {
+                    self.stats.bytes_received += length as u64;
+                    carrier.deframer.push(&self.buffer[..length]);
+                    self.take_frames(id, remote);
+                }
+                ReadResult::End => {
+                    //= TCP-10
+                    self.stats.frames_cut += u64::from(carrier.deframer.is_mid_frame());
+                    // With its FIN the peer's TCP acknowledges what it has: that may be the last of it.
+                    self.look_at_send_queue(id);
+                    let _ = self.feed(Input::ConnectionFinished { connection: id });
+                    return;
+                }
+                ReadResult::Broken => {
+                    let _ = self.feed(Input::ConnectionReset { connection: id });
+                    return;
+                }
+            }
+        }
+        self.ready.push_back(Ready::ConnectionReadable(id));
+    }
+
+    /// Handles the frames that are complete; one may end the connection under the next.
+    //= TCP-20
+    fn take_frames(&mut self, id: ConnectionId, remote: SocketAddr) {
+        while let Some(carrier) = self.carriers.connections.get_mut(&id) {
+            let Some(frame) = carrier.deframer.next_frame() else { return };
+            self.receive(Tuple::Tcp(id), remote, &frame);
+        }
+    }
+
+    /// Whether the peer's TCP has everything by now. Asked again later if not.
+    fn look_at_send_queue(&mut self, id: ConnectionId) {
+        let draining = self
+            .core
+            .connections()
+            .get(&id)
+            .is_some_and(|c| matches!(c.phase, ConnectionPhase::Draining { .. }));
+        let Some(carrier) = self.carriers.connections.get(&id).filter(|_| draining) else { return };
+        match unacknowledged_bytes(&carrier.stream) {
+            Some(0) => {
+                let _ = self.feed(Input::ConnectionAcknowledged { connection: id });
+            }
+            Some(_) => self.arm(Alarm::Acknowledged(id), ACKNOWLEDGED_PAUSE_MAX),
+            None => {}
+        }
+    }
+
+    fn receive(&mut self, tuple: Tuple, remote: SocketAddr, packet: &[u8]) {
+        match classify(packet) {
+            Ok(PacketKind::Stun) => self.receive_stun(tuple, remote, packet),
+            Ok(PacketKind::Dtls) => {
+                let _ = self.feed(Input::DtlsReceived { tuple, datagram: packet.to_vec() });
+            }
+            // The SRTP engine is out of scope; on a connection that nobody owns it is junk like any other.
+            Ok(PacketKind::Rtp | PacketKind::Rtcp) | Err(_) => {
+                self.stats.datagrams_dropped += 1;
+                let _ = self.feed(Input::JunkReceived { tuple });
+            }
+        }
+    }
+
+    //= STN-07
+    fn receive_stun(&mut self, tuple: Tuple, remote: SocketAddr, packet: &[u8]) {
+        let Ok(message) = Message::parse(packet) else {
+            self.stats.stun_malformed += 1;
+            let _ = self.feed(Input::JunkReceived { tuple });
+            return;
+        };
+        let by_tuple = || {
+            let id = self.core.routes().by_tuple(&tuple)?;
+            Some((id, &self.core.transports().get(&id)?.ice.credentials))
+        };
+        // Without a ufrag it can only be judged by the transport that has the tuple.
+        let known = match message.local_ufrag() {
+            Some(ufrag) => self.core.by_ufrag(ufrag),
+            None => by_tuple(),
+        };
+        let Some((transport, credentials)) = known else {
+            self.stats.stun_unknown += 1;
+            return;
+        };
+        let current = self
+            .core
+            .transports()
+            .get(&transport)
+            .is_some_and(|t| t.ice.credentials.ufrag == credentials.ufrag);
+        let password = credentials.password.as_bytes();
+        // A dual-stack socket shows an IPv4 peer in IPv6 clothes; the peer knows itself as IPv4.
+        //= DMX-12
+        let mapped = SocketAddr::new(remote.ip().to_canonical(), remote.port());
+        let input = match judge(&message, password) {
+            Judgement::Ignore(_) => {
+                self.stats.stun_ignored += 1;
+                return;
+            }
+            Judgement::Refuse { code, authenticated, unknown } => {
+                self.stats.stun_errors += 1;
+                let password = authenticated.then_some(password);
+                let reply = stun::error_response(message.transaction, code, &unknown, password);
+                if !authenticated && !self.limiter.allows(mapped.ip()) {
+                    return;
+                }
+                Input::CheckRefused { tuple, reply }
+            }
+            Judgement::Check { use_candidate, nomination } => {
+                self.stats.stun_checks += 1;
+                let credential = if current { Credential::Current } else { Credential::Previous };
+                Input::CheckReceived {
+                    tuple,
+                    transport,
+                    check: Check { credential, use_candidate, nomination },
+                    reply: stun::success_response(message.transaction, mapped, password),
+                }
+            }
+        };
+        let _ = self.feed(input);
+    }
+}
+
+fn read_some(stream: &mut mio::net::TcpStream, buffer: &mut [u8]) -> ReadResult {
+    loop {
+        match stream.read(buffer) {
+            // A reset that follows a FIN shows here and in no read.
+            Ok(0) if matches!(stream.take_error(), Ok(Some(_))) => return ReadResult::Broken,
+            Ok(0) => return ReadResult::End,
+            Ok(length) => return ReadResult::Bytes(length),
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock => return ReadResult::Nothing,
+                _ => return ReadResult::Broken,
+            },
+        }
+    }
+}
