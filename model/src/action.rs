@@ -63,8 +63,7 @@ pub enum Action {
         /// The transport.
         t: TransportId,
     },
-    /// The peer ends its half of the connection. That acknowledges nothing: it may cross our
-    /// alert.
+    /// The peer ends its half of the connection; all that we sent is thereby acknowledged.
     PeerSendsFin {
         /// The transport.
         t: TransportId,

@@ -113,14 +113,6 @@ fn a_half_closed_peer_still_gets_what_is_queued() {
 }
 
 #[test]
-fn a_fin_that_crosses_the_alert_confirms_nothing() {
-    let mut state = after(&CONNECT_TCP);
-    tell(&mut state, &[CLOSE]);
-    let effects = tell(&mut state, &[PeerSendsFin { t: T }]);
-    assert_eq!(effects, [CloseConnection(T), by_owner(Outcome::Sent)]);
-}
-
-#[test]
 fn a_reply_is_the_only_goodbye_and_a_close_waits_for_it() {
     let mut state = after(&CONNECT_UDP);
     let reply = tell(&mut state, &[KernelFillsSocket, PeerSendsCloseNotify { t: T }]);

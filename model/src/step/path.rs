@@ -93,7 +93,7 @@ impl Run<'_> {
             Connection::Flushing { queue, .. } => {
                 self.at(t).tcp = Connection::Flushing { queue, eof: ReadSide::Ended };
             }
-            Connection::Draining { .. } => self.end_connection(t, Ending::Finished),
+            Connection::Draining { .. } => self.end_connection(t, Ending::Acknowledged),
             Connection::None | Connection::Gone => unreachable!("no connection, no FIN"),
         }
         self.settle(t);
