@@ -4,19 +4,22 @@ use crate::support::{BOTH, FIRST, PATIENCE, Stage, echo, end_of};
 use std::time::Duration;
 use webrtc_server::lifecycle::Limits;
 use webrtc_server::{ListenInfo, WebRtcServer, WebRtcServerOptions};
-use webrtc_server_conformance::peer::{Path, Peer, Protocol, StreamEnd};
+use webrtc_server_conformance::peer::{DtlsRole, Path, Peer, Protocol, StreamEnd, TcpOptions};
 
 const NEVER: Duration = Duration::from_secs(3600);
 
 #[test]
 fn res_01_connections_over_the_caps_are_closed_and_members_keep_theirs() {
-    let rows = [(5, 100), (100, 8)];
-    for (unbound_connections_max, connections_max) in rows {
-        let limits =
-            Limits { unbound_connections_max, connections_max, bind: NEVER, ..Limits::default() };
+    let limits = Limits { bind: NEVER, ..Limits::default() };
+    let rows = [
+        (5, Limits { unbound_connections_max: 5, ..limits.clone() }),
+        (6, Limits { unbound_connections_per_source_max: 6, ..limits.clone() }),
+        (7, Limits { connections_max: 8, ..limits.clone() }),
+        (64, limits),
+    ];
+    for (room, limits) in rows {
         let stage = Stage::with_limits(limits);
         let (member, mut peer) = stage.pair(Protocol::Tcp);
-        let room = unbound_connections_max.min(connections_max - 1);
         let idle: Vec<_> = (0..room).map(|_| stage.tcp()).collect();
         stage.await_connections("all of them are there", |now| now.unbound == room);
         for _ in 0..10 {
@@ -29,6 +32,22 @@ fn res_01_connections_over_the_caps_are_closed_and_members_keep_theirs() {
         echo(&late, &mut newcomer, FIRST);
         stage.end();
     }
+}
+
+#[test]
+fn res_01_one_stranger_does_not_keep_others_out() {
+    let limits = Limits { bind: NEVER, ..Limits::default() };
+    let stage = Stage::with_limits(limits);
+    let idle: Vec<_> = (0..64).map(|_| stage.tcp()).collect();
+    stage.await_connections("the stranger has its share", |now| now.unbound == 64);
+    assert_ne!(end_of(&mut stage.tcp()), StreamEnd::Open);
+    let local = Some(([127, 0, 0, 2], 0).into());
+    let elsewhere = stage.tcp_with(TcpOptions { local, receive_buffer: None });
+    let member = stage.member();
+    let mut peer = member.peer_on(Path::Tcp(elsewhere), DtlsRole::Client);
+    peer.connect_via(FIRST, PATIENCE).expect("somebody else gets in");
+    drop(idle);
+    stage.end();
 }
 
 #[test]
