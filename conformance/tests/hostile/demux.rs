@@ -23,7 +23,7 @@ fn dmx_03_strangers_with_hellos_do_not_disturb_a_handshake() {
     member.await_event("dtls Connected");
     flood().expect("it leaves");
     for mut stranger in strangers {
-        assert_eq!(stranger.collect().expect("a socket"), [vec![0_u8; 0]; 0], "silence");
+        assert!(stranger.collect().expect("a socket").is_empty(), "silence");
     }
     victim.collect().expect("a socket");
     assert_eq!(victim.observed().dtls_datagrams, 0, "no answer to who proved nothing");

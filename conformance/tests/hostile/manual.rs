@@ -18,12 +18,15 @@ use webrtc_server_conformance::peer::{
     DtlsRole, Path, Peer, PeerCertificate, Protocol, ServerCredentials,
 };
 
+/// An event, and the number of the transport whose it is.
+type Heard = (u64, TransportEvent);
+
 /// A worker that does something only when told.
 pub(crate) struct Manual {
     pub(crate) worker: Worker,
     pub(crate) udp: SocketAddr,
     pub(crate) tcp: SocketAddr,
-    events: (Sender<(u64, TransportEvent)>, Receiver<(u64, TransportEvent)>),
+    events: (Sender<Heard>, Receiver<Heard>),
     drained: Receiver<Vec<(u64, Outcome)>>,
 }
 

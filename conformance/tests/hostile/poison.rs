@@ -34,8 +34,11 @@ fn broken_hello(peer: &mut Peer) {
     peer.send_packet(FIRST, &broken).expect("it leaves");
 }
 
+/// What happens to a transport, and how.
+type End = (&'static str, fn(&Stage));
+
 /// Ends one transport in every way that is known to have left errors behind.
-fn ends() -> Vec<(&'static str, fn(&Stage))> {
+fn ends() -> Vec<End> {
     vec![
         ("closed before any byte of DTLS", |stage| {
             let member = stage.member();

@@ -212,3 +212,46 @@ fn n2_a_flood_of_noise_on_every_path_ends_nothing() {
     echo(&member, &mut peer, FIRST);
     stage.end();
 }
+
+/// Runs the test below in a process of its own that may have few descriptors.
+#[test]
+fn res_02_a_server_without_descriptors_serves_its_members_and_recovers() {
+    let script = "ulimit -n 80 && exec \"$0\" --exact resources::without_descriptors --ignored";
+    let output = std::process::Command::new("sh")
+        .args(["-c", script])
+        .arg(std::env::current_exe().expect("this test"))
+        .env(LIMITED, "1")
+        .output()
+        .expect("a shell");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+const LIMITED: &str = "HOSTILE_TEST_HAS_FEW_DESCRIPTORS";
+
+#[test]
+#[ignore = "run by res_02, with few descriptors"]
+fn without_descriptors() {
+    if std::env::var_os(LIMITED).is_none() {
+        return;
+    }
+    let stage = Stage::with_limits(Limits { bind: NEVER, ..Limits::default() });
+    let (member, mut peer) = stage.pair(Protocol::Tcp);
+    let clients: Vec<_> = (0..5)
+        .map(|_| socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None))
+        .collect::<Result<_, _>>()
+        .expect("descriptors are left");
+    let fillers: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+    let before = stage.stats().accept_errors;
+    for client in &clients {
+        client.connect(&stage.address(Protocol::Tcp).into()).expect("the kernel accepts");
+    }
+    stage.await_stats("none can be accepted", |now| now.accept_errors > before);
+    echo(&member, &mut peer, FIRST);
+    stage.assert_bystander_unharmed();
+    let errors = stage.stats().accept_errors;
+    assert!(errors < before + 100, "it does not try in a loop: {errors}");
+    drop(fillers);
+    stage.await_connections("all of them are accepted now", |now| now.unbound == 5);
+    stage.end();
+}
