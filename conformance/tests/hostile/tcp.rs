@@ -5,7 +5,7 @@ use std::time::Duration;
 use webrtc_server::lifecycle::Limits;
 use webrtc_server::wire::framing::frame;
 use webrtc_server_conformance::peer::{
-    CheckOptions, Delivery, Path, Peer, Protocol, StreamEnd, TcpOptions, Via,
+    CheckOptions, Delivery, DtlsRole, Path, Peer, Protocol, StreamEnd, TcpOptions, Via,
 };
 
 /// Nobody has to wait for a stranger to be thrown out.
@@ -208,8 +208,13 @@ fn tcp_11_another_valid_tuple_takes_over() {
 fn tcp_12_who_reconnects_goes_on_with_the_same_association() {
     for reset in [false, true] {
         let stage = Stage::new();
-        let (member, mut peer) = stage.pair(Protocol::Tcp);
-        let port = peer.path(FIRST).expect("a path").local_addr();
+        let member = stage.member();
+        // An address of its own, so that no other test takes the port in between.
+        let local = Some(([127, 0, 0, 12], 0).into());
+        let path = stage.tcp_with(TcpOptions { local, receive_buffer: None });
+        let port = path.local_addr();
+        let mut peer = member.peer_on(Path::Tcp(path), DtlsRole::Client);
+        peer.connect_via(FIRST, PATIENCE).expect("ICE and DTLS connect");
         let connection = peer.tcp(FIRST).expect("a connection");
         match reset {
             true => connection.reset().expect("a RST"),
