@@ -62,8 +62,17 @@ impl fmt::Display for Report {
         let mut table = Table::new();
         table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
         table.set_header([
-            "check", "of", "states", "transitions", "traces", "steps", "handshakes", "compared", "",
-            "seconds", "",
+            "check",
+            "of",
+            "states",
+            "transitions",
+            "traces",
+            "steps",
+            "handshakes",
+            "compared",
+            "",
+            "seconds",
+            "",
         ]);
         for row in &self.rows {
             let count = |n: usize| if n == 0 { String::new() } else { n.to_string() };

@@ -60,7 +60,8 @@ pub(super) fn lockstep(graph: &Graph, progress: &mut dyn Progress) -> Row {
     timed("lockstep", graph.config().name, progress, |progress| {
         match lockstep::run(graph, None, &mut |done, total| progress.at(done, total)) {
             Ok(run) => {
-                let mut failures: Vec<_> = run.divergences.iter().map(ToString::to_string).collect();
+                let mut failures: Vec<_> =
+                    run.divergences.iter().map(ToString::to_string).collect();
                 if run.edges != graph.edges().len() {
                     let (walked, all) = (run.edges, graph.edges().len());
                     failures.push(format!("only {walked} of {all} transitions were walked"));
