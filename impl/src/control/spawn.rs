@@ -249,3 +249,81 @@ impl Drop for Life {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::command::Reply;
+    use super::super::shutdown::Outcomes;
+    use super::*;
+    use crate::parameters::{ListenInfo, Protocol};
+    use crate::shell::bind::bind;
+    use crate::shell::dtls::{Certificate, DtlsOptions};
+
+    const SERVER_KEY: u64 = 1;
+
+    fn spawn(workers: usize) -> Spawn {
+        let mailboxes: Arc<[Mailbox]> = (0..workers).map(|_| Mailbox::new(SERVER_KEY)).collect();
+        let limits = Limits::default();
+        let deadline = Arc::new(Deadline::new(&limits));
+        let tell = Workers { mailboxes: Arc::clone(&mailboxes), deadline };
+        let certificate = Certificate::generate().expect("a certificate");
+        Spawn {
+            server_key: SERVER_KEY,
+            limits,
+            dtls: DtlsContext::new(&certificate, DtlsOptions::default()).expect("a context"),
+            mailboxes,
+            shutdown: Arc::new(Shutdown::new(SERVER_KEY, workers, tell)),
+            #[cfg(feature = "testing")]
+            mutant: None,
+        }
+    }
+
+    fn bound() -> Vec<Bound> {
+        let localhost = "127.0.0.1".parse().expect("an address");
+        bind(&[ListenInfo::new(Protocol::Udp, localhost)]).expect("a free port")
+    }
+
+    fn close(spawn: &Spawn) -> Outcomes<Outcome> {
+        let closing = spawn.shutdown.request_close();
+        closing.wait_timeout(Duration::from_secs(20)).expect("nobody is waited for")
+    }
+
+    #[test]
+    fn res_14_a_turn_executes_a_bounded_portion_of_the_commands() {
+        let mut threads = spawn(1).prepare(vec![bound()]).expect("descriptors");
+        let thread = &mut threads[0];
+        let answers: Vec<_> = (0..=COMMANDS_PER_TURN_MAX)
+            .map(|_| {
+                let (reply, answer) = Reply::new();
+                let command = Command::GetStats { reply };
+                thread.life.mailbox().post(command).expect("it is connected");
+                answer
+            })
+            .collect();
+        let answered = || answers.iter().filter(|answer| answer.try_recv().is_ok()).count();
+        assert_eq!(execute_some(&mut thread.worker, &thread.inbox), Ok(()), "there is more");
+        assert_eq!(answered(), COMMANDS_PER_TURN_MAX);
+        let rest = execute_some(&mut thread.worker, &thread.inbox);
+        assert_eq!((rest, answered()), (Err(TryRecvError::Empty), 1));
+    }
+
+    #[test]
+    fn cls_10_several_workers_close_as_one() {
+        let spawn = spawn(3);
+        spawn.start(vec![bound(), bound(), bound()]).expect("threads");
+        assert_eq!(close(&spawn).lost_workers(), []);
+    }
+
+    #[test]
+    fn cls_07_a_worker_that_never_got_a_thread_is_lost_and_closes_the_others() {
+        let spawn = spawn(2);
+        let mut threads = spawn.prepare(vec![bound(), bound()]).expect("descriptors");
+        drop(threads.pop());
+        threads.into_iter().try_for_each(WorkerThread::spawn).expect("a thread");
+        let outcomes = close(&spawn);
+        assert_eq!(outcomes.lost_workers(), [WorkerId(1)]);
+        let (reply, answer) = Reply::new();
+        spawn.mailboxes[1].post(Command::GetStats { reply }).expect_err("it has hung up");
+        answer.try_recv().expect_err("nobody answers");
+    }
+}
