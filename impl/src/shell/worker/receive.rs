@@ -243,11 +243,9 @@ fn read_some(stream: &mut mio::net::TcpStream, buffer: &mut [u8]) -> ReadResult 
             Ok(0) if matches!(stream.take_error(), Ok(Some(_))) => return ReadResult::Broken,
             Ok(0) => return ReadResult::End,
             Ok(length) => return ReadResult::Bytes(length),
-            Err(error) => match error.kind() {
-                io::ErrorKind::Interrupted => {}
-                io::ErrorKind::WouldBlock => return ReadResult::Nothing,
-                _ => return ReadResult::Broken,
-            },
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return ReadResult::Nothing,
+            Err(_) => return ReadResult::Broken,
         }
     }
 }
