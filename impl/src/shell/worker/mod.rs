@@ -14,6 +14,7 @@ use super::bind::{Bound, BoundCarrier};
 use super::carriers::{Carrier, Carriers};
 use super::dtls::DtlsContext;
 use super::limiter::ReplyLimiter;
+use super::nominations::Nominations;
 use super::timers::{Alarm, Timers};
 use crate::control::command::{ClosedTransport, EventSink};
 use crate::control::dump::Stats;
@@ -146,6 +147,7 @@ pub struct Worker {
     answers: VecDeque<Input>,
     next_connection: u64,
     limiter: ReplyLimiter,
+    nominations: Nominations,
     outcomes: Vec<(u64, Outcome)>,
     notify: Box<dyn Notify>,
     buffer: Box<[u8]>,
@@ -197,6 +199,7 @@ impl Worker {
             answers: VecDeque::new(),
             next_connection: 0,
             limiter: ReplyLimiter::default(),
+            nominations: Nominations::default(),
             outcomes: Vec::new(),
             notify: config.notify,
             buffer: vec![0; RECEIVE_BUFFER_BYTES].into_boxed_slice(),
@@ -278,7 +281,7 @@ impl Worker {
     /// Delivers the first of [`Worker::ready`]; `false` when there is none.
     pub fn deliver_next(&mut self) -> bool {
         let Some(ready) = self.ready.pop_front() else { return false };
-        self.handle_ready(ready);
+        self.hand_over(ready);
         true
     }
 
@@ -286,8 +289,21 @@ impl Worker {
     pub fn deliver(&mut self, ready: Ready) -> bool {
         let Some(at) = self.ready.iter().position(|r| *r == ready) else { return false };
         self.ready.remove(at);
-        self.handle_ready(ready);
+        self.hand_over(ready);
         true
+    }
+
+    /// An alarm that was moved or disarmed after its moment had come is not delivered.
+    fn hand_over(&mut self, ready: Ready) {
+        match ready {
+            Ready::Alarm(alarm) if !self.timers.claim(alarm) => {}
+            Ready::Alarm(_)
+            | Ready::SocketReadable(_)
+            | Ready::SocketWritable(_)
+            | Ready::ListenerReadable(_)
+            | Ready::ConnectionReadable(_)
+            | Ready::ConnectionWritable(_) => self.handle_ready(ready),
+        }
     }
 
     /// Lets the moment of an armed alarm come now; `false` when it is not armed.

@@ -3,8 +3,8 @@
 use super::{Ready, Worker};
 use crate::control::events::TransportEvent;
 use crate::lifecycle::{
-    About, CloseReason, ConnectionId, DropReason, Event, Input, Outcome, Output, SocketId,
-    TransportId, WorkerPhase,
+    About, CloseReason, ConnectionId, DropReason, DtlsState, Event, Input, Outcome, Output,
+    SocketId, TransportId, WorkerPhase,
 };
 use crate::shell::timers::Alarm;
 use std::io::{self, Write};
@@ -160,6 +160,12 @@ impl Worker {
     }
 
     fn emit(&mut self, transport: TransportId, event: Event) {
+        // What a failed handshake had to say has left. Its memory goes, and with it the timer that would repeat the
+        // last flight.
+        //= DTL-15
+        if matches!(event, Event::DtlsStateChanged(DtlsState::Failed, _)) {
+            self.drop_dtls(transport);
+        }
         let event = match event {
             Event::IceStateChanged(state) => TransportEvent::IceStateChange(state),
             Event::SelectedTupleChanged(tuple) => TransportEvent::IceSelectedTupleChange(
@@ -181,6 +187,7 @@ impl Worker {
     //= CLS-11
     //= CLS-12
     fn report_closed(&mut self, transport: TransportId, reason: CloseReason, outcome: Outcome) {
+        self.nominations.forget(transport);
         if self.core.phase() != WorkerPhase::Open {
             self.outcomes.push((transport.0, outcome));
         }
