@@ -1,0 +1,81 @@
+//! `cargo bench`: every figure beside its limit, measured in turns in the same run, and a table at the end.
+//!
+//! `cargo bench stun` measures what has `stun` in its name; `cargo bench -- --quick` is a first look. The figures are
+//! also in `target/ratios.json`. `cargo test` runs each once, without a table.
+
+mod close;
+mod echo;
+mod handshake;
+mod stun;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use criterion::Criterion;
+use webrtc_server_benches::report::{Report, Wanted};
+
+/// Cargo's folder for scratch files, inside of the target folder.
+const TARGET_TMP: &str = env!("CARGO_TARGET_TMPDIR");
+const FILE: &str = "ratios.json";
+const SAMPLES: usize = 20;
+const WARM_UP: Duration = Duration::from_secs(1);
+const MEASUREMENT: Duration = Duration::from_secs(3);
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    // Cargo says so; without it Criterion runs everything once.
+    let measures =
+        args.iter().any(|arg| arg == "--bench") && !args.iter().any(|arg| arg == "--test");
+    let wanted = Wanted::from_args(args);
+    let mut criterion = Criterion::default()
+        .sample_size(SAMPLES)
+        .warm_up_time(WARM_UP)
+        .measurement_time(MEASUREMENT)
+        .without_plots()
+        .configure_from_args();
+    let mut report = Report::default();
+    stun::figures(&mut criterion, &mut report);
+    handshake::figures(&mut criterion, &mut report);
+    echo::figures(&mut criterion, &mut report);
+    close::figures(&mut criterion, &mut report);
+    criterion.final_summary();
+    match (wanted, measures) {
+        (Wanted::Names, _) => ExitCode::SUCCESS,
+        (Wanted::All | Wanted::Some, false) => conclude(&report, wanted),
+        (Wanted::All | Wanted::Some, true) => {
+            println!("{report}\n\nOurs and limit: medians. Ratio: median of the pairs' ratios.");
+            if let Err(error) = write(&report) {
+                eprintln!("error: {FILE}: {error}");
+                return ExitCode::FAILURE;
+            }
+            conclude(&report, wanted)
+        }
+    }
+}
+
+fn write(report: &Report) -> std::io::Result<()> {
+    let tmp = Path::new(TARGET_TMP);
+    let path = tmp.parent().unwrap_or(tmp).join(FILE);
+    report.write(&path)?;
+    println!("Also in {}", path.display());
+    Ok(())
+}
+
+/// A figure that is missing, though nobody asked for it to be, is an error and no blank.
+fn conclude(report: &Report, wanted: Wanted) -> ExitCode {
+    let missing = report.missing();
+    if missing.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    match wanted {
+        Wanted::All => {
+            eprintln!("error: not measured: {}", missing.join(", "));
+            ExitCode::FAILURE
+        }
+        Wanted::Some | Wanted::Names => {
+            println!("Left out: {}", missing.join(", "));
+            ExitCode::SUCCESS
+        }
+    }
+}
