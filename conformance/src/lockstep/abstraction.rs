@@ -1,27 +1,44 @@
 //! The state of the real core in the model's words.
 
-use super::names;
+use super::names::{self, Names};
 use super::outside::Grant;
-use super::real::Real;
 use webrtc_server::lifecycle as real;
 use webrtc_server::lifecycle::close_order::{WORKER_CLOSE_ORDER, WorkerCloseStep};
 use webrtc_server_model as model;
 use webrtc_server_model::{TransportId, Via};
 
+/// A server and what is around it, as far as it has a counterpart in the model's state.
+pub(crate) struct View<'a> {
+    /// The core.
+    pub(crate) worker: &'a real::Worker,
+    /// The barrier of this one worker.
+    pub(crate) server: &'a real::server::Server,
+    /// Where the release stands.
+    pub(crate) grant: Grant,
+    /// What the owner was told of each transport at its end.
+    pub(crate) reports: &'a [Option<(model::CloseReason, model::Outcome)>],
+    /// The kernel's side of each connection.
+    pub(crate) streams: Vec<model::Stream>,
+    /// The tuple that each farewell went to, which a confirmed one has forgotten.
+    pub(crate) farewell_paths: &'a [Option<real::Tuple>],
+    /// Who is who.
+    pub(crate) names: &'a dyn Names,
+}
+
 /// What the model would say of this server. An error is a state that the model has no words for.
-pub(super) fn core(real: &Real) -> Result<model::Core, String> {
-    let transports = real.outside.reports.len();
+pub(crate) fn core(view: &View<'_>) -> Result<model::Core, String> {
+    let transports = view.reports.len();
     Ok(model::Core {
-        server: server(real)?,
+        server: server(view)?,
         transports: (0..transports)
-            .map(|index| transport(real, TransportId(index as u8)))
+            .map(|index| transport(view, TransportId(index as u8)))
             .collect::<Result<_, _>>()?,
     })
 }
 
 /// The same state without what a real server does not keep: the farewell of a closed transport is gone with it. Its
 /// outcome says what came of it.
-pub(super) fn comparable(core: &model::Core) -> model::Core {
+pub(crate) fn comparable(core: &model::Core) -> model::Core {
     let mut core = core.clone();
     for transport in &mut core.transports {
         match transport.phase {
@@ -33,13 +50,13 @@ pub(super) fn comparable(core: &model::Core) -> model::Core {
 }
 
 /// The phases of the worker and of the barrier, which must fit each other.
-fn server(real: &Real) -> Result<model::ServerPhase, String> {
-    let (worker, server) = (real.worker.phase(), real.server.phase());
+fn server(view: &View<'_>) -> Result<model::ServerPhase, String> {
+    let (worker, server) = (view.worker.phase(), view.server.phase());
     let step = match worker {
         real::WorkerPhase::Closing { step } => WORKER_CLOSE_ORDER.get(step),
         real::WorkerPhase::Open | real::WorkerPhase::Released => None,
     };
-    let phase = match (worker, step, server, real.outside.grant) {
+    let phase = match (worker, step, server, view.grant) {
         (real::WorkerPhase::Open, None, real::server::ServerPhase::Open, Grant::NotGiven) => {
             Some(model::ServerPhase::Open)
         }
@@ -73,16 +90,16 @@ fn server(real: &Real) -> Result<model::ServerPhase, String> {
     phase.ok_or_else(|| format!("the worker is {worker:?} while the server is {server:?}"))
 }
 
-fn transport(real: &Real, t: TransportId) -> Result<model::Transport, String> {
-    let report = real.outside.reports[t.index()];
-    let tcp = connection(real, t)?;
-    match (real.worker.transports().get(&names::transport(t)), report) {
-        (Some(transport), None) => living(real, t, transport, tcp),
+fn transport(view: &View<'_>, t: TransportId) -> Result<model::Transport, String> {
+    let report = view.reports[t.index()];
+    let tcp = connection(view, t)?;
+    match (view.worker.transports().get(&names::transport(t)), report) {
+        (Some(transport), None) => living(view, t, transport, tcp),
         (None, Some((reason, outcome))) => Ok(model::Transport {
             phase: model::Phase::Closed,
             ice: model::IceState::Closed,
             dtls: model::DtlsState::Closed,
-            udp: has_udp_tuple(real, t),
+            udp: has_udp_tuple(view, t),
             tcp,
             selected: None,
             farewell: model::Farewell::None,
@@ -95,18 +112,18 @@ fn transport(real: &Real, t: TransportId) -> Result<model::Transport, String> {
 }
 
 fn living(
-    real: &Real,
+    view: &View<'_>,
     t: TransportId,
     transport: &real::Transport,
     tcp: model::Connection,
 ) -> Result<model::Transport, String> {
-    let selected = transport.ice.selected.map(|tuple| names::via(t, tuple)).transpose()?;
+    let selected = transport.ice.selected.map(|tuple| view.names.via(t, tuple)).transpose()?;
     let (phase, reason, outcome) = match transport.phase {
         real::Phase::Open => (model::Phase::Open, None, None),
         real::Phase::Closing { reason, excuse, .. } => {
             let outcome = match excuse {
                 Some(excuse) => Some(model::Outcome::NotNeeded(names::no_alert(excuse))),
-                None => settled(real, t, transport)?,
+                None => settled(view, t, transport)?,
             };
             (model::Phase::Closing, Some(names::close_reason(reason)), outcome)
         }
@@ -115,23 +132,24 @@ fn living(
         phase,
         ice: names::ice_state(transport.ice.state),
         dtls: names::dtls_state(transport.dtls),
-        udp: has_udp_tuple(real, t),
+        udp: has_udp_tuple(view, t),
         tcp,
         selected,
-        farewell: farewell(real, t, &transport.farewell)?,
+        farewell: farewell(view, t, &transport.farewell)?,
         reason,
         outcome,
     })
 }
 
-fn has_udp_tuple(real: &Real, t: TransportId) -> bool {
-    let owner = real.worker.routes().by_tuple(&names::tuple(t, Via::Udp));
+fn has_udp_tuple(view: &View<'_>, t: TransportId) -> bool {
+    let tuple = view.names.tuple(t, Via::Udp);
+    let owner = tuple.and_then(|tuple| view.worker.routes().by_tuple(&tuple));
     owner == Some(names::transport(t))
 }
 
 /// The outcome of a farewell as soon as nothing can change it. Over TCP the end of the connection still can.
 fn settled(
-    real: &Real,
+    view: &View<'_>,
     t: TransportId,
     transport: &real::Transport,
 ) -> Result<Option<model::Outcome>, String> {
@@ -139,7 +157,7 @@ fn settled(
         real::Farewell::Unsaid | real::Farewell::Making(_) | real::Farewell::Queued(..) => None,
         real::Farewell::Sent(_) => None,
         real::Farewell::Unanswered => Some(model::Outcome::Sent),
-        real::Farewell::Confirmed => match farewell_path(real, t)? {
+        real::Farewell::Confirmed => match farewell_path(view, t)? {
             Via::Udp => Some(model::Outcome::Confirmed),
             Via::Tcp if transport.connections.is_empty() => Some(model::Outcome::Confirmed),
             Via::Tcp => None,
@@ -151,7 +169,7 @@ fn settled(
 }
 
 fn farewell(
-    real: &Real,
+    view: &View<'_>,
     t: TransportId,
     farewell: &real::Farewell,
 ) -> Result<model::Farewell, String> {
@@ -160,26 +178,26 @@ fn farewell(
         real::Farewell::Making(_) => {
             return Err(format!("transport {} waits for a record that DTLS has made", t.0));
         }
-        real::Farewell::Queued(path, _) => model::Farewell::Queued(names::via(t, *path)?),
-        real::Farewell::Sent(path) => model::Farewell::Sent(names::via(t, *path)?),
+        real::Farewell::Queued(path, _) => model::Farewell::Queued(view.names.via(t, *path)?),
+        real::Farewell::Sent(path) => model::Farewell::Sent(view.names.via(t, *path)?),
         // The model has its outcome instead.
-        real::Farewell::Unanswered => model::Farewell::Sent(farewell_path(real, t)?),
-        real::Farewell::Confirmed => model::Farewell::Confirmed(farewell_path(real, t)?),
+        real::Farewell::Unanswered => model::Farewell::Sent(farewell_path(view, t)?),
+        real::Farewell::Confirmed => model::Farewell::Confirmed(farewell_path(view, t)?),
         real::Farewell::Dropped(reason) => model::Farewell::Dropped(names::drop_reason(*reason)?),
     })
 }
 
-fn farewell_path(real: &Real, t: TransportId) -> Result<Via, String> {
-    let path = real.farewell_paths[t.index()];
+fn farewell_path(view: &View<'_>, t: TransportId) -> Result<Via, String> {
+    let path = view.farewell_paths[t.index()];
     let path = path.ok_or_else(|| format!("the farewell of transport {} went nowhere", t.0))?;
-    names::via(t, path)
+    view.names.via(t, path)
 }
 
 /// The connection that the peer of a transport opens. That there was one, the kernel remembers.
-fn connection(real: &Real, t: TransportId) -> Result<model::Connection, String> {
-    let id = names::connection(t);
-    let Some(connection) = real.worker.connections().get(&id) else {
-        return Ok(match real.outside.world.peers[t.index()].stream {
+fn connection(view: &View<'_>, t: TransportId) -> Result<model::Connection, String> {
+    let id = view.names.connection(t);
+    let Some(connection) = id.and_then(|id| view.worker.connections().get(&id)) else {
+        return Ok(match view.streams[t.index()] {
             model::Stream::None => model::Connection::None,
             model::Stream::Open | model::Stream::Finished | model::Stream::Closed => {
                 model::Connection::Gone
@@ -191,7 +209,9 @@ fn connection(real: &Real, t: TransportId) -> Result<model::Connection, String> 
     Ok(match connection.phase {
         real::ConnectionPhase::Unbound if empty => model::Connection::Unbound,
         real::ConnectionPhase::Bound(owner) if owner == names::transport(t) => {
-            let mapped = real.worker.routes().by_tuple(&names::tuple(t, Via::Tcp)) == Some(owner);
+            let tuple = view.names.tuple(t, Via::Tcp);
+            let mapped =
+                tuple.and_then(|tuple| view.worker.routes().by_tuple(&tuple)) == Some(owner);
             if !mapped {
                 return Err(format!("{id:?} is bound and not in the routing table"));
             }

@@ -1,16 +1,20 @@
 //! The real outputs in the model's words, and what it means that they are the same.
 
-use super::names;
+use super::names::{self, Names};
 use webrtc_server::lifecycle::close_order::{TRANSPORT_CLOSE_ORDER, TransportCloseStep};
 use webrtc_server::lifecycle::server::ServerOutput;
 use webrtc_server::lifecycle::{About, Event, Output};
 use webrtc_server_model::{Connection, Core, Effect, Holder, TransportId};
 
 /// The effects of the outputs of one input, by which these transports left the routing tables.
-pub(super) fn of_step(outputs: &[Output], left: &[TransportId]) -> Result<Vec<Effect>, String> {
+pub(crate) fn of_step(
+    outputs: &[Output],
+    left: &[TransportId],
+    book: &dyn Names,
+) -> Result<Vec<Effect>, String> {
     let mut effects = Vec::new();
     for output in outputs {
-        effects.extend(of_output(output)?);
+        effects.extend(of_output(output, book)?);
     }
     for t in left {
         let at = place_of_unmap(*t, &effects);
@@ -19,7 +23,7 @@ pub(super) fn of_step(outputs: &[Output], left: &[TransportId]) -> Result<Vec<Ef
     Ok(effects)
 }
 
-fn of_output(output: &Output) -> Result<Option<Effect>, String> {
+fn of_output(output: &Output, book: &dyn Names) -> Result<Option<Effect>, String> {
     Ok(match output {
         Output::SendDatagram { about: About::CloseNotify(id), .. } => {
             Some(Effect::OfferDatagramAlert(names::model_transport(*id)?))
@@ -28,9 +32,9 @@ fn of_output(output: &Output) -> Result<Option<Effect>, String> {
         Output::SendDatagram { about: About::Reply | About::Records, .. } => None,
         // The answer to it tells how much was taken, and that is the effect: `AlertWritten`.
         Output::WriteTcp(_) => None,
-        Output::ShutdownTcp(id) => Some(Effect::ShutdownWrite(names::opener(*id)?)),
-        Output::CloseTcp(id) => Some(Effect::CloseConnection(names::opener(*id)?)),
-        Output::AbortTcp(id) => Some(Effect::AbortConnection(names::opener(*id)?)),
+        Output::ShutdownTcp(id) => Some(Effect::ShutdownWrite(book.opener(*id)?)),
+        Output::CloseTcp(id) => Some(Effect::CloseConnection(book.opener(*id)?)),
+        Output::AbortTcp(id) => Some(Effect::AbortConnection(book.opener(*id)?)),
         Output::StopAccepting(_) => Some(Effect::StopAccepting),
         Output::ReleaseListener(_) => Some(Effect::ReleaseListener),
         Output::ReleaseSocket(_) => Some(Effect::ReleaseSocket),
@@ -44,7 +48,9 @@ fn of_output(output: &Output) -> Result<Option<Effect>, String> {
         Output::DropDtls(_) => None,
         // Compared as a set with the deadlines that the model has in its state.
         Output::ArmTimer { .. } | Output::DisarmTimer(_) => None,
-        Output::Emit { transport, event } => of_event(names::model_transport(*transport)?, event)?,
+        Output::Emit { transport, event } => {
+            of_event(names::model_transport(*transport)?, event, book)?
+        }
         Output::ReportClosed { transport, reason, outcome } => Some(Effect::TransportClosed(
             names::model_transport(*transport)?,
             names::close_reason(*reason),
@@ -57,11 +63,11 @@ fn of_output(output: &Output) -> Result<Option<Effect>, String> {
     })
 }
 
-fn of_event(t: TransportId, event: &Event) -> Result<Option<Effect>, String> {
+fn of_event(t: TransportId, event: &Event, book: &dyn Names) -> Result<Option<Effect>, String> {
     Ok(match event {
         Event::IceStateChanged(state) => Some(Effect::IceStateChanged(t, names::ice_state(*state))),
         Event::SelectedTupleChanged(tuple) => {
-            let via = tuple.map(|tuple| names::via(t, tuple)).transpose()?;
+            let via = tuple.map(|tuple| book.via(t, tuple)).transpose()?;
             Some(Effect::SelectedTupleChanged(t, via))
         }
         Event::DtlsStateChanged(state, _) => {
@@ -73,7 +79,7 @@ fn of_event(t: TransportId, event: &Event) -> Result<Option<Effect>, String> {
 }
 
 /// The effect of an output of the barrier.
-pub(super) fn of_server(output: ServerOutput) -> Option<Effect> {
+pub(crate) fn of_server(output: ServerOutput) -> Option<Effect> {
     match output {
         // The worker's answer to it is the effect.
         ServerOutput::TellWorkersToClose => None,
@@ -127,7 +133,7 @@ fn row_of(effect: Effect) -> Option<Option<usize>> {
 /// on the same side of each of those. How the effects of different ones interleave is not compared: answers are fed in
 /// the order in which they arose, across transports. A connection that no check has bound is nobody's, and one for
 /// itself, even if the model knows whose peer opened it.
-pub(super) fn difference(
+pub(crate) fn difference(
     before: &Core,
     expected: &[Effect],
     got: &[Effect],

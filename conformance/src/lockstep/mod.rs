@@ -14,6 +14,7 @@
 //! | `Core` | `Worker`, `Server`, and what was reported of the transports that are gone | [`abstraction`] |
 //! | `World` | what the outputs did to the kernel, the peers and the callers | [`outside`] |
 //! | an enabled deadline | an armed `Timer` | [`timers`] |
+//! | no action | an `Input` that comes too late, of which nothing may come | [`late`] |
 //!
 //! # What has no counterpart
 //!
@@ -24,17 +25,18 @@
 //! * STUN replies, handshake flights, application data and counters are no effects of the model. They are sent here, to
 //!   see that they disturb nothing; replies are counted.
 
-mod abstraction;
-mod effects;
+pub(crate) mod abstraction;
+pub(crate) mod effects;
+mod late;
 mod mapping;
-mod names;
-mod outside;
+pub(crate) mod names;
+pub(crate) mod outside;
 mod real;
-mod report;
+pub(crate) mod report;
 mod run;
 #[cfg(test)]
 mod tests;
-mod timers;
+pub(crate) mod timers;
 
 pub use report::{Divergence, Lockstep};
 pub use run::{Error, run};

@@ -6,14 +6,53 @@ use std::time::Duration;
 use webrtc_server::lifecycle as real;
 use webrtc_server_model as model;
 
+/// Who is who where addresses and ids are not made up: the shell's connections are numbered as they come, and the
+/// kernel chooses ports.
+pub(crate) trait Names {
+    /// The connection that the peer of a transport opened; none if it never did.
+    fn connection(&self, t: model::TransportId) -> Option<real::ConnectionId>;
+
+    /// A path of a transport as a tuple; none if it never had it.
+    fn tuple(&self, t: model::TransportId, via: model::Via) -> Option<real::Tuple>;
+
+    /// The transport whose peer opened a connection.
+    fn opener(&self, id: real::ConnectionId) -> Result<model::TransportId, String>;
+
+    /// Which path of this transport a tuple is.
+    fn via(&self, t: model::TransportId, found: real::Tuple) -> Result<model::Via, String> {
+        [model::Via::Udp, model::Via::Tcp]
+            .into_iter()
+            .find(|via| self.tuple(t, *via) == Some(found))
+            .ok_or_else(|| format!("{found:?} is no path of transport {}", t.0))
+    }
+}
+
+/// The names that this file makes up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MadeUp;
+
+impl Names for MadeUp {
+    fn connection(&self, t: model::TransportId) -> Option<real::ConnectionId> {
+        Some(connection(t))
+    }
+
+    fn tuple(&self, t: model::TransportId, via: model::Via) -> Option<real::Tuple> {
+        Some(tuple(t, via))
+    }
+
+    fn opener(&self, id: real::ConnectionId) -> Result<model::TransportId, String> {
+        opener(id)
+    }
+}
+
 /// The one UDP socket.
 pub(super) const SOCKET: real::SocketId = real::SocketId(0);
 /// The one TCP listener.
 pub(super) const LISTENER: real::ListenerId = real::ListenerId(0);
 /// The one worker.
-pub(super) const WORKER: real::server::WorkerId = real::server::WorkerId(0);
+pub(crate) const WORKER: real::server::WorkerId = real::server::WorkerId(0);
 /// Silence after which consent expires.
-pub(super) const CONSENT: Duration = Duration::from_secs(30);
+pub(crate) const CONSENT: Duration = Duration::from_secs(30);
 
 /// A STUN success response.
 pub(super) const REPLY: &[u8] = b"stun success";
@@ -31,7 +70,7 @@ pub(super) const PEER_BROKE: &[u8] = b"peer: nonsense";
 pub(super) const PEER_CLOSE_NOTIFY: &[u8] = b"peer: close_notify";
 
 /// The transport of the model under its real id.
-pub(super) fn transport(t: model::TransportId) -> real::TransportId {
+pub(crate) fn transport(t: model::TransportId) -> real::TransportId {
     real::TransportId(u64::from(t.0))
 }
 
@@ -41,7 +80,7 @@ pub(super) fn connection(t: model::TransportId) -> real::ConnectionId {
 }
 
 /// The transport of the model behind a real id.
-pub(super) fn model_transport(id: real::TransportId) -> Result<model::TransportId, String> {
+pub(crate) fn model_transport(id: real::TransportId) -> Result<model::TransportId, String> {
     u8::try_from(id.0).map(model::TransportId).map_err(|_| format!("{id:?} was never created"))
 }
 
@@ -67,21 +106,13 @@ pub(super) fn tuple(t: model::TransportId, via: model::Via) -> real::Tuple {
     }
 }
 
-/// Which path of this transport a tuple is.
-pub(super) fn via(t: model::TransportId, found: real::Tuple) -> Result<model::Via, String> {
-    [model::Via::Udp, model::Via::Tcp]
-        .into_iter()
-        .find(|via| tuple(t, *via) == found)
-        .ok_or_else(|| format!("{found:?} is no path of transport {}", t.0))
-}
-
 /// Its ICE credentials.
-pub(super) fn credentials(t: model::TransportId) -> real::Credentials {
+pub(crate) fn credentials(t: model::TransportId) -> real::Credentials {
     real::Credentials { ufrag: format!("ufrag{}", t.0), password: format!("password{}", t.0) }
 }
 
 /// The ICE states have the same names.
-pub(super) fn ice_state(state: real::IceState) -> model::IceState {
+pub(crate) fn ice_state(state: real::IceState) -> model::IceState {
     match state {
         real::IceState::New => model::IceState::New,
         real::IceState::Connected => model::IceState::Connected,
@@ -92,7 +123,7 @@ pub(super) fn ice_state(state: real::IceState) -> model::IceState {
 }
 
 /// The DTLS states have the same names.
-pub(super) fn dtls_state(state: real::DtlsState) -> model::DtlsState {
+pub(crate) fn dtls_state(state: real::DtlsState) -> model::DtlsState {
     match state {
         real::DtlsState::New => model::DtlsState::New,
         real::DtlsState::Connecting => model::DtlsState::Connecting,
@@ -103,7 +134,7 @@ pub(super) fn dtls_state(state: real::DtlsState) -> model::DtlsState {
 }
 
 /// The reasons to close have the same names.
-pub(super) fn close_reason(reason: real::CloseReason) -> model::CloseReason {
+pub(crate) fn close_reason(reason: real::CloseReason) -> model::CloseReason {
     match reason {
         real::CloseReason::Owner => model::CloseReason::Owner,
         real::CloseReason::ServerClosed => model::CloseReason::ServerClosed,
@@ -111,7 +142,7 @@ pub(super) fn close_reason(reason: real::CloseReason) -> model::CloseReason {
 }
 
 /// The model has no errors of the system, and no DTLS that refuses to make an alert.
-pub(super) fn drop_reason(reason: real::DropReason) -> Result<model::DropReason, String> {
+pub(crate) fn drop_reason(reason: real::DropReason) -> Result<model::DropReason, String> {
     match reason {
         real::DropReason::Deadline => Ok(model::DropReason::Deadline),
         real::DropReason::Reset => Ok(model::DropReason::Reset),
@@ -124,7 +155,7 @@ pub(super) fn drop_reason(reason: real::DropReason) -> Result<model::DropReason,
 }
 
 /// What came of a farewell.
-pub(super) fn outcome(outcome: real::Outcome) -> Result<model::Outcome, String> {
+pub(crate) fn outcome(outcome: real::Outcome) -> Result<model::Outcome, String> {
     Ok(match outcome {
         real::Outcome::Confirmed => model::Outcome::Confirmed,
         real::Outcome::Sent => model::Outcome::Sent,
@@ -134,7 +165,7 @@ pub(super) fn outcome(outcome: real::Outcome) -> Result<model::Outcome, String> 
 }
 
 /// Why there was nothing to say.
-pub(super) fn no_alert(excuse: real::NotNeeded) -> model::NoAlert {
+pub(crate) fn no_alert(excuse: real::NotNeeded) -> model::NoAlert {
     match excuse {
         real::NotNeeded::NotConnected => model::NoAlert::NotConnected,
         real::NotNeeded::Handshaking => model::NoAlert::Handshaking,

@@ -5,7 +5,9 @@
 //! gone is told so here, however harmless it looks in the state.
 
 use super::names;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::time::Duration;
 use webrtc_server::lifecycle::server::{ServerInput, ServerOutput};
 use webrtc_server::lifecycle::{
     About, ConnectionId, DropReason, Input, Limits, Output, RecordKind, SocketId, Timer, Worker,
@@ -69,7 +71,7 @@ enum Association {
 
 /// The permission to release the carriers, which crosses threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Grant {
+pub(crate) enum Grant {
     /// Not every worker is drained.
     NotGiven,
     /// On its way to the worker.
@@ -92,8 +94,8 @@ pub(super) struct Tally {
 pub(super) struct Outside {
     /// The kernel, the peers and the callers, in the model's words.
     pub(super) world: World,
-    /// The timers that run.
-    pub(super) timers: BTreeSet<Timer>,
+    /// The timers that run, and for how long they were armed last.
+    pub(super) timers: BTreeMap<Timer, Duration>,
     /// What the owner was told of each transport at its end.
     pub(super) reports: Vec<Option<(CloseReason, Outcome)>>,
     /// Where the release stands.
@@ -103,6 +105,8 @@ pub(super) struct Outside {
     /// What this edge did.
     pub(super) tally: Tally,
     associations: Vec<Association>,
+    /// What the barrier had said: nothing twice.
+    told: Vec<ServerOutput>,
 }
 
 impl Outside {
@@ -111,7 +115,8 @@ impl Outside {
         let transports = config.transports();
         Outside {
             world: State::initial(config).world,
-            timers: BTreeSet::new(),
+            timers: BTreeMap::new(),
+            told: Vec::new(),
             reports: vec![None; transports],
             grant: Grant::NotGiven,
             room: vec![Room::Plenty; transports],
@@ -154,14 +159,12 @@ impl Outside {
             | Output::EncryptData { .. }
             | Output::MakeCloseNotify(_)
             | Output::DropDtls(_) => return self.perform_dtls(output),
-            Output::ArmTimer { timer, .. } => {
-                self.timers.insert(*timer);
+            Output::ArmTimer { timer, after } => {
+                self.timers.insert(*timer, *after);
             }
             Output::DisarmTimer(timer) => {
-                ensure(
-                    self.timers.remove(timer),
-                    &format!("{timer:?} is disarmed and did not run"),
-                )?;
+                let ran = self.timers.remove(timer).is_some();
+                ensure(ran, format_args!("{timer:?} is disarmed and did not run"))?;
             }
             Output::Emit { transport, .. } => {
                 let t = names::model_transport(*transport)?;
@@ -169,6 +172,8 @@ impl Outside {
             }
             Output::ReportClosed { transport, reason, outcome } => {
                 let t = names::model_transport(*transport)?;
+                let freed = self.associations[t.index()] == Association::Dropped;
+                ensure(freed, "a transport is reported closed while DTLS is not freed")?;
                 let told = (names::close_reason(*reason), names::outcome(*outcome)?);
                 let former = self.reports[t.index()].replace(told);
                 ensure(former.is_none(), "a transport is reported closed twice")?;
@@ -185,8 +190,13 @@ impl Outside {
     }
 
     /// Performs one output of the barrier. What it grants is on its way until the model's workers acknowledge.
-    pub(super) fn perform_server(&mut self, output: ServerOutput) -> Option<Answer> {
-        match output {
+    pub(super) fn perform_server(
+        &mut self,
+        output: ServerOutput,
+    ) -> Result<Option<Answer>, String> {
+        ensure(!self.told.contains(&output), format_args!("the barrier says {output:?} twice"))?;
+        self.told.push(output);
+        Ok(match output {
             ServerOutput::TellWorkersToClose => {
                 let deadline = Limits::default().server;
                 Some(Answer::worker(Input::ServerCloseRequested { deadline }))
@@ -199,7 +209,7 @@ impl Outside {
                 self.release_callers();
                 None
             }
-        }
+        })
     }
 
     /// Everybody who waits in `close()` returns.
@@ -218,7 +228,7 @@ impl Outside {
         datagram: &[u8],
         about: About,
     ) -> Result<Vec<Answer>, String> {
-        ensure(socket == names::SOCKET, &format!("{socket:?} does not exist"))?;
+        ensure(socket == names::SOCKET, format_args!("{socket:?} does not exist"))?;
         let t = self
             .ids()
             .find(|t| names::remote(*t, Via::Udp) == remote)
@@ -254,8 +264,8 @@ impl Outside {
         let t = names::opener(id)?;
         let at = t.index();
         let open = self.world.peers[at].stream == Stream::Open;
-        ensure(open, &format!("a write after the end of {id:?}"))?;
-        ensure(!unwritten.is_empty(), &format!("nothing to write on {id:?}"))?;
+        ensure(open, format_args!("a write after the end of {id:?}"))?;
+        ensure(!unwritten.is_empty(), format_args!("nothing to write on {id:?}"))?;
         let bytes = match self.room[at] {
             Room::Plenty | Room::Rest => unwritten.len(),
             Room::HalfAFrame => {
@@ -285,14 +295,14 @@ impl Outside {
         after: Stream,
     ) -> Result<(), String> {
         let peer = &mut self.world.peers[names::opener(id)?.index()];
-        ensure(before.contains(&peer.stream), &format!("{id:?} is {:?} already", peer.stream))?;
+        ensure(before.contains(&peer.stream), format_args!("{id:?} is {:?} already", peer.stream))?;
         peer.stream = after;
         Ok(())
     }
 
     fn turn_listener(&mut self, before: &[Listener], after: Listener) -> Result<(), String> {
         let now = self.world.listener;
-        ensure(before.contains(&now), &format!("the listener is {now:?} already"))?;
+        ensure(before.contains(&now), format_args!("the listener is {now:?} already"))?;
         self.world.listener = after;
         Ok(())
     }
@@ -367,7 +377,7 @@ fn read_datagram(
     Err("DTLS is given what no peer sent".to_owned())
 }
 
-/// A sentence when something does not hold.
-pub(super) fn ensure(holds: bool, otherwise: &str) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(otherwise.to_owned()) }
+/// A sentence when something does not hold. It is put together only then: there are millions of these.
+pub(super) fn ensure(holds: bool, otherwise: impl Display) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(otherwise.to_string()) }
 }

@@ -1,8 +1,9 @@
 //! The real core with what surrounds it, as one thing that takes the model's actions.
 
+use super::abstraction::View;
 use super::effects;
 use super::mapping;
-use super::names;
+use super::names::{self, MadeUp};
 use super::outside::{Answer, Fed, Outside, Tally, ensure};
 use std::collections::{BTreeSet, VecDeque};
 use webrtc_server::lifecycle::server::{self, Server, ServerInput, ServerPhase};
@@ -53,6 +54,19 @@ impl Real {
         Ok(real)
     }
 
+    /// What can be said of it in the model's words.
+    pub(super) fn view(&self) -> View<'_> {
+        View {
+            worker: &self.worker,
+            server: &self.server,
+            grant: self.outside.grant,
+            reports: &self.outside.reports,
+            streams: self.outside.world.peers.iter().map(|peer| peer.stream).collect(),
+            farewell_paths: &self.farewell_paths,
+            names: &MadeUp,
+        }
+    }
+
     /// Lets an action happen, and everything that follows from it until the core waits for the world again.
     pub(super) fn take(&mut self, before: &State, action: Action) -> Result<Vec<Effect>, String> {
         self.outside.tally = Tally::default();
@@ -67,7 +81,11 @@ impl Real {
     }
 
     /// *Feed one input, perform all outputs in order, feed the answers in the order in which they arose*.
-    fn settle(&mut self, first: Answer, effects: &mut Vec<Effect>) -> Result<(), String> {
+    pub(super) fn settle(
+        &mut self,
+        first: Answer,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), String> {
         let mut answers = VecDeque::from([first]);
         for _ in 0..ANSWERS_MAX {
             let Some(Answer { fed, news }) = answers.pop_front() else { return Ok(()) };
@@ -87,16 +105,18 @@ impl Real {
         effects: &mut Vec<Effect>,
     ) -> Result<(), String> {
         let mapped = self.mapped()?;
-        let told = format!("{input:?}");
-        let step = self.worker.handle(input);
-        ensure(step.verdict != Verdict::Impossible, &format!("{told} is called impossible"))?;
+        let step = self.worker.handle(input.clone());
+        ensure(
+            step.verdict != Verdict::Impossible,
+            format_args!("{input:?} is called impossible"),
+        )?;
         let left: Vec<_> = mapped.difference(&self.mapped()?).copied().collect();
-        effects.extend(effects::of_step(&step.outputs, &left)?);
+        effects.extend(effects::of_step(&step.outputs, &left, &MadeUp)?);
         for output in &step.outputs {
             answers.extend(self.outside.perform(output, &self.worker)?);
         }
         self.remember_paths()?;
-        self.worker.agreement().map_err(|what| format!("after {told}: {what}"))
+        self.worker.agreement().map_err(|what| format!("after {input:?}: {what}"))
     }
 
     fn feed_server(
@@ -110,10 +130,10 @@ impl Real {
             input == ServerInput::CloseRequested && self.server.phase() == ServerPhase::Closed;
         let step = self.server.handle(input);
         let possible = step.verdict != server::Verdict::Impossible;
-        ensure(possible, &format!("the barrier calls {input:?} impossible"))?;
+        ensure(possible, format_args!("the barrier calls {input:?} impossible"))?;
         for output in step.outputs {
             effects.extend(effects::of_server(output));
-            answers.extend(self.outside.perform_server(output));
+            answers.extend(self.outside.perform_server(output)?);
         }
         if late {
             effects.push(Effect::CallersComplete);
@@ -139,7 +159,7 @@ impl Real {
                 WriteState::Writing => false,
                 WriteState::Blocked => !queue.is_empty(),
             };
-            ensure(fits, &format!("{id:?} is {:?} at rest", connection.write))?;
+            ensure(fits, format_args!("{id:?} is {:?} at rest", connection.write))?;
         }
         Ok(())
     }

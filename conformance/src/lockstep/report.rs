@@ -16,6 +16,8 @@ pub struct Lockstep {
     pub divergences: Vec<Divergence>,
     /// Effects of the model that a real server had too.
     pub effects_compared: usize,
+    /// Inputs that came too late, and nothing came of them.
+    pub late_inputs: usize,
     /// How long it took.
     pub seconds: f64,
 }
@@ -25,7 +27,7 @@ pub struct Lockstep {
 pub struct Divergence {
     /// How to get to the state before it, by a shortest way.
     pub trace: Vec<Action>,
-    /// What happens there; none if they disagree before anything happens.
+    /// What happens there; none if they disagree before anything does.
     pub action: Option<Action>,
     /// What differs, or what rule the core broke.
     pub what: String,
@@ -39,11 +41,12 @@ impl fmt::Display for Lockstep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "lockstep {}: {} states, {} edges, {} effects in {:.1} s, {} divergences",
+            "lockstep {}: {} states, {} edges, {} effects, {} late inputs in {:.1} s, {} divergences",
             self.config.name,
             self.states,
             self.edges,
             self.effects_compared,
+            self.late_inputs,
             self.seconds,
             self.divergences.len()
         )?;
@@ -98,7 +101,7 @@ impl Mismatch {
 }
 
 /// Two states, as far as they differ.
-pub(super) fn describe_cores(expected: &Core, got: &Core) -> (String, String) {
+pub(crate) fn describe_cores(expected: &Core, got: &Core) -> (String, String) {
     let mut sides = (Vec::new(), Vec::new());
     if expected.server != got.server {
         sides.0.push(format!("server {:?}", expected.server));

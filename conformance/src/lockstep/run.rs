@@ -2,13 +2,16 @@
 
 use super::abstraction;
 use super::effects;
+use super::late;
+use super::names::MadeUp;
 use super::real::Real;
 use super::report::{Divergence, Lockstep, Mismatch, describe_cores};
 use super::timers;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 use thiserror::Error;
 use webrtc_server::lifecycle::Mutant;
-use webrtc_server_model::{Action, Edge, Graph, State, step};
+use webrtc_server_model::{Action, Edge, Effect, Graph, State, step};
 
 /// After so many divergences the walk ends: the first says what is wrong.
 const DIVERGENCES_MAX: usize = 10;
@@ -51,6 +54,7 @@ pub fn run(
         edges: walk.edges,
         divergences: walk.divergences,
         effects_compared: walk.effects_compared,
+        late_inputs: walk.late_inputs,
         seconds: began.elapsed().as_secs_f64(),
     })
 }
@@ -71,6 +75,7 @@ struct Walk<'a> {
     states: usize,
     edges: usize,
     effects_compared: usize,
+    late_inputs: usize,
     divergences: Vec<Divergence>,
 }
 
@@ -85,7 +90,8 @@ impl<'a> Walk<'a> {
             Ok(real) => reached[0] = Reached::By(None, Box::new(real)),
             Err(mismatch) => divergences.push(mismatch.into_divergence(Vec::new(), None)),
         }
-        Walk { graph, reached, states: 0, edges: 0, effects_compared: 0, divergences }
+        let (states, edges, effects_compared, late_inputs) = (0, 0, 0, 0);
+        Walk { graph, reached, states, edges, effects_compared, late_inputs, divergences }
     }
 
     /// In the order in which breadth-first search met the states, so that every trace is a shortest one.
@@ -99,14 +105,26 @@ impl<'a> Walk<'a> {
                 continue;
             };
             self.states += 1;
-            for edge in self.graph.edges_from(u32::try_from(state).unwrap_or(u32::MAX)) {
+            let state = u32::try_from(state).expect("the graph numbers its states so");
+            self.come_too_late(&real, state);
+            for edge in self.graph.edges_from(state) {
                 self.take(&real, edge);
                 if self.edges.is_multiple_of(EDGES_PER_REPORT) {
                     progress(self.edges, self.graph.edges().len());
                 }
-                if self.divergences.len() == DIVERGENCES_MAX {
+                if self.divergences.len() >= DIVERGENCES_MAX {
                     return;
                 }
+            }
+        }
+    }
+
+    fn come_too_late(&mut self, real: &Real, state: u32) {
+        match late::changes_nothing(real, &self.state(state).core) {
+            Ok(inputs) => self.late_inputs += inputs,
+            Err(what) => {
+                let divergence = Mismatch::broken(what).into_divergence(self.trace(state), None);
+                self.divergences.push(divergence);
             }
         }
     }
@@ -138,7 +156,7 @@ impl<'a> Walk<'a> {
         let expected = step(config, before, edge.action).map(|(_, effects)| effects);
         let expected =
             expected.ok_or_else(|| Mismatch::broken("not an edge of the model".to_owned()))?;
-        let got = real.take(before, edge.action).map_err(Mismatch::broken)?;
+        let got = take(real, before, edge.action).map_err(Mismatch::broken)?;
         if let Some((expected, got)) = effects::difference(&before.core, &expected, &got) {
             return Err(Mismatch::new("the effects", &expected, &got));
         }
@@ -168,20 +186,26 @@ impl<'a> Walk<'a> {
 /// The states, the world and the timers, in this order.
 fn compare_states(real: &Real, model: &State) -> Result<(), Mismatch> {
     let expected = abstraction::comparable(&model.core);
-    let got = abstraction::core(real).map_err(Mismatch::broken)?;
+    let got = abstraction::core(&real.view()).map_err(Mismatch::broken)?;
     if expected != got {
         let (expected, got) = describe_cores(&expected, &got);
-        return Err(Mismatch { what: "the state".to_owned(), expected, got });
+        return Err(Mismatch { what: "the states differ".to_owned(), expected, got });
     }
     let world = &real.outside.world;
     if *world != model.world {
-        return Err(Mismatch::new("the world", &model.world, world));
+        return Err(Mismatch::new("the worlds", &model.world, world));
     }
-    let expected = timers::expected(&model.core);
-    for armed in timers::armed(real) {
-        if expected != *armed {
-            return Err(Mismatch::new("the timers", &expected, armed));
-        }
-    }
-    Ok(())
+    let expected = timers::expected(&model.core, &MadeUp);
+    let armed = timers::armed(real).map_err(Mismatch::broken)?;
+    if expected == *armed { Ok(()) } else { Err(Mismatch::new("the timers", &expected, armed)) }
+}
+
+/// A core that panics is a divergence with a trace, not the end of the run.
+fn take(real: &mut Real, before: &State, action: Action) -> Result<Vec<Effect>, String> {
+    let taken = catch_unwind(AssertUnwindSafe(|| real.take(before, action)));
+    taken.unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str);
+        let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(format!("it panics: {}", words.unwrap_or("without words")))
+    })
 }

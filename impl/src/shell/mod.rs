@@ -9,4 +9,6 @@ mod timers;
 mod worker;
 
 pub use timers::Alarm;
+#[cfg(feature = "testing")]
+pub use worker::JournalEntry;
 pub use worker::{Clock, Notify, Ready, Worker, WorkerConfig};

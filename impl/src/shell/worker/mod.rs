@@ -99,6 +99,18 @@ impl Drop for Owner {
     }
 }
 
+/// One step of the core, and what came of it.
+#[cfg(feature = "testing")]
+#[derive(Clone, Debug)]
+pub struct JournalEntry {
+    /// What happened.
+    pub input: Input,
+    /// What the core made of it.
+    pub step: lifecycle::Step,
+    /// The core after that.
+    pub core: lifecycle::Worker,
+}
+
 /// One worker of a server.
 pub struct Worker {
     core: lifecycle::Worker,
@@ -119,9 +131,9 @@ pub struct Worker {
     notify: Box<dyn Notify>,
     buffer: Box<[u8]>,
     stats: Stats,
-    /// Every output since the last [`Worker::take_journal`].
+    /// Every step of the core since the last [`Worker::take_journal`]; none before the first.
     #[cfg(feature = "testing")]
-    journal: Vec<lifecycle::Output>,
+    journal: Option<Vec<JournalEntry>>,
 }
 
 impl Worker {
@@ -171,7 +183,7 @@ impl Worker {
             buffer: vec![0; RECEIVE_BUFFER_BYTES].into_boxed_slice(),
             stats: Stats::default(),
             #[cfg(feature = "testing")]
-            journal: Vec::new(),
+            journal: None,
         })
     }
 
@@ -276,13 +288,17 @@ impl Worker {
         self.answers.push_back(input);
         let mut verdict = None;
         while let Some(input) = self.answers.pop_front() {
+            #[cfg(feature = "testing")]
+            let told = self.journal.is_some().then(|| input.clone());
             let step = self.core.handle(input);
             if step.verdict == Verdict::Impossible {
                 tracing::error!(target: "info", "an impossible input reached the lifecycle");
             }
             verdict.get_or_insert(step.verdict);
             #[cfg(feature = "testing")]
-            self.journal.extend(step.outputs.iter().cloned());
+            if let (Some(journal), Some(input)) = (&mut self.journal, told) {
+                journal.push(JournalEntry { input, step: step.clone(), core: self.core.clone() });
+            }
             for output in step.outputs {
                 self.perform(output);
             }
@@ -298,9 +314,9 @@ impl Worker {
 /// What only tests may do.
 #[cfg(feature = "testing")]
 impl Worker {
-    /// Every output since the last call, in order.
-    pub fn take_journal(&mut self) -> Vec<lifecycle::Output> {
-        std::mem::take(&mut self.journal)
+    /// Every step of the core since the last call, in order. The first call begins the journal.
+    pub fn take_journal(&mut self) -> Vec<JournalEntry> {
+        self.journal.replace(Vec::new()).unwrap_or_default()
     }
 
     /// Lets a socket answer "try again" from now on, or no longer, which makes it writable.

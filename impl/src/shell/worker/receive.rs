@@ -124,6 +124,8 @@ impl Worker {
                 ReadResult::End => {
                     //= TCP-10
                     self.stats.frames_cut += u64::from(carrier.deframer.is_mid_frame());
+                    // With its FIN the peer's TCP acknowledges what it has: that may be the last of it.
+                    self.look_at_send_queue(id);
                     let _ = self.feed(Input::ConnectionFinished { connection: id });
                     return;
                 }

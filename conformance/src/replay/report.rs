@@ -1,0 +1,161 @@
+//! What a replay has found, to be read.
+
+use std::fmt::{self, Debug};
+use std::io;
+use thiserror::Error;
+use webrtc_server_model::{Action, Config};
+
+use crate::peer::PeerError;
+
+/// What a replay has compared, and where model and real stack disagree.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// The bounds of the model.
+    pub config: Config,
+    /// Traces that were performed.
+    pub traces: usize,
+    /// Traces that were planned; more than performed if time ran out or there were too many divergences.
+    pub traces_planned: usize,
+    /// Actions that were performed.
+    pub steps: usize,
+    /// DTLS handshakes that were completed.
+    pub handshakes: usize,
+    /// Things that were compared: states, effects, alarms, packets, callbacks, callers.
+    pub comparisons: usize,
+    /// Classes of the model's edges that were performed and agreed.
+    pub classes_covered: usize,
+    /// Classes of the model's edges that there are.
+    pub classes_total: usize,
+    /// Edges of the model that were performed and agreed.
+    pub edges_covered: usize,
+    /// Edges of the model that there are.
+    pub edges_total: usize,
+    /// The first disagreements. Empty if all is well.
+    pub divergences: Vec<Divergence>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+impl Replay {
+    /// Whether every trace was performed, every class was covered, and nothing disagreed.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.divergences.is_empty()
+            && self.traces == self.traces_planned
+            && self.classes_covered == self.classes_total
+    }
+}
+
+/// One step at which model and real stack disagree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Divergence {
+    /// What happened before.
+    pub trace: Vec<Action>,
+    /// What happens there; none if they disagree before the first action or after the last.
+    pub action: Option<Action>,
+    /// In what they disagree; at least one.
+    pub findings: Vec<Finding>,
+}
+
+/// One thing in which they disagree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Which thing.
+    pub what: String,
+    /// What the model says.
+    pub expected: String,
+    /// What the real stack did.
+    pub got: String,
+}
+
+impl Finding {
+    pub(super) fn new(what: &str, expected: &impl Debug, got: &impl Debug) -> Self {
+        let (expected, got) = (format!("{expected:?}"), format!("{got:?}"));
+        Finding { what: what.to_owned(), expected, got }
+    }
+
+    /// A rule was broken that the model takes for granted.
+    pub(super) fn broken(what: &str, got: String) -> Self {
+        Finding { what: what.to_owned(), expected: "nothing of the kind".to_owned(), got }
+    }
+}
+
+/// Why a replay came to no result.
+#[derive(Debug, Error)]
+pub enum ReplayError {
+    /// There are no traces: replaying nothing would always agree.
+    #[error("there are no traces: nothing was compared")]
+    NothingToCompare,
+    /// A trace is none of the model's.
+    #[error("{action:?} cannot happen after {trace:?}")]
+    NotATrace {
+        /// What happened before.
+        trace: Vec<Action>,
+        /// What cannot happen then.
+        action: Action,
+    },
+    /// The stage could not do its part: a barrier was not reached, or the system refused something. This says nothing
+    /// about the server's order of things, and is no pass either.
+    #[error("the stage failed at step {step} of {trace:?}: {what}")]
+    Harness {
+        /// The trace.
+        trace: Vec<Action>,
+        /// Which step, counted from 1; 0: before the first.
+        step: usize,
+        /// What failed.
+        what: String,
+    },
+}
+
+/// The stage could not do its part.
+#[derive(Debug, Error)]
+pub(super) enum Harness {
+    #[error("{0}: not within {patience:?}", patience = super::PATIENCE)]
+    Barrier(&'static str),
+    #[error("{0}")]
+    Impossible(String),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+}
+
+impl fmt::Display for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "replay {}: {} of {} traces, {} steps, {} handshakes, {} comparisons, {} of {} classes, {} of {} edges in \
+             {:.1} s, {} divergences",
+            self.config.name,
+            self.traces,
+            self.traces_planned,
+            self.steps,
+            self.handshakes,
+            self.comparisons,
+            self.classes_covered,
+            self.classes_total,
+            self.edges_covered,
+            self.edges_total,
+            self.seconds,
+            self.divergences.len()
+        )?;
+        self.divergences.iter().try_for_each(|divergence| write!(f, "\n{divergence}"))
+    }
+}
+
+impl fmt::Display for Divergence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, action) in self.trace.iter().enumerate() {
+            writeln!(f, "  {:>3}  {action:?}", number + 1)?;
+        }
+        if let Some(action) = self.action {
+            writeln!(f, "  {:>3}  {action:?}   <- here", self.trace.len() + 1)?;
+        }
+        for finding in &self.findings {
+            writeln!(f, "  {}", finding.what)?;
+            writeln!(f, "    model  {}", finding.expected)?;
+            writeln!(f, "    real   {}", finding.got)?;
+        }
+        Ok(())
+    }
+}
