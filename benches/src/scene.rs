@@ -138,6 +138,10 @@ impl Client {
     }
 
     /// Sends a message and takes one.
+    ///
+    /// # Panics
+    ///
+    /// When what comes is not one message.
     pub fn round_trip(&mut self, message: &[u8]) -> Vec<u8> {
         self.session.send(message).expect("connected");
         self.flush();

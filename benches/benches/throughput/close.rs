@@ -38,18 +38,19 @@ fn repeat(iterations: u64, mut once: impl FnMut() -> Duration) -> Duration {
     (0..iterations).map(|_| once()).sum()
 }
 
-/// From the call of `close()` until each client's socket has given its alert.
+/// From the call of `close()` until each client's socket has given its alert. The server goes through its transports in
+/// order: with the last one taken first, this thread is woken once and not for each of them.
 fn ours_to_last_alert(contexts: &Contexts) -> Duration {
     let mut scene = Scene::set(contexts, Protocol::Udp, TRANSPORTS);
     let mut buffers = vec![[0; PACKET_BYTES_MAX]; TRANSPORTS];
     let mut alerts = Vec::with_capacity(TRANSPORTS);
     let start = Instant::now();
     let closing = scene.server.close();
-    for (client, buffer) in scene.clients.iter_mut().zip(&mut buffers) {
+    for (client, buffer) in scene.clients.iter_mut().zip(&mut buffers).rev() {
         alerts.push(client.link.receive(buffer).expect("an alert"));
     }
     let elapsed = start.elapsed();
-    for (client, alert) in scene.clients.iter_mut().zip(alerts) {
+    for (client, alert) in scene.clients.iter_mut().rev().zip(alerts) {
         client.decrypt_close_notify(alert);
         client.answer_close_notify();
     }
