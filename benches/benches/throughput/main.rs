@@ -1,6 +1,7 @@
 //! `cargo bench`: every figure beside its limit, measured in turns in the same run, and a table at the end.
 //!
-//! `cargo bench stun` measures what has `stun` in its name; `cargo bench -- --quick` is a first look. The figures are
+//! `cargo bench STUN` measures what has that in its name; options of Criterion need `-p webrtc-server-benches`, as the
+//! other crates have the built-in harness: `cargo bench -p webrtc-server-benches -- --quick`. The figures are
 //! also in `target/ratios.json` when all were measured. `cargo test` runs each once, without a table.
 
 mod close;
