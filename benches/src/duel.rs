@@ -115,11 +115,12 @@ fn per_iteration(pair: &Pair, time: Duration) -> f64 {
     time.as_secs_f64() * 1e9 / pair.iterations as f64
 }
 
+/// Flat: every sample has as many iterations as the next, so every pair has the same weight once it is warm.
 fn configure(group: &mut BenchmarkGroup<'_, WallTime>, sampling: Sampling) {
+    group.sampling_mode(SamplingMode::Flat);
     match sampling {
         Sampling::Many => {}
         Sampling::Few => {
-            group.sampling_mode(SamplingMode::Flat);
             group.sample_size(SAMPLES_FEW).measurement_time(FEW_MEASUREMENT);
         }
     }
