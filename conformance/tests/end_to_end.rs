@@ -102,6 +102,8 @@ fn goodbye_over(protocol: Protocol) {
         (transport.ice_state(), transport.dtls_state()),
         (IceState::Closed, DtlsState::Closed)
     );
+    let certificate = transport.dtls_remote_cert().expect("it was connected");
+    assert!(certificate.starts_with("-----BEGIN CERTIFICATE-----"), "{certificate}");
 }
 
 #[test]

@@ -90,7 +90,11 @@ impl Stage {
             if Instant::now() >= deadline {
                 return Err(Harness::Barrier("the peer's TCP acknowledges everything"));
             }
-            self.clients[t.index()].peer.collect()?;
+            let client = &mut self.clients[t.index()];
+            client.peer.collect()?;
+            if let Some(path) = client.stream() {
+                client.peer.tcp(path)?.acknowledge_now()?;
+            }
             if !self.worker.fire(Alarm::Acknowledged(id)) {
                 let armed = self.worker.alarms();
                 self.findings.push(Finding::new("the moment that comes", &"Acknowledged", &armed));

@@ -92,7 +92,7 @@ pub(super) fn replay_classes(graph: &Graph, progress: &mut dyn Progress) -> Row 
     timed("replay", &of, progress, |progress| replayed(&replay::Plan::classes(graph), progress))
 }
 
-fn replayed(plan: &replay::Plan<'_>, progress: &mut dyn Progress) -> Row {
+fn replayed(plan: &replay::Plan, progress: &mut dyn Progress) -> Row {
     match replay::replay(plan, &mut |done, total| progress.at(done, total)) {
         Ok(run) => {
             let mut failures: Vec<_> = run.divergences.iter().map(ToString::to_string).collect();

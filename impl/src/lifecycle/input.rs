@@ -172,7 +172,7 @@ pub enum Input {
         /// Whose.
         transport: TransportId,
     },
-    /// The handshake failed.
+    /// The handshake failed, or DTLS broke after it: a fatal alert was sent if one can be.
     HandshakeFailed {
         /// Whose.
         transport: TransportId,

@@ -26,6 +26,8 @@ pub struct Limits {
     pub server: Duration,
     /// TCP connections of this worker that no check bound to a transport yet. Default 1024.
     pub unbound_connections_max: usize,
+    /// The same from one IP address, so that one stranger does not keep all others out. Default 64.
+    pub unbound_connections_per_source_max: usize,
     /// TCP connections of this worker. Default 10 000.
     pub connections_max: usize,
 }
@@ -39,6 +41,7 @@ impl Default for Limits {
             answer: Duration::from_millis(200),
             server: Duration::from_secs(3),
             unbound_connections_max: 1024,
+            unbound_connections_per_source_max: 64,
             connections_max: 10_000,
         }
     }

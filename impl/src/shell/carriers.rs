@@ -63,11 +63,11 @@ impl Carriers {
         }
     }
 
+    /// Nothing else ever has the same.
     //= N3
-    fn token(&mut self, carrier: Carrier) -> Token {
+    fn next_token(&mut self) -> Token {
         let token = Token(self.next_token);
         self.next_token += 1;
-        self.tokens.insert(token, carrier);
         token
     }
 
@@ -84,8 +84,9 @@ impl Carriers {
     ) -> io::Result<()> {
         socket.set_nonblocking(true)?;
         let mut socket = UdpSocket::from_std(socket);
-        let token = self.token(Carrier::Socket(id));
+        let token = self.next_token();
         self.registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
+        self.tokens.insert(token, Carrier::Socket(id));
         let carrier = UdpCarrier {
             socket,
             info,
@@ -105,8 +106,9 @@ impl Carriers {
     ) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         let mut listener = TcpListener::from_std(listener);
-        let token = self.token(Carrier::Listener(id));
+        let token = self.next_token();
         self.registry.register(&mut listener, token, Interest::READABLE)?;
+        self.tokens.insert(token, Carrier::Listener(id));
         self.listeners.insert(id, ListenerCarrier { listener, info, token: Some(token) });
         Ok(())
     }
@@ -119,8 +121,9 @@ impl Carriers {
     ) -> io::Result<()> {
         //= TCP-17
         stream.set_nodelay(true)?;
-        let token = self.token(Carrier::Connection(id));
+        let token = self.next_token();
         self.registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        self.tokens.insert(token, Carrier::Connection(id));
         let deframer = Deframer::new();
         self.connections.insert(id, TcpCarrier { stream, remote, deframer, token });
         Ok(())

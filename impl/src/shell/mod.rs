@@ -4,6 +4,7 @@ pub mod bind;
 mod carriers;
 pub mod dtls;
 mod limiter;
+mod nominations;
 mod sys;
 mod timers;
 mod worker;

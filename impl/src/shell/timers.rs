@@ -25,6 +25,8 @@ pub enum Alarm {
 pub(super) struct Timers {
     moments: BTreeMap<Alarm, Instant>,
     queue: BTreeSet<(Instant, Alarm)>,
+    /// Taken because they are due, and not delivered yet.
+    due: BTreeSet<Alarm>,
 }
 
 impl Timers {
@@ -35,7 +37,11 @@ impl Timers {
         self.queue.insert((moment, alarm));
     }
 
+    /// Also takes an alarm back that is due: what was handled since the moment came may have renewed it.
+    //= CLS-25
+    //= L5
     pub(super) fn disarm(&mut self, alarm: Alarm) {
+        self.due.remove(&alarm);
         if let Some(moment) = self.moments.remove(&alarm) {
             self.queue.remove(&(moment, alarm));
         }
@@ -45,14 +51,20 @@ impl Timers {
         self.queue.first().map(|(moment, _)| *moment)
     }
 
-    /// Takes the first alarm that is due.
+    /// Takes the first alarm that is due. It is still to be claimed.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Alarm> {
         let (moment, alarm) = *self.queue.first()?;
         if moment > now {
             return None;
         }
         self.disarm(alarm);
+        self.due.insert(alarm);
         Some(alarm)
+    }
+
+    /// Whether an alarm that was due is so still. Once.
+    pub(super) fn claim(&mut self, alarm: Alarm) -> bool {
+        self.due.remove(&alarm)
     }
 
     /// Takes this alarm, due or not; `false` if it is not armed.
@@ -81,6 +93,19 @@ mod tests {
         assert_eq!(timers.take_due(later), None);
         assert_eq!(timers.take_due(later + Duration::from_secs(1)), Some(alarm));
         assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn cls_25_an_alarm_that_is_moved_while_it_is_due_waits_for_the_new_moment() {
+        let (mut timers, now) = (Timers::default(), Instant::now());
+        let alarm = Alarm::Lifecycle(Timer::Server);
+        timers.arm(alarm, now, Duration::ZERO);
+        assert_eq!(timers.take_due(now), Some(alarm));
+        timers.arm(alarm, now, Duration::from_secs(1));
+        assert!(!timers.claim(alarm));
+        let later = now + Duration::from_secs(1);
+        assert_eq!(timers.take_due(later), Some(alarm));
+        assert!(timers.claim(alarm) && !timers.claim(alarm), "once");
     }
 
     #[test]

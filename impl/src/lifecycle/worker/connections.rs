@@ -12,7 +12,6 @@ use crate::lifecycle::timer::Timer;
 use std::net::SocketAddr;
 
 impl Worker {
-    //= RES-01
     //= TCP-07
     pub(super) fn accept(
         &mut self,
@@ -24,18 +23,35 @@ impl Worker {
         if self.connections.contains_key(&id) {
             return Verdict::Impossible;
         }
-        let bind_timers = Timer::Bind(ConnectionId(0))..=Timer::Bind(ConnectionId(u64::MAX));
-        let unbound = self.timers.range(bind_timers).count();
-        if self.phase != WorkerPhase::Open
-            || unbound >= self.limits.unbound_connections_max
-            || self.connections.len() >= self.limits.connections_max
-        {
+        if self.phase != WorkerPhase::Open || !self.has_room_for(remote) {
             out.push(Output::CloseTcp(id));
             return Verdict::Late;
         }
         self.connections.insert(id, Connection::new(listener, remote));
         self.arm(Timer::Bind(id), self.limits.bind, out);
         Verdict::Applied
+    }
+
+    /// Strangers must not starve members, nor one stranger all others.
+    //= RES-01
+    fn has_room_for(&self, remote: SocketAddr) -> bool {
+        let bind_timers = Timer::Bind(ConnectionId(0))..=Timer::Bind(ConnectionId(u64::MAX));
+        let unbound = self.timers.range(bind_timers).filter_map(|timer| match timer {
+            Timer::Bind(connection) => self.connections.get(connection),
+            Timer::Consent(_)
+            | Timer::Handshake(_)
+            | Timer::Farewell(_)
+            | Timer::Linger(_)
+            | Timer::Server => None,
+        });
+        let (mut all, mut same_source) = (0, 0);
+        for connection in unbound {
+            all += 1;
+            same_source += usize::from(connection.remote.ip() == remote.ip());
+        }
+        all < self.limits.unbound_connections_max
+            && same_source < self.limits.unbound_connections_per_source_max
+            && self.connections.len() < self.limits.connections_max
     }
 
     /// Appends a frame to the queue of a connection that is in use.

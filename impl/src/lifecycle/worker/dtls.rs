@@ -168,6 +168,8 @@ impl Worker {
         }
     }
 
+    /// After the handshake it is the association that is broken, by a peer that was authenticated.
+    //= DTL-28
     pub(super) fn handshake_failed(
         &mut self,
         id: TransportId,
@@ -182,10 +184,25 @@ impl Worker {
                 emit(id, Event::DtlsStateChanged(DtlsState::Failed, Some(reason)), out);
                 Verdict::Applied
             }
+            DtlsState::Connected => self.end_association(id, reason, out),
             DtlsState::Failed => Verdict::Repeated,
             DtlsState::New => Verdict::Impossible,
-            DtlsState::Connected | DtlsState::Closed => Verdict::Late,
+            DtlsState::Closed => Verdict::Late,
         }
+    }
+
+    /// An established association is over, and no close_notify is called for: a fatal alert came, or was sent.
+    fn end_association(
+        &mut self,
+        id: TransportId,
+        reason: DtlsReason,
+        out: &mut Outputs,
+    ) -> Verdict {
+        let Some(transport) = self.open(id) else { return Verdict::Late };
+        transport.dtls = DtlsState::Closed;
+        emit(id, Event::DtlsStateChanged(DtlsState::Closed, Some(reason)), out);
+        self.drop_data(id, out);
+        Verdict::Applied
     }
 
     /// The peer says goodbye. On an open transport it is answered by our one close_notify; on a closing one it is the
@@ -227,12 +244,7 @@ impl Worker {
         let reason = DtlsReason::Alert(code);
         let Some(transport) = self.open(id) else { return Verdict::Late };
         match transport.dtls {
-            DtlsState::Connected => {
-                transport.dtls = DtlsState::Closed;
-                emit(id, Event::DtlsStateChanged(DtlsState::Closed, Some(reason)), out);
-                self.drop_data(id, out);
-                Verdict::Applied
-            }
+            DtlsState::Connected => self.end_association(id, reason, out),
             DtlsState::Connecting => self.handshake_failed(id, reason, out),
             DtlsState::New => Verdict::Impossible,
             DtlsState::Failed | DtlsState::Closed => Verdict::Late,

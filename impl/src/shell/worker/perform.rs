@@ -1,11 +1,10 @@
 //! What the core puts out becomes a system call, a call into OpenSSL, or a word to the owner.
 
 use super::{Ready, Worker};
-use crate::control::command::ClosedTransport;
 use crate::control::events::TransportEvent;
 use crate::lifecycle::{
-    About, CloseReason, ConnectionId, DropReason, Event, Input, Outcome, Output, SocketId,
-    TransportId, WorkerPhase,
+    About, CloseReason, ConnectionId, DropReason, DtlsState, Event, Input, Outcome, Output,
+    SocketId, TransportId, WorkerPhase,
 };
 use crate::shell::timers::Alarm;
 use std::io::{self, Write};
@@ -161,6 +160,12 @@ impl Worker {
     }
 
     fn emit(&mut self, transport: TransportId, event: Event) {
+        // What a failed handshake had to say has left. Its memory goes, and with it the timer that would repeat the
+        // last flight.
+        //= DTL-15
+        if matches!(event, Event::DtlsStateChanged(DtlsState::Failed, _)) {
+            self.drop_dtls(transport);
+        }
         let event = match event {
             Event::IceStateChanged(state) => TransportEvent::IceStateChange(state),
             Event::SelectedTupleChanged(tuple) => TransportEvent::IceSelectedTupleChange(
@@ -182,6 +187,7 @@ impl Worker {
     //= CLS-11
     //= CLS-12
     fn report_closed(&mut self, transport: TransportId, reason: CloseReason, outcome: Outcome) {
+        self.nominations.forget(transport);
         if self.core.phase() != WorkerPhase::Open {
             self.outcomes.push((transport.0, outcome));
         }
@@ -190,6 +196,6 @@ impl Worker {
             (owner.sink)(TransportEvent::ListenServerClose);
         }
         (owner.sink)(TransportEvent::Close { reason, outcome });
-        owner.closed.set(ClosedTransport { reason, outcome });
+        owner.answer(reason, outcome);
     }
 }

@@ -8,7 +8,7 @@ use crate::shell::sys::unacknowledged_bytes;
 use crate::shell::timers::Alarm;
 use crate::wire::demux::{PacketKind, classify};
 use crate::wire::stun::check::{Judgement, judge};
-use crate::wire::stun::{self, Message};
+use crate::wire::stun::{self, Class, Message, Method};
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -185,6 +185,13 @@ impl Worker {
             let _ = self.feed(Input::JunkReceived { tuple });
             return;
         };
+        // Who means to bind a connection sends nothing else on it.
+        //= TCP-06
+        if (message.class, message.method) != (Class::Request, Method::Binding) {
+            self.stats.stun_ignored += 1;
+            let _ = self.feed(Input::JunkReceived { tuple });
+            return;
+        }
         let by_tuple = || {
             let id = self.core.routes().by_tuple(&tuple)?;
             Some((id, &self.core.transports().get(&id)?.ice.credentials))
@@ -208,10 +215,7 @@ impl Worker {
         //= DMX-12
         let mapped = SocketAddr::new(remote.ip().to_canonical(), remote.port());
         let input = match judge(&message, password) {
-            Judgement::Ignore(_) => {
-                self.stats.stun_ignored += 1;
-                return;
-            }
+            Judgement::Ignore(_) => return,
             Judgement::Refuse { code, authenticated, unknown } => {
                 self.stats.stun_errors += 1;
                 let password = authenticated.then_some(password);
@@ -224,12 +228,11 @@ impl Worker {
             Judgement::Check { use_candidate, nomination } => {
                 self.stats.stun_checks += 1;
                 let credential = if current { Credential::Current } else { Credential::Previous };
-                Input::CheckReceived {
-                    tuple,
-                    transport,
-                    check: Check { credential, use_candidate, nomination },
-                    reply: stun::success_response(message.transaction, mapped, password),
-                }
+                let check = Check { credential, use_candidate, nomination };
+                let id = message.transaction;
+                let check = self.nominations.without_copies(transport, id, tuple, check);
+                let reply = stun::success_response(id, mapped, password);
+                Input::CheckReceived { tuple, transport, check, reply }
             }
         };
         let _ = self.feed(input);
@@ -243,11 +246,9 @@ fn read_some(stream: &mut mio::net::TcpStream, buffer: &mut [u8]) -> ReadResult 
             Ok(0) if matches!(stream.take_error(), Ok(Some(_))) => return ReadResult::Broken,
             Ok(0) => return ReadResult::End,
             Ok(length) => return ReadResult::Bytes(length),
-            Err(error) => match error.kind() {
-                io::ErrorKind::Interrupted => {}
-                io::ErrorKind::WouldBlock => return ReadResult::Nothing,
-                _ => return ReadResult::Broken,
-            },
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return ReadResult::Nothing,
+            Err(_) => return ReadResult::Broken,
         }
     }
 }

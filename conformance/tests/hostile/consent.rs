@@ -1,0 +1,200 @@
+//! Time that passes: consent, the handshake's deadline, the bind deadline. Nobody waits for it here.
+
+use crate::manual::{Manual, echo};
+use crate::support::{BOTH, FIRST, PATIENCE};
+use std::time::Duration;
+use webrtc_server::control::command::Command;
+use webrtc_server::lifecycle::{
+    ConnectionId, DtlsState, IceState, NotNeeded, Outcome, Timer, TransportId,
+};
+use webrtc_server::shell::{Alarm, Clock, Ready};
+use webrtc_server::wire::stun::{Class, MessageBuilder, Method};
+use webrtc_server_conformance::peer::{
+    CheckOptions, HandshakeStage, Protocol, StreamEnd, TcpOptions, TcpPath,
+};
+
+const CONSENT: Timer = Timer::Consent(TransportId(1));
+
+#[test]
+fn stn_26_when_consent_expires_nothing_more_is_sent() {
+    for protocol in BOTH {
+        let mut manual = Manual::new();
+        let mut bystander = manual.pair(0, Protocol::Udp);
+        let mut peer = manual.pair(1, protocol);
+        let _ = manual.heard(1);
+        manual.fire(CONSENT);
+        assert_eq!(manual.heard(1), ["ice Disconnected"]);
+        let (ice, dtls) = (&manual.look(1).ice, manual.look(1).dtls);
+        assert_eq!((ice.tuples.len(), ice.selected, dtls), (0, None, DtlsState::Connected));
+        let _ = peer.take_observed();
+        manual.worker.execute(Command::CloseTransport { transport: TransportId(1) });
+        manual.step();
+        let no_path = Outcome::NotNeeded(NotNeeded::NoPath);
+        assert_eq!(manual.heard(1), [format!("close {no_path:?}")], "at once");
+        if protocol == Protocol::Tcp {
+            peer.await_until("FIN", PATIENCE, |peer| peer.end(FIRST).ok() == Some(StreamEnd::Fin))
+                .expect("its connection is closed");
+        }
+        echo(&mut manual, 0, &mut bystander);
+        peer.collect().expect("a socket");
+        let seen = peer.observed();
+        assert_eq!((seen.dtls_datagrams, seen.stun.len()), (0, 0), "silence, no alert either");
+    }
+}
+
+#[test]
+fn stn_26_the_association_outlives_consent() {
+    for protocol in BOTH {
+        let mut manual = Manual::new();
+        let mut peer = manual.pair(1, protocol);
+        manual.fire(CONSENT);
+        if protocol == Protocol::Tcp {
+            // A connection that consent closed is gone; the peer comes back on another.
+            peer.tcp(FIRST).expect("a path").close();
+            let again = TcpPath::connect(manual.tcp, TcpOptions::default()).expect("a listener");
+            *peer.path(FIRST).expect("a path") = webrtc_server_conformance::peer::Path::Tcp(again);
+        }
+        manual.check(&mut peer);
+        assert_eq!(manual.look(1).ice.state, IceState::Completed);
+        assert!(manual.is_armed(CONSENT));
+        echo(&mut manual, 1, &mut peer);
+        assert_eq!(manual.heard(1).iter().filter(|e| e.contains("dtls")).count(), 0);
+    }
+}
+
+#[test]
+fn stn_27_only_a_check_that_proves_the_password_renews_consent() {
+    let mut manual = Manual::new();
+    let mut peer = manual.pair(1, Protocol::Udp);
+    let _ = manual.outputs();
+    let wrong = CheckOptions { password: Some("wrong".to_owned()), ..CheckOptions::default() };
+    peer.check_with(FIRST, &wrong, |request| request).expect("it leaves");
+    peer.send_data(FIRST, b"data").expect("connected");
+    peer.send_packet(FIRST, &[0x80; 40]).expect("media");
+    let name = format!("{}:{}", peer.credentials().ufrag, peer.ufrag());
+    let password = peer.credentials().password.clone();
+    for class in [Class::Indication, Class::SuccessResponse] {
+        let id = peer.next_transaction();
+        let packet = MessageBuilder::new(class, Method::Binding, id)
+            .username(&name)
+            .priority(1)
+            .message_integrity(password.as_bytes())
+            .fingerprint();
+        peer.send_packet(FIRST, &packet).expect("it leaves");
+    }
+    // The bystander's check is handled after all of these: one socket, one order.
+    manual.transport(2, Duration::from_secs(30));
+    let mut bystander = manual.peer(2, Protocol::Udp);
+    manual.check(&mut bystander);
+    assert_eq!(manual.moves(CONSENT), 0);
+    manual.check(&mut peer);
+    assert_eq!(manual.moves(CONSENT), 1);
+}
+
+#[test]
+fn stn_26_a_check_in_the_same_tick_as_the_expiry_renews_consent() {
+    let mut manual = Manual::with_clock(Clock::System);
+    let consent = Duration::from_millis(40);
+    manual.transport(1, consent);
+    let mut peer = manual.peer(1, Protocol::Udp);
+    manual.check(&mut peer);
+    let _ = manual.heard(1);
+    peer.check(FIRST, true).expect("it leaves");
+    // Both are due when the worker looks next: the check arrived, and the time is up.
+    std::thread::sleep(2 * consent);
+    manual.worker.poll(Some(Duration::ZERO)).expect("a poll");
+    let alarm = Ready::Alarm(Alarm::Lifecycle(CONSENT));
+    let at = |wanted: &dyn Fn(&Ready) -> bool| manual.worker.ready().iter().position(wanted);
+    let check = at(&|ready| matches!(ready, Ready::SocketReadable(_))).expect("the check");
+    assert!(check < at(&|ready| *ready == alarm).expect("the alarm"), "the check comes first");
+    while manual.worker.deliver_next() {}
+    assert_eq!(manual.look(1).ice.state, IceState::Completed);
+    assert_eq!(manual.heard(1), [""; 0]);
+}
+
+#[test]
+fn dtl_15_a_handshake_that_does_not_end_fails_once() {
+    for protocol in BOTH {
+        let mut manual = Manual::new();
+        let mut bystander = manual.pair(0, Protocol::Udp);
+        manual.transport(1, Duration::from_secs(30));
+        let mut peer = manual.peer(1, protocol);
+        manual.check(&mut peer);
+        let mut step = || {
+            manual.step();
+            Ok(())
+        };
+        peer.handshake_until(FIRST, HandshakeStage::FlightsSent(1), &mut step, 20_000)
+            .expect("a ClientHello");
+        manual.until("the server answers", |_| {
+            peer.collect().expect("a socket");
+            peer.observed().dtls_datagrams > 0
+        });
+        let _ = manual.heard(1);
+        manual.fire(Timer::Handshake(TransportId(1)));
+        assert_eq!(manual.heard(1), ["dtls Failed HandshakeTimeout"]);
+        // What comes too late is not heard, and nothing is repeated.
+        let _ = peer.pump(FIRST).expect("the last flight leaves");
+        echo(&mut manual, 0, &mut bystander);
+        let retransmit = Alarm::Retransmit(TransportId(1));
+        assert!(!manual.worker.alarms().contains(&retransmit), "nothing is repeated after it");
+        assert_eq!(manual.heard(1), [""; 0]);
+        assert_eq!(manual.look(1).dtls, DtlsState::Failed);
+        manual.worker.execute(Command::CloseTransport { transport: TransportId(1) });
+        manual.until("closed", |manual| manual.worker.core().transports().len() == 1);
+        assert_eq!(manual.heard(1), ["close NotNeeded(Failed)"]);
+    }
+}
+
+#[test]
+fn tcp_07_bytes_that_trickle_in_do_not_move_the_bind_deadline() {
+    let mut manual = Manual::new();
+    let mut bystander = manual.pair(0, Protocol::Tcp);
+    let bind = Timer::Bind(ConnectionId(1));
+    let mut slow = TcpPath::connect(manual.tcp, TcpOptions::default()).expect("a listener");
+    manual.until("accepted", |manual| manual.is_armed(bind));
+    let _ = manual.outputs();
+    for byte in [0xFF, 0xFF, 1, 2, 3] {
+        slow.send_raw(&[byte]).expect("it leaves");
+        manual.step();
+        slow.await_acknowledged(PATIENCE).expect("it arrives");
+        manual.step();
+    }
+    assert_eq!(manual.moves(bind), 0);
+    manual.fire(bind);
+    slow.await_end(PATIENCE).expect("it is closed");
+    manual.until("forgotten", |manual| {
+        !manual.worker.core().connections().contains_key(&ConnectionId(1))
+    });
+    echo(&mut manual, 0, &mut bystander);
+}
+
+#[test]
+fn cls_25_no_timer_outlives_its_owner() {
+    let mut manual = Manual::new();
+    let mut connected = manual.pair(1, Protocol::Udp);
+    manual.transport(2, Duration::from_secs(30));
+    let mut handshaking = manual.peer(2, Protocol::Tcp);
+    manual.check(&mut handshaking);
+    handshaking.start_handshake(FIRST).expect("a ClientHello");
+    let stranger = TcpPath::connect(manual.tcp, TcpOptions::default()).expect("a listener");
+    manual.until("everything ticks", |manual| manual.worker.alarms().len() >= 5);
+    let before = manual.worker.alarms();
+    manual.close();
+    let mut outcomes = None;
+    manual.until("drained", |manual| {
+        connected.collect().expect("a socket");
+        connected.answer_close_notify(FIRST).expect("an answer");
+        let _ = handshaking.collect();
+        outcomes = outcomes.take().or_else(|| manual.outcomes());
+        outcomes.is_some()
+    });
+    drop(stranger);
+    manual.release();
+    for alarm in before {
+        assert!(!manual.worker.fire(alarm), "{alarm:?} is still armed");
+    }
+    let _ = manual.outputs();
+    manual.step();
+    assert_eq!(manual.outputs(), []);
+}

@@ -1,0 +1,57 @@
+//! Datagrams of those who have proven nothing.
+
+use crate::support::{FIRST, PATIENCE, Stage, echo};
+use webrtc_server_conformance::peer::Protocol;
+
+#[test]
+fn dmx_03_strangers_with_hellos_do_not_disturb_a_handshake() {
+    let stage = Stage::new();
+    let member = stage.member();
+    let mut peer = member.peer(&stage.server, Protocol::Udp);
+    let mut victim = member.peer(&stage.server, Protocol::Udp);
+    victim.start_handshake(FIRST).expect("a ClientHello");
+    let hello = victim.sent()[0].clone();
+    let strangers: Vec<_> = (0..100).map(|_| stage.udp()).collect();
+    let mut flood = || {
+        strangers.iter().try_for_each(|stranger| stranger.send(&hello))?;
+        stage.udp_barrier();
+        Ok(())
+    };
+    flood().expect("it leaves");
+    peer.await_check(FIRST, true, PATIENCE).expect("granted");
+    peer.handshake(FIRST, &mut flood, 1000).expect("a handshake");
+    member.await_event("dtls Connected");
+    flood().expect("it leaves");
+    for mut stranger in strangers {
+        assert!(stranger.collect().expect("a socket").is_empty(), "silence");
+    }
+    victim.collect().expect("a socket");
+    assert_eq!(victim.observed().dtls_datagrams, 0, "no answer to who proved nothing");
+    assert_eq!(member.dump().tuples.len(), 1);
+    echo(&member, &mut peer, FIRST);
+    stage.end();
+}
+
+#[test]
+fn dmx_11_empty_and_huge_datagrams_end_nothing() {
+    let stage = Stage::new();
+    let (member, mut peer) = stage.pair(Protocol::Udp);
+    let before = stage.stats();
+    let stranger = stage.udp();
+    let kinds = [0_u8, 3, 4, 19, 20, 63, 64, 127, 128, 191, 192, 255];
+    for first in kinds {
+        for length in [1, 12, 13, 65_507] {
+            let mut datagram = vec![first; length];
+            datagram[length / 2] = 0xA5;
+            stranger.send(&datagram).expect("it leaves");
+            peer.send_packet(FIRST, &datagram).expect("it leaves");
+            stage.udp_barrier();
+        }
+    }
+    stranger.send(&[]).expect("it leaves");
+    peer.send_packet(FIRST, &[]).expect("it leaves");
+    stage.udp_barrier();
+    assert!(stage.stats().datagrams_dropped >= before.datagrams_dropped + 2);
+    echo(&member, &mut peer, FIRST);
+    stage.end();
+}

@@ -1,0 +1,357 @@
+//! Handshakes with the wrong peer, in the wrong order, or in the way of others.
+
+use crate::support::{BOTH, FIRST, Member, PATIENCE, Stage, echo, parameters};
+use webrtc_server::lifecycle::{DtlsState, NotNeeded, Outcome};
+use webrtc_server::{DtlsParameters, Error, Refused};
+use webrtc_server_conformance::peer::{
+    DtlsPhase, DtlsRole, DtlsSession, Feed, HandshakeStage, Path, Peer, PeerCertificate, Protocol,
+    Via, records,
+};
+
+/// Handshakes from where the peer stands, against a server that runs on its own.
+fn shake(peer: &mut Peer, via: Via) {
+    let mut step = || Ok(());
+    peer.handshake(via, &mut step, 20_000).expect("a handshake");
+}
+
+fn outcome(member: &Member) -> Outcome {
+    member.transport.close().wait().expect("not a worker").outcome
+}
+
+fn closing_handshaking() -> Outcome {
+    Outcome::NotNeeded(NotNeeded::Handshaking)
+}
+
+#[test]
+fn dtl_01_roles_follow_what_the_peer_is_said_to_be() {
+    for (role, ours) in [("client", "server"), ("server", "client"), ("auto", "client")] {
+        for early in [true, false] {
+            let stage = Stage::new();
+            let member = stage.unconnected();
+            let theirs = if ours == "server" { DtlsRole::Client } else { DtlsRole::Server };
+            let path = Path::Udp(stage.udp());
+            let mut peer = member.peer_on(path, theirs);
+            assert_eq!(member.dump().dtls_local_role, webrtc_server::lifecycle::DtlsRole::Auto);
+            if early {
+                member.connect(role);
+            }
+            peer.await_check(FIRST, true, PATIENCE).expect("granted");
+            if !early {
+                member.await_event("dtls Connecting");
+                member.connect(role);
+            }
+            shake(&mut peer, FIRST);
+            member.await_event("dtls Connected");
+            assert_eq!(format!("{:?}", member.dump().dtls_local_role).to_lowercase(), ours);
+            assert_eq!(member.transport.dtls_parameters().role, member.dump().dtls_local_role);
+            echo(&member, &mut peer, FIRST);
+            stage.end();
+        }
+    }
+}
+
+/// The handshake had begun in the other role, with the peer's hello answered or not.
+#[test]
+fn dtl_02_a_role_that_turns_out_otherwise_begins_anew_without_an_alert() {
+    for answered in [false, true] {
+        let stage = Stage::new();
+        let member = stage.unconnected();
+        let certificate = PeerCertificate::shared().expect("a certificate");
+        let mut peer = member.peer_on(Path::Udp(stage.udp()), DtlsRole::Client);
+        peer.await_check(FIRST, true, PATIENCE).expect("granted");
+        member.await_event("dtls Connecting");
+        if answered {
+            let stage = HandshakeStage::FlightsSent(1);
+            peer.handshake_until(FIRST, stage, &mut || Ok(()), 20_000).expect("a ClientHello");
+            peer.await_until("a flight", PATIENCE, |peer| peer.observed().dtls_datagrams > 0)
+                .expect("it is answered");
+        }
+        let session = DtlsSession::new(DtlsRole::Server, &certificate).expect("a session");
+        peer.replace_session(session);
+        peer.set_feed(Feed::Held);
+        member.connect("server");
+        let is_hello = |datagram: &[u8]| datagram[0] == 22 && datagram[13] == 1;
+        while !peer.inbox_mut().iter().any(|(_, datagram)| is_hello(datagram)) {
+            peer.await_readable(PATIENCE).expect("a ClientHello comes");
+            peer.collect().expect("a socket");
+        }
+        let alerts = |datagram: &[u8]| records(datagram).any(|record| record.is_alert());
+        assert!(!peer.inbox_mut().iter().any(|(_, datagram)| alerts(datagram)), "no alert");
+        peer.inbox_mut().retain(|(_, datagram)| is_hello(datagram));
+        peer.set_feed(Feed::AtOnce);
+        shake(&mut peer, FIRST);
+        member.await_event("dtls Connected");
+        let heard: Vec<_> = member.heard().into_iter().filter(|e| e.contains("dtls")).collect();
+        assert_eq!(heard, ["dtls Connecting", "dtls Connected"]);
+        echo(&member, &mut peer, FIRST);
+        stage.end();
+    }
+}
+
+#[test]
+fn dtl_03_a_second_connect_is_an_error_and_changes_nothing() {
+    let stage = Stage::new();
+    let (member, mut peer) = stage.pair(Protocol::Udp);
+    let before = (member.dump(), member.transport.dtls_parameters());
+    let stranger = PeerCertificate::generate().expect("a certificate");
+    let others = [
+        parameters("client"),
+        parameters("server"),
+        DtlsParameters::parse(Some("client"), [("sha-256", stranger.fingerprint())])
+            .expect("well formed"),
+    ];
+    for other in others {
+        let error = member.transport.connect(&other).expect_err("the second one");
+        assert!(matches!(error, Error::Refused(Refused::AlreadyConnected)), "{error}");
+        assert_eq!(error.name(), "InvalidStateError");
+    }
+    assert_eq!((member.dump(), member.transport.dtls_parameters()), before);
+    echo(&member, &mut peer, FIRST);
+    member.transport.close().wait().expect("not a worker");
+    let error = member.transport.connect(&parameters("client")).expect_err("closed");
+    assert!(matches!(error, Error::Refused(Refused::Closed)), "{error}");
+    stage.end();
+}
+
+#[test]
+fn dtl_03_bad_parameters_are_refused_before_anything_changes() {
+    let stage = Stage::new();
+    let member = stage.unconnected();
+    let by_hand = |value: &str| DtlsParameters {
+        role: webrtc_server::lifecycle::DtlsRole::Client,
+        fingerprints: vec![webrtc_server::Fingerprint {
+            algorithm: webrtc_server::HashAlgorithm::Sha256,
+            value: value.to_owned(),
+        }],
+    };
+    let nobody = DtlsParameters { fingerprints: vec![], ..by_hand("") };
+    let long = "AA:".repeat(32) + "AA";
+    for bad in [nobody, by_hand(""), by_hand("AA"), by_hand("no hex"), by_hand(&long)] {
+        let error = member.transport.connect(&bad).expect_err("bad");
+        assert_eq!(error.name(), "TypeError", "{error}");
+    }
+    assert_eq!(member.transport.dtls_parameters().role, webrtc_server::lifecycle::DtlsRole::Auto);
+    // None of them was the first connect.
+    let lower = parameters("client").fingerprints[0].value.to_ascii_lowercase();
+    member.transport.connect(&by_hand(&lower)).expect("lower case is the same");
+    let mut peer = member.connected(&stage.server, Protocol::Udp);
+    echo(&member, &mut peer, FIRST);
+    stage.end();
+}
+
+#[test]
+fn dtl_08_a_wrong_fingerprint_fails_with_a_fatal_alert_and_for_good() {
+    for protocol in BOTH {
+        let stage = Stage::new();
+        let member = stage.unconnected();
+        let mut wrong = parameters("client");
+        let digit = if wrong.fingerprints[0].value.ends_with('0') { "1" } else { "0" };
+        let end = wrong.fingerprints[0].value.len() - 1;
+        wrong.fingerprints[0].value.replace_range(end.., digit);
+        member.transport.connect(&wrong).expect("the first connect");
+        let mut peer = member.peer(&stage.server, protocol);
+        peer.connect_via(FIRST, PATIENCE).expect_err("it is refused");
+        member.await_event("dtls Failed FingerprintMismatch");
+        assert_eq!(
+            (peer.phase(), &peer.observed().fatal_alerts[..]),
+            (DtlsPhase::Failed, &[42][..])
+        );
+        assert!(peer.observed().close_notifies.is_empty() && peer.observed().data.is_empty());
+        assert_no_way_back(&stage, &member, &mut peer);
+        let (heard, sent) = (member.heard(), stage.stats().datagrams_sent);
+        assert_eq!(outcome(&member), Outcome::NotNeeded(NotNeeded::Failed));
+        assert_eq!(stage.stats().datagrams_sent, sent, "nothing is said after it");
+        assert!(!heard.iter().any(|event| event.contains("dtls Connected")));
+        stage.end();
+    }
+}
+
+/// Whatever a peer tries, a final DTLS state stays.
+fn assert_no_way_back(stage: &Stage, member: &Member, peer: &mut Peer) {
+    let state = member.dump().dtls_state;
+    member.forget();
+    let certificate = PeerCertificate::shared().expect("a certificate");
+    peer.replace_session(DtlsSession::new(DtlsRole::Client, &certificate).expect("a session"));
+    let path = match peer.path(FIRST).expect("a path") {
+        Path::Udp(_) => Path::Udp(stage.udp()),
+        Path::Tcp(_) => Path::Tcp(stage.tcp()),
+    };
+    let elsewhere = peer.add_path(path);
+    for via in [FIRST, elsewhere] {
+        for nominate in [false, true] {
+            peer.await_check(via, nominate, PATIENCE).expect("granted");
+        }
+        peer.start_handshake(via).expect("a ClientHello");
+        for index in 0..peer.sent().len() {
+            peer.resend(via, index).expect("an old datagram");
+        }
+        peer.send_plaintext_alert(via, 2, 40).expect("it leaves");
+        peer.await_check(via, true, PATIENCE).expect("granted, and all of it was handled");
+    }
+    assert_eq!(member.dump().dtls_state, state);
+    assert!(member.transport.send(b"x").is_err());
+    let changes = member.heard().into_iter().filter(|event| !event.starts_with("tuple"));
+    assert_eq!(changes.collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
+fn x5_r_10_closed_is_final() {
+    for protocol in BOTH {
+        let stage = Stage::new();
+        let (member, mut peer) = stage.pair(protocol);
+        peer.send_close_notify(FIRST).expect("connected");
+        peer.await_close_notify(PATIENCE).expect("the reply");
+        assert_eq!(member.dump().dtls_state, DtlsState::Closed);
+        assert_no_way_back(&stage, &member, &mut peer);
+        if protocol == Protocol::Tcp {
+            // Also after ICE was lost.
+            let elsewhere = Via(1);
+            peer.tcp(FIRST).expect("a path").reset().expect("a RST");
+            peer.tcp(elsewhere).expect("a path").reset().expect("a RST");
+            member.await_event("ice Disconnected");
+            let again = peer.add_path(Path::Tcp(stage.tcp()));
+            peer.await_check(again, false, PATIENCE).expect("granted");
+            assert_eq!(member.dump().dtls_state, DtlsState::Closed);
+        }
+        assert_eq!(outcome(&member), Outcome::NotNeeded(NotNeeded::PeerClosed));
+        stage.end();
+    }
+}
+
+#[test]
+fn cls_13_a_goodbye_is_answered_once_and_the_transport_stays() {
+    for protocol in BOTH {
+        let stage = Stage::new();
+        let (member, mut peer) = stage.pair(protocol);
+        member.forget();
+        peer.send_close_notify(FIRST).expect("connected");
+        peer.await_close_notify(PATIENCE).expect("the reply");
+        let goodbye = peer.sent().len() - 1;
+        peer.resend(FIRST, goodbye).expect("a copy");
+        peer.await_check(FIRST, true, PATIENCE).expect("ICE is as it was");
+        assert!(matches!(member.transport.send(b"x"), Err(Error::Refused(Refused::NotConnected))));
+        assert_eq!(member.heard(), ["dtls Closed CloseNotify"]);
+        assert_eq!(outcome(&member), Outcome::NotNeeded(NotNeeded::PeerClosed));
+        stage.udp_barrier();
+        peer.collect().expect("a socket");
+        assert_eq!(peer.observed().close_notifies.len(), 1, "the later close says nothing");
+        stage.end();
+    }
+}
+
+#[test]
+fn cls_14_a_fatal_alert_during_the_handshake_fails_it_with_its_code() {
+    for code in [10, 40, 42, 80, 255] {
+        let stage = Stage::new();
+        let member = stage.member();
+        let mut peer = member.peer(&stage.server, Protocol::Udp);
+        peer.await_check(FIRST, true, PATIENCE).expect("granted");
+        peer.start_handshake(FIRST).expect("a ClientHello");
+        peer.await_until("a flight", PATIENCE, |peer| peer.observed().dtls_datagrams > 0)
+            .expect("it is answered");
+        peer.send_plaintext_alert(FIRST, 1, 90).expect("a warning, which ends nothing");
+        peer.send_plaintext_alert(FIRST, 2, code).expect("it leaves");
+        member.await_event(&format!("dtls Failed Alert({code})"));
+        assert_eq!(outcome(&member), Outcome::NotNeeded(NotNeeded::Failed));
+        stage.end();
+    }
+}
+
+#[test]
+fn cls_15_close_during_the_handshake_says_nothing() {
+    // 0: no byte of DTLS; 1: the hello was answered; 2: the peer's last flight is on its way.
+    for flights in 0..3 {
+        for protocol in BOTH {
+            let stage = Stage::new();
+            // Without connect() no handshake ends.
+            let member = if flights < 2 { stage.member() } else { stage.unconnected() };
+            let mut peer = member.peer(&stage.server, protocol);
+            peer.await_check(FIRST, true, PATIENCE).expect("granted");
+            if flights > 0 {
+                let reached = HandshakeStage::FlightsSent(flights);
+                peer.handshake_until(FIRST, reached, &mut || Ok(()), 20_000).expect("so far");
+                if flights == 1 {
+                    peer.await_until("a flight", PATIENCE, |p| p.observed().dtls_datagrams > 0)
+                        .expect("it is answered");
+                }
+            }
+            assert_eq!(outcome(&member), closing_handshaking());
+            stage.udp_barrier();
+            peer.collect().expect("a socket");
+            let seen = peer.observed();
+            assert_eq!((seen.close_notifies.len(), seen.other_alerts), (0, 0));
+            assert!(seen.fatal_alerts.is_empty());
+            stage.end();
+        }
+    }
+}
+
+#[test]
+fn dtl_10_a_handshake_that_ends_before_connect_waits_for_it() {
+    for right in [true, false] {
+        let stage = Stage::new();
+        let member = stage.unconnected();
+        let mut peer = member.peer(&stage.server, Protocol::Tcp);
+        peer.connect_via(FIRST, PATIENCE).expect("the peer's side is done");
+        peer.send_data(FIRST, b"early").expect("connected");
+        peer.await_check(FIRST, true, PATIENCE).expect("granted");
+        assert_eq!(member.dump().dtls_state, DtlsState::Connecting);
+        assert!(!member.heard().iter().any(|event| event.contains("data")));
+        assert!(member.transport.send(b"x").is_err());
+        if right {
+            member.connect("client");
+            member.await_event("data early");
+            echo(&member, &mut peer, FIRST);
+        } else {
+            let stranger = PeerCertificate::generate().expect("a certificate");
+            let wrong =
+                DtlsParameters::parse(Some("client"), [("sha-256", stranger.fingerprint())]);
+            member.transport.connect(&wrong.expect("well formed")).expect("the first connect");
+            member.await_event("dtls Failed FingerprintMismatch");
+            assert!(!member.heard().iter().any(|event| event.contains("data")));
+        }
+        stage.end();
+    }
+}
+
+#[test]
+fn dtl_17_records_of_one_datagram_all_count() {
+    for protocol in BOTH {
+        let stage = Stage::new();
+        let (member, mut peer) = stage.pair(protocol);
+        member.forget();
+        let made = crate::support::sealed(&mut peer, |peer, nowhere| {
+            for text in [&b"one"[..], b"two", b"three"] {
+                peer.send_data(nowhere, text).expect("connected");
+            }
+            peer.send_close_notify(nowhere).expect("connected");
+        });
+        let mut bad = made[1].clone();
+        *bad.last_mut().expect("bytes") ^= 1;
+        let together = [&made[0][..], &bad, &made[2], &made[3]].concat();
+        peer.send_packet(FIRST, &together).expect("it leaves");
+        member.await_event("dtls Closed CloseNotify");
+        assert_eq!(member.heard(), ["data one", "data three", "dtls Closed CloseNotify"]);
+        peer.await_close_notify(PATIENCE).expect("the reply");
+        stage.end();
+    }
+}
+
+#[test]
+fn dtl_22_a_new_hello_mid_session_changes_nothing() {
+    let stage = Stage::new();
+    let (member, mut peer) = stage.pair(Protocol::Udp);
+    member.forget();
+    let certificate = PeerCertificate::shared().expect("a certificate");
+    let mut other =
+        Peer::new(member.credentials(), &certificate, DtlsRole::Client).expect("a session");
+    let hello = crate::support::sealed(&mut other, |other, nowhere| {
+        other.start_handshake(nowhere).expect("a ClientHello");
+    });
+    for datagram in hello.iter().chain(&peer.sent().to_vec()) {
+        peer.send_packet(FIRST, datagram).expect("it leaves");
+        echo(&member, &mut peer, FIRST);
+    }
+    assert!(member.heard().iter().all(|event| event == "data to the server"));
+    stage.end();
+}

@@ -1,0 +1,15 @@
+//! Hostile peers and bad input against a real server. Every test ends with the same questions, asked by
+//! [`support::Stage::end`]: is somebody else still served, and did everything that was opened get closed?
+
+mod association;
+mod consent;
+mod demux;
+mod dtls;
+mod flow;
+mod ice;
+mod manual;
+mod poison;
+mod resources;
+mod stun;
+mod support;
+mod tcp;

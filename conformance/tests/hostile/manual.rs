@@ -1,0 +1,233 @@
+//! A worker without a thread, whose clock stands still until a test lets a moment come.
+
+use crate::support::{FIRST, PATIENCE, parameters};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+use webrtc_server::control::Latch;
+use webrtc_server::control::command::{Command, Reply};
+use webrtc_server::lifecycle::{
+    Credentials, DtlsRole as Role, Limits, Outcome, Output, Timer, Transport, TransportId,
+};
+use webrtc_server::shell::bind::{BoundCarrier, bind};
+use webrtc_server::shell::dtls::{Certificate, DtlsContext, DtlsOptions};
+use webrtc_server::shell::{Alarm, Clock, Notify, Worker, WorkerConfig};
+use webrtc_server::sync::Arc;
+use webrtc_server::{ListenInfo, TransportEvent};
+use webrtc_server_conformance::peer::{
+    DtlsRole, Path, Peer, PeerCertificate, Protocol, ServerCredentials,
+};
+
+/// An event, and the number of the transport whose it is.
+type Heard = (u64, TransportEvent);
+
+/// A worker that does something only when told.
+pub(crate) struct Manual {
+    pub(crate) worker: Worker,
+    pub(crate) udp: SocketAddr,
+    pub(crate) tcp: SocketAddr,
+    events: (Sender<Heard>, Receiver<Heard>),
+    drained: Receiver<Vec<(u64, Outcome)>>,
+}
+
+struct Drained(Sender<Vec<(u64, Outcome)>>);
+
+impl Notify for Drained {
+    fn drained(&mut self, outcomes: Vec<(u64, Outcome)>) {
+        let _ = self.0.send(outcomes);
+    }
+
+    fn released(&mut self) {}
+}
+
+impl Manual {
+    pub(crate) fn new() -> Self {
+        Self::with_clock(Clock::Manual)
+    }
+
+    pub(crate) fn with_clock(clock: Clock) -> Self {
+        let loopback = Ipv4Addr::LOCALHOST.into();
+        let infos = [webrtc_server::Protocol::Udp, webrtc_server::Protocol::Tcp]
+            .map(|protocol| ListenInfo::new(protocol, loopback));
+        let bound = bind(&infos).expect("loopback can be bound");
+        let address = |at: usize| match &bound[at].carrier {
+            BoundCarrier::Udp(socket) => socket.local_addr().expect("bound"),
+            BoundCarrier::Tcp(listener) => listener.local_addr().expect("bound"),
+        };
+        let (udp, tcp) = (address(0), address(1));
+        let certificate = Certificate::generate().expect("a certificate");
+        let dtls = DtlsContext::new(&certificate, DtlsOptions::default()).expect("a context");
+        let (sender, drained) = channel();
+        let notify = Box::new(Drained(sender));
+        let limits = Limits::default();
+        let config = WorkerConfig { limits, dtls, bound, notify, clock, mutant: None };
+        let worker = Worker::new(config).expect("descriptors");
+        Manual { worker, udp, tcp, events: channel(), drained }
+    }
+
+    /// A transport whose peer is known.
+    pub(crate) fn transport(&mut self, number: u64, consent: Duration) {
+        let transport = TransportId(number);
+        let events = self.events.0.clone();
+        let (reply, made) = Reply::new();
+        self.worker.execute(Command::CreateTransport {
+            transport,
+            credentials: credentials(number),
+            consent: Some(consent),
+            sink: Box::new(move |event| {
+                let _ = events.send((number, event));
+            }),
+            closed: Arc::new(Latch::new()),
+            reply,
+        });
+        made.try_recv().expect("an answer").expect("it is made");
+        let (reply, connected) = Reply::new();
+        let fingerprints = parameters("client").fingerprints;
+        let remote_role = Role::Client;
+        self.worker.execute(Command::Connect { transport, remote_role, fingerprints, reply });
+        connected.try_recv().expect("an answer").expect("the first connect");
+    }
+
+    /// A transport with a peer that has connected.
+    pub(crate) fn pair(&mut self, number: u64, protocol: Protocol) -> Peer {
+        self.transport(number, Duration::from_secs(30));
+        let mut peer = self.peer(number, protocol);
+        self.check(&mut peer);
+        let mut step = || {
+            self.step();
+            Ok(())
+        };
+        peer.handshake(FIRST, &mut step, 20_000).expect("a handshake");
+        peer
+    }
+
+    /// A peer with one path that has said nothing.
+    pub(crate) fn peer(&self, number: u64, protocol: Protocol) -> Peer {
+        let certificate = PeerCertificate::shared().expect("a certificate");
+        let Credentials { ufrag, password } = credentials(number);
+        let credentials = ServerCredentials { ufrag, password };
+        let mut peer = Peer::new(credentials, &certificate, DtlsRole::Client).expect("a session");
+        let server = match protocol {
+            Protocol::Udp => self.udp,
+            Protocol::Tcp => self.tcp,
+        };
+        peer.add_path(Path::open(protocol, server).expect("a path"));
+        peer
+    }
+
+    /// Has the peer's newest check granted.
+    pub(crate) fn check(&mut self, peer: &mut Peer) {
+        let id = peer.check(FIRST, true).expect("it leaves");
+        self.until("a check is granted", |_| {
+            peer.collect().expect("a socket");
+            peer.observed().answer_to(id).is_some_and(|answer| answer.is_success())
+        });
+    }
+
+    /// Handles what is here, without waiting for more.
+    pub(crate) fn step(&mut self) {
+        self.worker.poll(Some(Duration::ZERO)).expect("a poll");
+        for _ in 0..self.worker.ready().len() {
+            self.worker.deliver_next();
+        }
+    }
+
+    /// Steps until a condition holds.
+    pub(crate) fn until(&mut self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds(self) {
+            assert!(Instant::now() < deadline, "never: {what}");
+            self.worker.poll(Some(Duration::from_millis(1))).expect("a poll");
+            self.step();
+            // The kernel tells nobody that everything was acknowledged: it is asked.
+            let asks = |alarm: &Alarm| matches!(alarm, Alarm::Acknowledged(_));
+            for alarm in self.worker.alarms().into_iter().filter(asks) {
+                self.worker.fire(alarm);
+            }
+        }
+    }
+
+    /// Lets the moment of a lifecycle timer come; it must be armed.
+    pub(crate) fn fire(&mut self, timer: Timer) {
+        assert!(self.worker.fire(Alarm::Lifecycle(timer)), "{timer:?} is not armed");
+        self.step();
+    }
+
+    pub(crate) fn is_armed(&self, timer: Timer) -> bool {
+        self.worker.alarms().contains(&Alarm::Lifecycle(timer))
+    }
+
+    pub(crate) fn look(&self, number: u64) -> &Transport {
+        &self.worker.core().transports()[&TransportId(number)]
+    }
+
+    /// What the core put out since the last call; nothing before the first.
+    pub(crate) fn outputs(&mut self) -> Vec<Output> {
+        self.worker.take_journal().into_iter().flat_map(|entry| entry.step.outputs).collect()
+    }
+
+    /// How often this timer was armed or moved since then.
+    pub(crate) fn moves(&mut self, wanted: Timer) -> usize {
+        let is_move = |o: &&Output| matches!(o, Output::ArmTimer { timer, .. } if *timer == wanted);
+        self.outputs().iter().filter(is_move).count()
+    }
+
+    /// States that the owner of a transport has heard of since the last call.
+    pub(crate) fn heard(&self, number: u64) -> Vec<String> {
+        let mine = self.events.1.try_iter().filter(|(owner, _)| *owner == number);
+        mine.filter_map(|(_, event)| match event {
+            TransportEvent::IceStateChange(state) => Some(format!("ice {state:?}")),
+            TransportEvent::DtlsStateChange { state, reason, .. } => {
+                Some(reason.map_or(format!("dtls {state:?}"), |r| format!("dtls {state:?} {r:?}")))
+            }
+            TransportEvent::Close { outcome, .. } => Some(format!("close {outcome:?}")),
+            TransportEvent::IceSelectedTupleChange(_)
+            | TransportEvent::Data(_)
+            | TransportEvent::ListenServerClose => None,
+        })
+        .collect()
+    }
+
+    /// Asks for the close of the server.
+    pub(crate) fn close(&mut self) {
+        self.worker.execute(Command::CloseServer { deadline: Duration::from_secs(3) });
+        self.step();
+    }
+
+    /// What the worker reported when it was drained, if it is.
+    pub(crate) fn outcomes(&self) -> Option<Vec<(u64, Outcome)>> {
+        self.drained.try_recv().ok()
+    }
+
+    /// After the drain: carriers are released, no alarm is armed and none that was does anything.
+    pub(crate) fn release(&mut self) {
+        self.worker.execute(Command::GrantRelease);
+        assert!(self.worker.is_released());
+        assert_eq!(self.worker.alarms(), []);
+    }
+}
+
+pub(crate) fn credentials(number: u64) -> Credentials {
+    Credentials { ufrag: format!("ufrag{number}"), password: format!("the password of {number}") }
+}
+
+/// Data both ways.
+pub(crate) fn echo(manual: &mut Manual, number: u64, peer: &mut Peer) {
+    peer.send_data(FIRST, b"in").expect("connected");
+    manual.until("data arrives", |manual| {
+        manual
+            .events
+            .1
+            .try_iter()
+            .any(|(owner, event)| owner == number && event == TransportEvent::Data(b"in".to_vec()))
+    });
+    let before = peer.observed().data.len();
+    let (reply, sent) = Reply::new();
+    let (transport, data) = (TransportId(number), b"out".to_vec());
+    manual.worker.execute(Command::Send { transport, data, reply: Some(reply) });
+    sent.try_recv().expect("an answer").expect("connected");
+    manual.until("data arrives", |_| {
+        peer.collect().expect("a socket");
+        peer.observed().data.len() > before
+    });
+}
