@@ -176,7 +176,10 @@ impl Stage {
             TransportEvent::DtlsStateChange { state, connected, .. } => {
                 match names::dtls_state(*state) {
                     DtlsState::Connected if connected.is_none() => Told::Keyless,
-                    state => Told::Dtls(state),
+                    state @ (DtlsState::New
+                    | DtlsState::Connecting
+                    | DtlsState::Connected
+                    | DtlsState::Failed) => Told::Dtls(state),
                 }
             }
             TransportEvent::Data(_) => Told::Data,

@@ -250,7 +250,8 @@ impl Worker {
             };
             for ready in [readable.then_some(read), write.filter(|_| event.is_writable())] {
                 // One poll names a carrier once; only what was held before can be a repetition.
-                if let Some(ready) = ready.filter(|r| !self.ready.iter().take(held).any(|h| h == r)) {
+                if let Some(ready) = ready.filter(|r| !self.ready.iter().take(held).any(|h| h == r))
+                {
                     self.ready.push_back(ready);
                 }
             }
