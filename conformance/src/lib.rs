@@ -1,7 +1,8 @@
-//! The checks that put the real stack beside the model: lockstep and replay, the peer that they use, and the server under
-//! test.
+//! The checks that put the real stack beside the model: lockstep and replay, the peer that they use, `verify`, and the
+//! server under test.
 
 pub mod lockstep;
 pub mod peer;
 pub mod replay;
 pub mod sut;
+pub mod verify;

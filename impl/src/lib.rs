@@ -36,3 +36,8 @@ pub use parameters::{
 };
 #[cfg(feature = "net")]
 pub use shell::dtls::{Certificate, SrtpKeys};
+
+/// The README's example compiles.
+#[cfg(all(doctest, feature = "net"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -51,11 +51,10 @@ pub(super) fn changes_nothing(real: &Real, model: &Core) -> Result<usize, String
 
 /// The core stays as it is, and says nothing.
 fn feed(worker: &mut Worker, before: &Worker, input: Input) -> Result<(), String> {
-    let told = format!("{input:?}");
-    let step = worker.handle(input);
-    ensure(step.verdict != Verdict::Applied, &format!("{told} is applied"))?;
-    ensure(step.outputs.is_empty(), &format!("{told} leads to {:?}", step.outputs))?;
-    ensure(worker == before, &format!("{told} changes the state"))
+    let step = worker.handle(input.clone());
+    ensure(step.verdict != Verdict::Applied, format_args!("{input:?} is applied"))?;
+    ensure(step.outputs.is_empty(), format_args!("{input:?} leads to {:?}", step.outputs))?;
+    ensure(worker == before, format_args!("{input:?} changes the state"))
 }
 
 /// A closing server closes new connections unseen and creates no transport.

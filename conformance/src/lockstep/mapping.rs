@@ -7,7 +7,8 @@
 //! | `PeerHandshakes`, `PeerFailsHandshake` | `DtlsReceived` on the selected tuple; if it reaches DTLS, a flight and `HandshakeCompleted` or `HandshakeFailed` |
 //! | `PeerSendsCloseNotify` | `DtlsReceived` on the selected tuple; if it reaches DTLS, `CloseNotifyReceived` |
 //! | `PeerAnswers` | the same on the tuple of the farewell |
-//! | `PeerSendsFin`, `PeerResets` | `ConnectionFinished`, `ConnectionReset` |
+//! | `PeerSendsFin` | `ConnectionFinished`; on a draining connection `ConnectionAcknowledged` before it, since the model's FIN acknowledges everything, and the shell asks the kernel when it reads the end of input |
+//! | `PeerResets` | `ConnectionReset` |
 //! | `KernelFillsSocket` | nothing: the next send is refused |
 //! | `KernelMakesRoomOnSocket` | `SocketWritable` |
 //! | `KernelFillsConnection` | `DataSubmitted` twice: half of the first frame is taken, the second waits unbegun |
@@ -23,7 +24,7 @@ use super::outside::{Answer, Grant, Outside, Room, ensure};
 use webrtc_server::lifecycle::server::ServerInput;
 use webrtc_server::lifecycle::{Check, Credential, Input, Timer};
 use webrtc_server_model::{
-    Action, Caller, Farewell, Socket, State, Stream, Transport, TransportId, Via,
+    Action, Caller, Connection, Farewell, Socket, State, Stream, Transport, TransportId, Via,
 };
 
 /// Does to the world what the action does to it, and says what the core is told of it. The second input waits until
@@ -50,9 +51,7 @@ pub(super) fn begin(
             outside.world.peers[t.index()].said_close = true;
             dtls(t, farewell_path(before.core.transport(t))?, names::PEER_CLOSE_NOTIFY)
         }
-        Action::PeerSendsFin { t } => {
-            Input::ConnectionFinished { connection: names::connection(t) }
-        }
+        Action::PeerSendsFin { t } => return Ok(fin(t, before.core.transport(t).tcp)),
         Action::PeerResets { t } => Input::ConnectionReset { connection: names::connection(t) },
         Action::KernelFillsSocket => {
             outside.world.socket = Socket::Full;
@@ -107,13 +106,29 @@ fn dtls(t: TransportId, via: Via, datagram: &[u8]) -> Input {
     Input::DtlsReceived { tuple: names::tuple(t, via), datagram: datagram.to_vec() }
 }
 
+/// What the shell makes of a FIN (`shell/worker/receive.rs`): it looks at the send queue first if that can matter.
+fn fin(t: TransportId, tcp: Connection) -> Vec<Answer> {
+    let connection = names::connection(t);
+    let finished = Answer::worker(Input::ConnectionFinished { connection });
+    match tcp {
+        Connection::Draining { .. } => {
+            vec![Answer::worker(Input::ConnectionAcknowledged { connection }), finished]
+        }
+        Connection::None
+        | Connection::Unbound
+        | Connection::Bound { .. }
+        | Connection::Flushing { .. }
+        | Connection::Gone => vec![finished],
+    }
+}
+
 fn data(t: TransportId) -> Input {
     Input::DataSubmitted { transport: names::transport(t), data: names::DATA.to_vec() }
 }
 
 /// Only a timer that was armed runs out.
 fn fire(timer: Timer, outside: &mut Outside) -> Result<Input, String> {
-    ensure(outside.timers.remove(&timer).is_some(), &format!("{timer:?} is not armed"))?;
+    ensure(outside.timers.remove(&timer).is_some(), format_args!("{timer:?} is not armed"))?;
     Ok(Input::TimerFired(timer))
 }
 

@@ -6,6 +6,7 @@
 
 use super::names;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::time::Duration;
 use webrtc_server::lifecycle::server::{ServerInput, ServerOutput};
 use webrtc_server::lifecycle::{
@@ -163,7 +164,7 @@ impl Outside {
             }
             Output::DisarmTimer(timer) => {
                 let ran = self.timers.remove(timer).is_some();
-                ensure(ran, &format!("{timer:?} is disarmed and did not run"))?;
+                ensure(ran, format_args!("{timer:?} is disarmed and did not run"))?;
             }
             Output::Emit { transport, .. } => {
                 let t = names::model_transport(*transport)?;
@@ -193,7 +194,7 @@ impl Outside {
         &mut self,
         output: ServerOutput,
     ) -> Result<Option<Answer>, String> {
-        ensure(!self.told.contains(&output), &format!("the barrier says {output:?} twice"))?;
+        ensure(!self.told.contains(&output), format_args!("the barrier says {output:?} twice"))?;
         self.told.push(output);
         Ok(match output {
             ServerOutput::TellWorkersToClose => {
@@ -227,7 +228,7 @@ impl Outside {
         datagram: &[u8],
         about: About,
     ) -> Result<Vec<Answer>, String> {
-        ensure(socket == names::SOCKET, &format!("{socket:?} does not exist"))?;
+        ensure(socket == names::SOCKET, format_args!("{socket:?} does not exist"))?;
         let t = self
             .ids()
             .find(|t| names::remote(*t, Via::Udp) == remote)
@@ -263,8 +264,8 @@ impl Outside {
         let t = names::opener(id)?;
         let at = t.index();
         let open = self.world.peers[at].stream == Stream::Open;
-        ensure(open, &format!("a write after the end of {id:?}"))?;
-        ensure(!unwritten.is_empty(), &format!("nothing to write on {id:?}"))?;
+        ensure(open, format_args!("a write after the end of {id:?}"))?;
+        ensure(!unwritten.is_empty(), format_args!("nothing to write on {id:?}"))?;
         let bytes = match self.room[at] {
             Room::Plenty | Room::Rest => unwritten.len(),
             Room::HalfAFrame => {
@@ -294,14 +295,14 @@ impl Outside {
         after: Stream,
     ) -> Result<(), String> {
         let peer = &mut self.world.peers[names::opener(id)?.index()];
-        ensure(before.contains(&peer.stream), &format!("{id:?} is {:?} already", peer.stream))?;
+        ensure(before.contains(&peer.stream), format_args!("{id:?} is {:?} already", peer.stream))?;
         peer.stream = after;
         Ok(())
     }
 
     fn turn_listener(&mut self, before: &[Listener], after: Listener) -> Result<(), String> {
         let now = self.world.listener;
-        ensure(before.contains(&now), &format!("the listener is {now:?} already"))?;
+        ensure(before.contains(&now), format_args!("the listener is {now:?} already"))?;
         self.world.listener = after;
         Ok(())
     }
@@ -376,7 +377,7 @@ fn read_datagram(
     Err("DTLS is given what no peer sent".to_owned())
 }
 
-/// A sentence when something does not hold.
-pub(super) fn ensure(holds: bool, otherwise: &str) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(otherwise.to_owned()) }
+/// A sentence when something does not hold. It is put together only then: there are millions of these.
+pub(super) fn ensure(holds: bool, otherwise: impl Display) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(otherwise.to_string()) }
 }

@@ -105,16 +105,18 @@ impl Real {
         effects: &mut Vec<Effect>,
     ) -> Result<(), String> {
         let mapped = self.mapped()?;
-        let told = format!("{input:?}");
-        let step = self.worker.handle(input);
-        ensure(step.verdict != Verdict::Impossible, &format!("{told} is called impossible"))?;
+        let step = self.worker.handle(input.clone());
+        ensure(
+            step.verdict != Verdict::Impossible,
+            format_args!("{input:?} is called impossible"),
+        )?;
         let left: Vec<_> = mapped.difference(&self.mapped()?).copied().collect();
         effects.extend(effects::of_step(&step.outputs, &left, &MadeUp)?);
         for output in &step.outputs {
             answers.extend(self.outside.perform(output, &self.worker)?);
         }
         self.remember_paths()?;
-        self.worker.agreement().map_err(|what| format!("after {told}: {what}"))
+        self.worker.agreement().map_err(|what| format!("after {input:?}: {what}"))
     }
 
     fn feed_server(
@@ -128,7 +130,7 @@ impl Real {
             input == ServerInput::CloseRequested && self.server.phase() == ServerPhase::Closed;
         let step = self.server.handle(input);
         let possible = step.verdict != server::Verdict::Impossible;
-        ensure(possible, &format!("the barrier calls {input:?} impossible"))?;
+        ensure(possible, format_args!("the barrier calls {input:?} impossible"))?;
         for output in step.outputs {
             effects.extend(effects::of_server(output));
             answers.extend(self.outside.perform_server(output)?);
@@ -157,7 +159,7 @@ impl Real {
                 WriteState::Writing => false,
                 WriteState::Blocked => !queue.is_empty(),
             };
-            ensure(fits, &format!("{id:?} is {:?} at rest", connection.write))?;
+            ensure(fits, format_args!("{id:?} is {:?} at rest", connection.write))?;
         }
         Ok(())
     }

@@ -51,9 +51,8 @@ fn nothing_to_compare_is_an_error() {
 
 const T: TransportId = TransportId(0);
 
-/// A transport that is connected over TCP, whose connection blocked before it took a byte of the frame that waits. The
-/// model fills a connection in the middle of a frame only.
-fn blocked_between_frames() -> Real {
+/// A transport that is connected over TCP.
+fn connected_over_tcp() -> Real {
     let config = Config::small();
     let mut real = Real::new(&config, None).unwrap();
     let mut state = State::initial(&config);
@@ -65,6 +64,13 @@ fn blocked_between_frames() -> Real {
         real.take(&state, action).unwrap();
         state = step(&config, &state, action).unwrap().0;
     }
+    real
+}
+
+/// The same, with a connection that blocked before it took a byte of the frame that waits. The model fills a connection in
+/// the middle of a frame only.
+fn blocked_between_frames() -> Real {
+    let mut real = connected_over_tcp();
     real.outside.room[0] = Room::None;
     let data = Input::DataSubmitted { transport: names::transport(T), data: names::DATA.into() };
     assert_eq!(happens(&mut real, data), []);
@@ -105,4 +111,15 @@ fn data_that_waits_is_dropped_when_the_peer_says_close_notify() {
     let writable = Input::ConnectionWritable { connection: names::connection(T) };
     assert_eq!(happens(&mut real, writable), [Effect::AlertWritten(T)]);
     assert!(queue_is_empty(&real));
+}
+
+/// The model's FIN acknowledges everything. One that crosses our alert does not, and the kernel says so.
+#[test]
+fn a_fin_that_crosses_the_alert_confirms_nothing() {
+    let mut real = connected_over_tcp();
+    let close = Input::TransportCloseRequested { transport: names::transport(T) };
+    assert!(happens(&mut real, close).contains(&Effect::ShutdownWrite(T)));
+    let fin = Input::ConnectionFinished { connection: names::connection(T) };
+    let report = Effect::TransportClosed(T, CloseReason::Owner, Outcome::Sent);
+    assert_eq!(happens(&mut real, fin), [Effect::CloseConnection(T), report]);
 }

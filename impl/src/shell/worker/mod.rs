@@ -215,6 +215,7 @@ impl Worker {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             Ok(()) | Err(_) => {}
         }
+        let held = self.ready.len();
         for event in &self.events {
             let Some(carrier) = self.carriers.by_token(event.token()) else { continue };
             let readable = event.is_readable() || event.is_read_closed() || event.is_error();
@@ -226,7 +227,8 @@ impl Worker {
                 }
             };
             for ready in [readable.then_some(read), write.filter(|_| event.is_writable())] {
-                if let Some(ready) = ready.filter(|ready| !self.ready.contains(ready)) {
+                // One poll names a carrier once; only what was held before can be a repetition.
+                if let Some(ready) = ready.filter(|r| !self.ready.iter().take(held).any(|h| h == r)) {
                     self.ready.push_back(ready);
                 }
             }

@@ -1,0 +1,55 @@
+//! `cargo verify`: the model, its mutants, lockstep and replay; a table at the end.
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::error::Error;
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use webrtc_server_conformance::verify::{Progress, Row, verify};
+
+/// Checks the model, its mutants, and the real code against the model: in memory (lockstep) and on real sockets with
+/// real OpenSSL (replay). Exits with 1 when anything failed or nothing was compared.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Write the report as JSON to this file as well
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// A bar on a terminal; nothing elsewhere.
+struct Bar(ProgressBar);
+
+impl Progress for Bar {
+    fn begin(&mut self, what: &str) {
+        self.0.reset();
+        self.0.set_message(what.to_owned());
+    }
+
+    fn at(&mut self, done: usize, total: usize) {
+        self.0.set_length(total as u64);
+        self.0.set_position(done as u64);
+    }
+
+    fn end(&mut self, row: &Row) {
+        let verdict = if row.has_failed() { "FAILED" } else { "ok" };
+        let line = format!("{} {}: {verdict} in {:.1} s", row.check, row.of, row.seconds);
+        self.0.println(line);
+    }
+}
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let style = ProgressStyle::with_template("{msg:32} {wide_bar} {pos}/{len} {elapsed}")?;
+    let mut bar = Bar(ProgressBar::new(0).with_style(style));
+    // Before the work: a report that cannot be written is better known at once.
+    let file = arguments.json.map(File::create).transpose()?;
+    let report = verify(&mut bar);
+    bar.0.finish_and_clear();
+    println!("{report}");
+    if let Some(file) = file {
+        report.write_json(file)?;
+    }
+    Ok(ExitCode::from(u8::from(report.has_failed())))
+}

@@ -1,0 +1,126 @@
+//! What was checked, for people and for machines.
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde::Serialize;
+use std::fmt;
+
+/// One check.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Row {
+    /// Model, mutants, lockstep or replay.
+    pub check: &'static str,
+    /// Of what.
+    pub of: String,
+    /// States of the model.
+    pub states: usize,
+    /// Transitions of the model: explored, fed to the real core, or reached on the real stack.
+    pub transitions: usize,
+    /// Traces that were performed.
+    pub traces: usize,
+    /// Steps of these.
+    pub steps: usize,
+    /// DTLS handshakes of these.
+    pub handshakes: usize,
+    /// How many things were compared, and what they were.
+    pub compared: usize,
+    /// What they were.
+    pub things: &'static str,
+    /// What failed, in sentences.
+    pub failures: Vec<String>,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+impl Row {
+    /// Whether it failed. A check that compared nothing has failed.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        !self.failures.is_empty() || self.compared == 0
+    }
+}
+
+/// All checks of a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// In the order in which they ran.
+    pub rows: Vec<Row>,
+    /// All of them together.
+    pub seconds: f64,
+}
+
+impl Report {
+    /// Whether any check failed, or there was none.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.rows.is_empty() || self.rows.iter().any(Row::has_failed)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header([
+            "check",
+            "of",
+            "states",
+            "transitions",
+            "traces",
+            "steps",
+            "handshakes",
+            "compared",
+            "",
+            "seconds",
+            "",
+        ]);
+        for row in &self.rows {
+            let count = |n: usize| if n == 0 { String::new() } else { n.to_string() };
+            table.add_row([
+                row.check.to_owned(),
+                row.of.clone(),
+                count(row.states),
+                count(row.transitions),
+                count(row.traces),
+                count(row.steps),
+                count(row.handshakes),
+                row.compared.to_string(),
+                row.things.to_owned(),
+                format!("{:.1}", row.seconds),
+                if row.has_failed() { "FAILED" } else { "ok" }.to_owned(),
+            ]);
+        }
+        for column in [2, 3, 4, 5, 6, 7, 9] {
+            if let Some(column) = table.column_mut(column) {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        writeln!(f, "{table}")?;
+        for row in self.rows.iter().filter(|row| row.has_failed()) {
+            writeln!(f, "\n{} {}:", row.check, row.of)?;
+            if row.failures.is_empty() {
+                writeln!(f, "nothing was compared")?;
+            }
+            row.failures.iter().try_for_each(|failure| writeln!(f, "{failure}"))?;
+        }
+        let failed = self.rows.iter().filter(|row| row.has_failed()).count();
+        write!(f, "\n{} checks, {failed} failed, {:.1} s", self.rows.len(), self.seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_that_compared_nothing_has_failed() {
+        let row = Row { check: "lockstep", compared: 1, ..Row::default() };
+        let of = |rows| Report { rows, seconds: 0.0 };
+        assert!(!of(vec![row.clone()]).has_failed());
+        assert!(of(vec![]).has_failed());
+        assert!(of(vec![row.clone(), Row { compared: 0, ..row.clone() }]).has_failed());
+        let failed = Row { failures: vec!["no".to_owned()], ..row };
+        assert!(of(vec![failed.clone()]).has_failed());
+        assert!(of(vec![failed]).to_string().contains("FAILED"));
+    }
+}
