@@ -106,10 +106,12 @@ fn cls_04_the_adapter_closes_a_connected_server_and_tells_the_outcome_when_it_is
     let answer = adapter.answer();
     let id = transport["transportId"].as_str().expect("an id");
     assert_eq!(answer["result"]["outcomes"], json!({ id: { "type": "confirmed" } }));
-    let names: Vec<_> = adapter.events.iter().map(|e| e["event"].as_str().expect("a name")).collect();
+    let names: Vec<_> =
+        adapter.events.iter().map(|e| e["event"].as_str().expect("a name")).collect();
     assert_eq!(names.last(), Some(&"close"));
     assert!(names.contains(&"listenserverclose") && names.contains(&"dtlsstatechange"));
-    let moments: Vec<_> = adapter.events.iter().map(|e| e["t"].as_u64().expect("a moment")).collect();
+    let moments: Vec<_> =
+        adapter.events.iter().map(|e| e["t"].as_u64().expect("a moment")).collect();
     assert!(moments.is_sorted() && adapter.events.iter().all(|e| e["target"] == id));
     adapter.end();
 }
