@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{PATIENCE, fixed_options, is_closed, observed, server, transport};
+use common::{PATIENCE, fixed_options, is_closed, kill_worker, observed, server, transport};
 use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
@@ -75,31 +75,14 @@ fn cls_10_closes_race_with_each_other_and_with_drops() {
     }
 }
 
-/// Panics when it is dropped, as long as nothing else panics.
-struct Fault;
-
-impl Drop for Fault {
-    fn drop(&mut self) {
-        assert!(std::thread::panicking(), "a fault which this test provokes");
-    }
-}
-
-/// What an application's callback owns is dropped on the worker's thread, and nobody catches a panic there.
 #[test]
 fn cls_07_nobody_waits_for_a_worker_that_died() {
     let server = WebRtcServer::new(fixed_options()).expect("free a moment ago");
     let (first, second) = (transport(&server), transport(&server));
     let info = server.listen_infos()[0].clone();
-    let fault = Fault;
-    let trigger = WebRtcTransportOptions {
-        on_event: Box::new(move |_| {
-            let _ = &fault;
-        }),
-        ..WebRtcTransportOptions::default()
-    };
     // On the worker's thread, while it panics already.
     first.closed().on_complete(|_| panic!("another fault which this test provokes"));
-    drop(server.create_transport(trigger).expect("the server is open"));
+    kill_worker(&server);
     let lost = Outcome::Dropped(DropReason::CarrierReleased);
     for transport in [&first, &second] {
         let closed = transport.closed().wait_timeout(PATIENCE).expect("somebody answers");

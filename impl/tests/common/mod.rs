@@ -56,6 +56,28 @@ pub fn observed(server: &WebRtcServer) -> (WebRtcTransport, Receiver<TransportEv
     (server.create_transport(options).expect("the server is open"), events)
 }
 
+/// Panics when it is dropped, as long as nothing else panics.
+struct Fault;
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "a fault which this test provokes");
+    }
+}
+
+/// Has the worker's thread panic: what an application's callback owns is dropped there, and nobody catches a panic of
+/// that.
+pub fn kill_worker(server: &WebRtcServer) {
+    let fault = Fault;
+    let trigger = WebRtcTransportOptions {
+        on_event: Box::new(move |_| {
+            let _ = &fault;
+        }),
+        ..WebRtcTransportOptions::default()
+    };
+    drop(server.create_transport(trigger).expect("the server is open"));
+}
+
 /// Whether the call was refused because its transport or server is closed.
 pub fn is_closed<T>(result: Result<T, Error>) -> bool {
     matches!(result, Err(Error::Refused(Refused::Closed)))
