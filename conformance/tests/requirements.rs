@@ -62,15 +62,15 @@ fn listed() -> BTreeMap<String, String> {
     rows
 }
 
-/// IDs in names of tests: `fn cls_03_...`, and at the start of the names of properties and browser tests: `"S1 ..."`.
+/// IDs in names of tests, `fn cls_03_...`, and at the start of the names of properties and browser tests, `"S1 ..."`.
 fn carried(sources: &[(PathBuf, String)]) -> BTreeSet<String> {
     let mut ids = BTreeSet::new();
     for (_, text) in sources {
         for line in text.lines() {
             if let Some(name) = line.trim_start().strip_prefix("fn ") {
-                ids.extend(id_of_test(name));
+                ids.extend(ids_of_test(name));
             }
-            for (at, _) in line.match_indices(['"', '\'']) {
+            for (at, _) in line.match_indices(['"', '\'', '`']) {
                 let quoted = &line[at + 1..];
                 let word = quoted.split(' ').next().unwrap_or_default();
                 if quoted.len() > word.len() && is_id(word) {
@@ -82,10 +82,12 @@ fn carried(sources: &[(PathBuf, String)]) -> BTreeSet<String> {
     ids
 }
 
-fn id_of_test(name: &str) -> Option<String> {
-    let mut parts = name.split('_');
-    let (first, second) = (parts.next()?.to_uppercase(), parts.next()?);
-    [format!("{first}-{second}"), first].into_iter().find(|id| is_id(id))
+/// A test may carry several: `cls_01_cls_13_...`, or another catalogue's number before ours: `w4_res_09_...`.
+fn ids_of_test(name: &str) -> Vec<String> {
+    let words: Vec<_> = name.split(['_', '(']).map(str::to_uppercase).collect();
+    let pairs = words.windows(2).map(|pair| pair.join("-"));
+    let first = words.first().cloned();
+    pairs.chain(first).filter(|word| is_id(word)).collect()
 }
 
 fn cited(sources: &[(PathBuf, String)]) -> Vec<(String, PathBuf)> {
@@ -125,7 +127,7 @@ fn ids_are_told_from_other_words() {
     for word in ["CLS", "Si", "SO_SNDBUF", "RFC-", "S", "cls-03", "CLSX-1"] {
         assert!(!is_id(word), "{word}");
     }
-    assert_eq!(id_of_test("cls_03_sockets_go_last()").as_deref(), Some("CLS-03"));
-    assert_eq!(id_of_test("s1_nothing_is_sent()").as_deref(), Some("S1"));
-    assert_eq!(id_of_test("an_alarm_is_due_once()"), None);
+    assert_eq!(ids_of_test("w1_cls_03_cls_04_sockets_go_last()"), ["CLS-03", "CLS-04"]);
+    assert_eq!(ids_of_test("s1_nothing_is_sent()"), ["S1"]);
+    assert!(ids_of_test("an_alarm_is_due_once()").is_empty());
 }

@@ -13,9 +13,14 @@ pub enum Error {
     /// The caller's: there is nothing to listen on.
     #[error("empty listenInfos")]
     NoListenInfos,
-    /// The caller's: more listen infos than candidates can have priorities.
-    #[error("{0} listenInfos are too many")]
-    TooManyListenInfos(usize),
+    /// The caller's: more listen infos than its options allow, or than candidates can have priorities.
+    #[error("{count} listenInfos, at most {max} are allowed")]
+    TooManyListenInfos {
+        /// How many there are.
+        count: usize,
+        /// How many are allowed.
+        max: usize,
+    },
     /// The caller's: the protocols that are enabled match none of the listen infos.
     #[error("empty iceCandidates: no listenInfo has an enabled protocol")]
     NoCandidates,
@@ -51,7 +56,7 @@ impl Error {
     pub fn name(&self) -> &'static str {
         match self {
             Error::NoListenInfos
-            | Error::TooManyListenInfos(_)
+            | Error::TooManyListenInfos { .. }
             | Error::NoCandidates
             | Error::DtlsParameters(_)
             | Error::DtlsOptions(_)

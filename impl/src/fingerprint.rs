@@ -139,6 +139,7 @@ impl Fingerprint {
 /// An empty list matches nothing (RFC 8122 section 5: weaker hashes do not count beside a stronger
 /// one).
 //= DTL-09
+#[cfg(feature = "net")]
 pub(super) fn strongest_matches(
     expected: &[Fingerprint],
     actual: impl FnOnce(HashAlgorithm) -> Option<Fingerprint>,

@@ -23,9 +23,11 @@ pub mod wire;
 #[cfg(feature = "net")]
 pub use control::{
     command::{ClosedTransport, EventSink, Refused},
+    dump::{Stats, TransportDump, WebRtcServerDump},
     events::{DtlsConnected, TransportEvent},
-    server::{WebRtcServer, WebRtcServerOptions},
-    transport::{WebRtcTransport, WebRtcTransportOptions},
+    options::{WebRtcServerOptions, WebRtcTransportOptions},
+    server::WebRtcServer,
+    transport::WebRtcTransport,
 };
 #[cfg(feature = "net")]
 pub use error::Error;
@@ -36,3 +38,8 @@ pub use parameters::{
 };
 #[cfg(feature = "net")]
 pub use shell::dtls::{Certificate, SrtpKeys};
+
+/// The README's example compiles.
+#[cfg(all(doctest, feature = "net"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -12,7 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use webrtc_server::control::{Shutdown, TellWorkers};
-use webrtc_server::lifecycle::server::{Verdict, WorkerId};
+use webrtc_server::lifecycle::Verdict;
+use webrtc_server::lifecycle::server::WorkerId;
 use webrtc_server::sync::{Arc, Weakness, with_weakness};
 
 /// The key of the only server of a model.

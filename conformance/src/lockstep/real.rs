@@ -6,7 +6,7 @@ use super::mapping;
 use super::names::{self, MadeUp};
 use super::outside::{Answer, Fed, Outside, Tally, ensure};
 use std::collections::{BTreeSet, VecDeque};
-use webrtc_server::lifecycle::server::{self, Server, ServerInput, ServerPhase};
+use webrtc_server::lifecycle::server::{Server, ServerInput, ServerPhase};
 use webrtc_server::lifecycle::{
     DtlsRole, Input, Limits, Mutant, Tuple, Verdict, Worker, WriteState,
 };
@@ -129,7 +129,7 @@ impl Real {
         let late =
             input == ServerInput::CloseRequested && self.server.phase() == ServerPhase::Closed;
         let step = self.server.handle(input);
-        let possible = step.verdict != server::Verdict::Impossible;
+        let possible = step.verdict != Verdict::Impossible;
         ensure(possible, format_args!("the barrier calls {input:?} impossible"))?;
         for output in step.outputs {
             effects.extend(effects::of_server(output));

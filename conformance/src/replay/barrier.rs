@@ -2,7 +2,8 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use webrtc_server::control::command::Command;
-use webrtc_server::lifecycle::server::{Server, ServerInput, ServerOutput, ServerPhase, Verdict};
+use webrtc_server::lifecycle::Verdict;
+use webrtc_server::lifecycle::server::{Server, ServerInput, ServerOutput, ServerPhase};
 use webrtc_server::lifecycle::{Limits, Outcome};
 use webrtc_server::shell::{Notify, Worker};
 use webrtc_server_model::{Caller, CallerId, Effect};

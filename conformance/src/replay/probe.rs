@@ -1,4 +1,5 @@
-//! At the end of a trace: old datagrams of a peer change nothing in a transport that is open and connected.
+//! Behind a handshake and at the end of a trace: old datagrams of a peer change nothing in a transport that is open and
+//! connected.
 
 use webrtc_server_model::{DtlsState, Phase, ServerPhase, State, TransportId};
 

@@ -22,6 +22,8 @@ pub struct Replay {
     pub handshakes: usize,
     /// Things that were compared: states, effects, alarms, packets, callbacks, callers.
     pub comparisons: usize,
+    /// Old datagrams that were sent again, behind handshakes and at the ends of traces.
+    pub probes: usize,
     /// Classes of the model's edges that were performed and agreed.
     pub classes_covered: usize,
     /// Classes of the model's edges that there are.
@@ -124,7 +126,7 @@ impl fmt::Display for Replay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "replay {}: {} of {} traces, {} steps, {} handshakes, {} comparisons, {} of {} classes, {} of {} edges in \
+            "replay {}: {} of {} traces, {} steps, {} handshakes, {} comparisons, {} probes, {} of {} classes, {} of {} edges in \
              {:.1} s, {} divergences",
             self.config.name,
             self.traces,
@@ -132,6 +134,7 @@ impl fmt::Display for Replay {
             self.steps,
             self.handshakes,
             self.comparisons,
+            self.probes,
             self.classes_covered,
             self.classes_total,
             self.edges_covered,

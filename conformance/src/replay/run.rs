@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{
-    Action, Config, EdgeClass, Grain, Graph, State, cover, cover_edges, edge_classes, step,
+    Action, Config, EdgeClass, Effect, Grain, Graph, State, cover, cover_edges, edge_classes, step,
 };
 
 use super::compare::Expected;
@@ -13,6 +13,9 @@ use super::stage::{Stage, Wardrobe};
 
 /// After so many divergences the run ends: the first says what is wrong.
 const DIVERGENCES_MAX: usize = 5;
+
+/// How fine the classes are: by what an action reads.
+const GRAIN: Grain = Grain::Read;
 
 /// Whether open descriptors of the process are counted before and after each trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,34 +27,65 @@ pub enum Descriptors {
 }
 
 /// What is to be replayed.
-#[derive(Debug)]
-pub struct Plan<'a> {
-    graph: &'a Graph,
-    grain: Grain,
+#[derive(Clone, Debug)]
+pub struct Plan {
+    config: Config,
     traces: Vec<Vec<Action>>,
+    classes_total: usize,
+    edges_total: usize,
     mutant: Option<Mutant>,
     descriptors: Descriptors,
     budget: Option<Duration>,
 }
 
-impl<'a> Plan<'a> {
-    /// These traces of the graph's configuration.
-    #[must_use]
-    pub fn traces(graph: &'a Graph, traces: Vec<Vec<Action>>) -> Self {
-        let descriptors = Descriptors::Ignored;
-        Plan { graph, grain: Grain::Read, traces, mutant: None, descriptors, budget: None }
+impl Plan {
+    /// These traces, and nothing but what they walk.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError::NotATrace`].
+    pub fn traces(config: &Config, traces: Vec<Vec<Action>>) -> Result<Self, ReplayError> {
+        let mut walked = Walked::default();
+        for trace in &traces {
+            let mut state = State::initial(config);
+            for (index, action) in trace.iter().enumerate() {
+                let (after, _) = model_step(config, &state, trace, index)?;
+                walked.note(&state, *action);
+                state = after;
+            }
+        }
+        Ok(Self::of(config, traces, walked.classes.len(), walked.edges.len()))
     }
 
     /// Every edge of the graph.
     #[must_use]
-    pub fn edges(graph: &'a Graph) -> Self {
-        Self::traces(graph, cover_edges(graph).traces)
+    pub fn edges(graph: &Graph) -> Self {
+        Self::over(graph, cover_edges(graph).traces)
     }
 
     /// An edge of every class of the graph, by what its action reads.
     #[must_use]
-    pub fn classes(graph: &'a Graph) -> Self {
-        Self::traces(graph, cover(Grain::Read, graph).traces)
+    pub fn classes(graph: &Graph) -> Self {
+        Self::over(graph, cover(GRAIN, graph).traces)
+    }
+
+    fn over(graph: &Graph, traces: Vec<Vec<Action>>) -> Self {
+        let state = |index: u32| &graph.states()[index as usize];
+        let edges = graph.edges().iter();
+        let classes: HashSet<EdgeClass> =
+            edges.flat_map(|edge| edge_classes(GRAIN, state(edge.from), edge.action)).collect();
+        Self::of(graph.config(), traces, classes.len(), graph.edges().len())
+    }
+
+    fn of(
+        config: &Config,
+        traces: Vec<Vec<Action>>,
+        classes_total: usize,
+        edges_total: usize,
+    ) -> Self {
+        let (config, descriptors) = (config.clone(), Descriptors::Ignored);
+        let (mutant, budget) = (None, None);
+        Plan { config, traces, classes_total, edges_total, mutant, descriptors, budget }
     }
 
     /// With a defect in the core.
@@ -120,10 +154,7 @@ pub fn replay_standard(
 /// # Errors
 ///
 /// [`ReplayError`] when nothing was compared, or the stage could not do its part.
-pub fn replay(
-    plan: &Plan<'_>,
-    progress: &mut dyn FnMut(usize, usize),
-) -> Result<Replay, ReplayError> {
+pub fn replay(plan: &Plan, progress: &mut dyn FnMut(usize, usize)) -> Result<Replay, ReplayError> {
     if plan.traces.is_empty() || plan.traces.iter().all(Vec::is_empty) {
         return Err(ReplayError::NothingToCompare);
     }
@@ -140,45 +171,53 @@ pub fn replay(
         progress(run.replay.traces, plan.traces.len());
     }
     Ok(Replay {
-        classes_covered: run.classes.len(),
-        edges_covered: run.edges.len(),
+        classes_covered: run.walked.classes.len(),
+        edges_covered: run.walked.edges.len(),
         seconds: began.elapsed().as_secs_f64(),
         ..run.replay
     })
 }
 
-struct Run<'a> {
-    plan: &'a Plan<'a>,
-    wardrobe: Wardrobe,
+/// What was performed and agreed.
+#[derive(Default)]
+struct Walked {
     classes: HashSet<EdgeClass>,
     /// By the state that they leave.
-    edges: HashSet<(u32, Action)>,
+    edges: HashSet<(State, Action)>,
+}
+
+impl Walked {
+    fn note(&mut self, state: &State, action: Action) {
+        self.classes.extend(edge_classes(GRAIN, state, action));
+        self.edges.insert((state.clone(), action));
+    }
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    wardrobe: Wardrobe,
+    walked: Walked,
     replay: Replay,
 }
 
 impl<'a> Run<'a> {
-    fn new(plan: &'a Plan<'a>, wardrobe: Wardrobe) -> Self {
-        let graph = plan.graph;
-        let classes: HashSet<EdgeClass> = graph
-            .edges()
-            .iter()
-            .flat_map(|e| edge_classes(plan.grain, &graph.states()[e.from as usize], e.action))
-            .collect();
+    fn new(plan: &'a Plan, wardrobe: Wardrobe) -> Self {
         let replay = Replay {
-            config: graph.config().clone(),
+            config: plan.config.clone(),
             traces: 0,
             traces_planned: plan.traces.len(),
             steps: 0,
             handshakes: 0,
             comparisons: 0,
+            probes: 0,
             classes_covered: 0,
-            classes_total: classes.len(),
+            classes_total: plan.classes_total,
             edges_covered: 0,
-            edges_total: graph.edges().len(),
+            edges_total: plan.edges_total,
             divergences: Vec::new(),
             seconds: 0.0,
         };
-        Run { plan, wardrobe, classes: HashSet::new(), edges: HashSet::new(), replay }
+        Run { plan, wardrobe, walked: Walked::default(), replay }
     }
 
     /// Performs one trace on a stage of its own, and counts the descriptors before and after.
@@ -196,39 +235,34 @@ impl<'a> Run<'a> {
 
     /// Whether all steps agreed.
     fn perform(&mut self, trace: &[Action]) -> Result<bool, ReplayError> {
-        let config = self.plan.graph.config();
-        let (mut state, mut at) = (State::initial(config), 0_u32);
+        let config = &self.plan.config;
         let mut stage = Stage::new(config, &self.wardrobe, self.plan.mutant)
             .map_err(|error| harness(trace, 0, &error))?;
+        let mut state = State::initial(config);
         for (index, action) in trace.iter().enumerate() {
             let failed = |error: Harness| harness(trace, index + 1, &error);
-            let next = self.plan.graph.successor(at, *action);
-            let (Some((after, effects)), Some(next)) = (step(config, &state, *action), next) else {
-                return Err(ReplayError::NotATrace {
-                    trace: trace[..index].to_vec(),
-                    action: *action,
-                });
-            };
+            let (after, effects) = model_step(config, &state, trace, index)?;
             let got = stage.take(&state, *action).map_err(failed)?;
             let expected = Expected { config, before: &state, effects: &effects, after: &after };
             self.replay.comparisons += stage.compare(&expected, &got).map_err(failed)?;
             self.replay.steps += 1;
+            if stage.findings.is_empty() && matches!(action, Action::PeerHandshakes { .. }) {
+                self.replay.probes += stage.probe(&after).map_err(failed)?;
+            }
             if !stage.findings.is_empty() {
-                let findings = std::mem::take(&mut stage.findings);
                 self.replay.handshakes += stage.handshakes;
-                self.diverge(&trace[..index], Some(*action), findings);
+                self.diverge(&trace[..index], Some(*action), stage.findings);
                 return Ok(false);
             }
-            self.classes.extend(edge_classes(self.plan.grain, &state, *action));
-            self.edges.insert((at, *action));
-            (state, at) = (after, next);
+            self.walked.note(&state, *action);
+            state = after;
         }
-        self.replay.comparisons +=
-            stage.probe(&state).map_err(|error| harness(trace, trace.len(), &error))?;
+        let probes = stage.probe(&state).map_err(|error| harness(trace, trace.len(), &error))?;
+        self.replay.probes += probes;
         self.replay.handshakes += stage.handshakes;
         let agreed = stage.findings.is_empty();
         if !agreed {
-            self.diverge(trace, None, std::mem::take(&mut stage.findings));
+            self.diverge(trace, None, stage.findings);
         }
         Ok(agreed)
     }
@@ -236,6 +270,18 @@ impl<'a> Run<'a> {
     fn diverge(&mut self, trace: &[Action], action: Option<Action>, findings: Vec<Finding>) {
         self.replay.divergences.push(Divergence { trace: trace.to_vec(), action, findings });
     }
+}
+
+/// A step of the model without a defect.
+fn model_step(
+    config: &Config,
+    state: &State,
+    trace: &[Action],
+    index: usize,
+) -> Result<(State, Vec<Effect>), ReplayError> {
+    let action = trace[index];
+    let not_a_trace = || ReplayError::NotATrace { trace: trace[..index].to_vec(), action };
+    step(config, state, action).ok_or_else(not_a_trace)
 }
 
 fn harness(trace: &[Action], step: usize, error: &Harness) -> ReplayError {

@@ -190,9 +190,12 @@ impl Stage {
         let mut before = self.former_core.clone();
         let mut effects = Vec::new();
         for entry in entries {
+            if let Err(what) = journal::contract(&entry) {
+                self.findings.push(Finding::broken("the core's contract", what));
+            }
             match journal::effects(&before, &entry, &self.book) {
                 Ok(found) => effects.extend(found),
-                Err(what) => self.findings.push(Finding::broken("the core's contract", what)),
+                Err(what) => self.findings.push(Finding::broken("the outputs", what)),
             }
             journal::remember_paths(&entry.core, &mut self.farewell_paths);
             before = entry.core;

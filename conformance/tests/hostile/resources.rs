@@ -72,15 +72,16 @@ fn res_03_res_04_a_port_that_nobody_listens_on_any_more_ends_no_socket() {
 fn res_16_dump_and_stats_show_what_is_there() {
     let stage = Stage::new();
     let (member, mut peer) = stage.pair(Protocol::Tcp);
-    let number = member.transport.number();
+    let id = member.transport.id();
     let dump = serde_json::to_value(stage.server.dump().expect("an open server")).expect("plain");
     let port = |protocol| stage.address(protocol).port();
     let at = |port: u16| serde_json::json!([{ "ip": "127.0.0.1", "port": port }]);
     assert_eq!(dump["udpSockets"], at(port(Protocol::Udp)));
     assert_eq!(dump["tcpServers"], at(port(Protocol::Tcp)));
-    assert_eq!(dump["transportIds"], serde_json::json!([0, number]));
+    assert_eq!(dump["webRtcTransportIds"][1], id);
     let ufrags = dump["localIceUsernameFragments"].as_array().expect("a list");
-    let mine = serde_json::json!([member.credentials().ufrag, number]);
+    let ufrag = member.credentials().ufrag;
+    let mine = serde_json::json!({ "localIceUsernameFragment": ufrag, "webRtcTransportId": id });
     assert!(ufrags.len() == 2 && ufrags.contains(&mine));
     assert_eq!((&dump["tuples"], &dump["connections"]["bound"]), (&2.into(), &1.into()));
     let own = serde_json::to_value(member.dump()).expect("plain");
@@ -89,7 +90,7 @@ fn res_16_dump_and_stats_show_what_is_there() {
     let tuple = &own["iceSelectedTuple"];
     let remote = peer.path(FIRST).expect("a path").local_addr().port();
     assert_eq!((&tuple["protocol"], &tuple["remotePort"]), (&"tcp".into(), &remote.into()));
-    assert_eq!((&tuple["localPort"], &own["tuples"][0]), (&port(Protocol::Tcp).into(), tuple));
+    assert_eq!((&tuple["localPort"], &own["iceTuples"][0]), (&port(Protocol::Tcp).into(), tuple));
     let before = stage.stats();
     echo(&member, &mut peer, FIRST);
     let now = stage.stats();

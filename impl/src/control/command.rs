@@ -1,6 +1,6 @@
 //! What a handle asks of the worker that owns its transport.
 
-use super::dump::{Stats, TransportDump, WorkerDump};
+use super::dump::{Stats, TransportState, WorkerDump};
 use super::events::TransportEvent;
 use super::latch::Latch;
 use crate::fingerprint::Fingerprint;
@@ -106,7 +106,7 @@ pub enum Command {
         /// Which.
         transport: TransportId,
         /// The dump.
-        reply: Reply<Option<TransportDump>>,
+        reply: Reply<Option<TransportState>>,
     },
     /// Counters.
     GetStats {

@@ -1,19 +1,167 @@
 //! What a server and a transport look like from outside: mediasoup's `dump()` and `getStats()`.
 
 use crate::lifecycle::{DtlsRole, DtlsState, IceState};
-use crate::parameters::TransportTuple;
+use crate::parameters::{DtlsParameters, IceCandidate, TransportTuple};
 use serde::Serialize;
 use std::ops::AddAssign;
 
-/// One worker's share of a server.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// A server: the fields of mediasoup's `webRtcServer.dump()`, and how many tuples and connections there are.
+//= RES-16
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+pub struct WebRtcServerDump {
+    /// Its id.
+    pub id: String,
+    /// Open UDP sockets.
+    pub udp_sockets: Vec<CarrierDump>,
+    /// Open TCP listeners.
+    pub tcp_servers: Vec<CarrierDump>,
+    /// Transports that are not closed, by [`WebRtcTransport::id`](super::transport::WebRtcTransport::id), in the order
+    /// of their creation.
+    #[serde(rename = "webRtcTransportIds")]
+    pub transport_ids: Vec<String>,
+    /// Registered ufrags and whose they are, in order.
+    pub local_ice_username_fragments: Vec<UfragDump>,
+    /// Tuples in the routing tables.
+    pub tuples: usize,
+    /// TCP connections by phase.
+    pub connections: ConnectionCounts,
+}
+
+/// A registered ufrag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UfragDump {
+    /// The ufrag.
+    pub local_ice_username_fragment: String,
+    /// Whose it is.
+    pub web_rtc_transport_id: String,
+}
+
+impl WebRtcServerDump {
+    /// `transport_id` makes the id of a transport from its number.
+    pub(super) fn new(
+        id: &str,
+        mut shares: WorkerDump,
+        transport_id: impl Fn(u64) -> String,
+    ) -> Self {
+        shares.transport_ids.sort_unstable();
+        shares.local_ice_username_fragments.sort_unstable();
+        let ufrag = |(ufrag, number)| UfragDump {
+            local_ice_username_fragment: ufrag,
+            web_rtc_transport_id: transport_id(number),
+        };
+        WebRtcServerDump {
+            id: id.to_owned(),
+            udp_sockets: shares.udp_sockets,
+            tcp_servers: shares.tcp_servers,
+            transport_ids: shares.transport_ids.into_iter().map(&transport_id).collect(),
+            local_ice_username_fragments: shares
+                .local_ice_username_fragments
+                .into_iter()
+                .map(ufrag)
+                .collect(),
+            tuples: shares.tuples,
+            connections: shares.connections,
+        }
+    }
+}
+
+/// A transport: the ICE and DTLS fields of mediasoup's `webRtcTransport.dump()`, but never a password.
+//= RES-07
+//= RES-16
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TransportDump {
+    /// Its id.
+    pub id: String,
+    /// Always `controlled`.
+    pub ice_role: IceRole,
+    /// The current credentials, without the password.
+    pub ice_parameters: IceParametersDump,
+    /// Where it is reachable.
+    pub ice_candidates: Vec<IceCandidate>,
+    /// `iceState`
+    pub ice_state: IceState,
+    /// `iceSelectedTuple`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ice_selected_tuple: Option<TransportTuple>,
+    /// Valid tuples, the oldest first.
+    #[serde(rename = "iceTuples")]
+    pub tuples: Vec<TransportTuple>,
+    /// Our role, and fingerprints of the server's certificate.
+    pub dtls_parameters: DtlsParameters,
+    /// `dtlsState`
+    pub dtls_state: DtlsState,
+    /// Our DTLS role, once a handshake began.
+    pub dtls_local_role: DtlsRole,
+}
+
+/// ICE role (RFC 8445 §6.1.1). An ICE-lite agent whose peers are full ones has but one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IceRole {
+    /// The peer nominates.
+    Controlled,
+}
+
+/// ICE parameters as far as they are no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IceParametersDump {
+    /// The current ufrag.
+    pub username_fragment: String,
+    /// Always `true`.
+    pub ice_lite: bool,
+}
+
+impl TransportDump {
+    pub(super) fn new(
+        id: &str,
+        candidates: &[IceCandidate],
+        dtls_parameters: DtlsParameters,
+        state: TransportState,
+    ) -> Self {
+        TransportDump {
+            id: id.to_owned(),
+            ice_role: IceRole::Controlled,
+            ice_parameters: IceParametersDump { username_fragment: state.ufrag, ice_lite: true },
+            ice_candidates: candidates.to_vec(),
+            ice_state: state.ice_state,
+            ice_selected_tuple: state.ice_selected_tuple,
+            tuples: state.tuples,
+            dtls_parameters,
+            dtls_state: state.dtls_state,
+            dtls_local_role: state.dtls_local_role,
+        }
+    }
+}
+
+/// What a worker knows of a transport.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransportState {
+    /// `iceState`
+    pub ice_state: IceState,
+    /// `iceSelectedTuple`
+    pub ice_selected_tuple: Option<TransportTuple>,
+    /// Valid tuples, the oldest first.
+    pub tuples: Vec<TransportTuple>,
+    /// The current ufrag.
+    pub ufrag: String,
+    /// `dtlsState`
+    pub dtls_state: DtlsState,
+    /// Our DTLS role, once a handshake began.
+    pub dtls_local_role: DtlsRole,
+}
+
+/// One worker's share of a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WorkerDump {
     /// Open UDP sockets.
     pub udp_sockets: Vec<CarrierDump>,
     /// Open TCP listeners.
     pub tcp_servers: Vec<CarrierDump>,
-    /// Transports that are not closed, by id.
+    /// Transports that are not closed, by number.
     pub transport_ids: Vec<u64>,
     /// Registered ufrags and whose they are.
     pub local_ice_username_fragments: Vec<(String, u64)>,
@@ -42,24 +190,6 @@ pub struct ConnectionCounts {
     pub bound: usize,
     /// On their way out.
     pub lingering: usize,
-}
-
-/// One transport.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TransportDump {
-    /// `iceState`
-    pub ice_state: IceState,
-    /// `iceSelectedTuple`
-    pub ice_selected_tuple: Option<TransportTuple>,
-    /// Valid tuples, the oldest first.
-    pub tuples: Vec<TransportTuple>,
-    /// Registered ufrags: the current one, then the one before a restart that nobody has confirmed.
-    pub ufrags: Vec<String>,
-    /// `dtlsState`
-    pub dtls_state: DtlsState,
-    /// Our DTLS role, once a handshake began.
-    pub dtls_local_role: DtlsRole,
 }
 
 /// Counters of one worker, from its start.

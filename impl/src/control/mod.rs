@@ -24,6 +24,8 @@ pub mod latch;
 #[cfg(feature = "net")]
 mod mailbox;
 #[cfg(feature = "net")]
+pub mod options;
+#[cfg(feature = "net")]
 mod random;
 #[cfg(feature = "net")]
 pub mod server;
@@ -32,6 +34,8 @@ pub mod shutdown;
 mod spawn;
 #[cfg(feature = "net")]
 pub mod transport;
+#[cfg(feature = "net")]
+mod view;
 
 pub use closing::{Closing, WaitError, mark_worker_thread};
 pub use latch::Latch;

@@ -31,11 +31,17 @@ fn ice_chars() -> Result<String, ErrorStack> {
     Ok(text)
 }
 
-/// A random id: 32 hexadecimal digits.
-pub(super) fn id() -> Result<String, ErrorStack> {
+/// A random UUID (RFC 9562 §5.4), as mediasoup's ids are.
+pub(super) fn uuid() -> Result<String, ErrorStack> {
     let mut bytes = [0; 16];
     rand_bytes(&mut bytes)?;
-    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+    bytes[6] = bytes[6] & 0x0F | 0x40;
+    bytes[8] = bytes[8] & 0x3F | 0x80;
+    let mut text = format!("{:032x}", u128::from_be_bytes(bytes));
+    for at in [20, 16, 12, 8] {
+        text.insert(at, '-');
+    }
+    Ok(text)
 }
 
 /// Tells the worker threads of one server from those of another.
@@ -63,5 +69,14 @@ mod tests {
         assert_eq!(ufrags.len(), all.len());
         let used: BTreeSet<u8> = all.iter().flat_map(|one| one.ufrag.bytes()).collect();
         assert_eq!(used.len(), ICE_CHARS.len(), "every character is used");
+    }
+
+    #[test]
+    fn res_16_server_ids_look_like_mediasoups() {
+        let id = uuid().expect("randomness");
+        let lengths: Vec<_> = id.split('-').map(str::len).collect();
+        assert_eq!(lengths, [8, 4, 4, 4, 12]);
+        assert!(id.as_bytes()[14] == b'4' && b"89ab".contains(&id.as_bytes()[19]), "{id}");
+        assert_ne!(uuid().expect("randomness"), id);
     }
 }

@@ -1,55 +1,63 @@
 //! The handle of a server.
 
 use super::closing::Closing;
-use super::command::{Command, Refused};
-use super::dump::{Stats, WorkerDump};
-use super::latch::Latch;
+use super::command::Command;
+use super::dump::{Stats, WebRtcServerDump, WorkerDump};
 use super::mailbox::Mailbox;
+use super::options::{WebRtcServerOptions, WebRtcTransportOptions};
 use super::random;
 use super::shutdown::{Outcomes, Shutdown};
-use super::spawn::{Barrier, Mailboxes, Prepared, Report};
-use super::transport::{WebRtcTransport, WebRtcTransportOptions};
+use super::spawn::{Deadline, Spawn, Workers};
+use super::transport::WebRtcTransport;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
-use crate::lifecycle::server::{ServerPhase, WorkerId};
-use crate::lifecycle::{Limits, Outcome, TransportId};
-use crate::parameters::{LISTEN_INFOS_MAX, ListenInfo, candidates};
+use crate::lifecycle::server::ServerPhase;
+use crate::lifecycle::{Outcome, TransportId};
+use crate::parameters::{ListenInfo, candidates};
 use crate::shell::bind::bind;
-use crate::shell::dtls::{Certificate, DtlsContext, DtlsOptions};
-use crate::shell::{Clock, WorkerConfig};
+use crate::shell::dtls::{Certificate, DtlsContext};
+use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{Arc, Mutex, lock};
 use std::fmt;
 use std::time::Duration;
 
-/// What a server is made of. Like mediasoup's `WebRtcServerOptions`, with the certificate per server.
-#[derive(Clone, Debug, Default)]
-pub struct WebRtcServerOptions {
-    /// Where it listens, at least one; the order is the order of preference.
-    pub listen_infos: Vec<ListenInfo>,
-    /// Its DTLS certificate; `None`: a fresh self-signed one (P-256).
-    pub certificate: Option<Certificate>,
-    /// Deadlines and caps.
-    pub limits: Limits,
-    /// DTLS: MTU and retransmission.
-    pub dtls: DtlsOptions,
-    /// The defect of the lifecycle, if it is to have one.
-    #[cfg(feature = "testing")]
-    pub mutant: Option<crate::lifecycle::Mutant>,
-}
+/// Threads among which the transports of a server are spread. Nothing else depends on there being one.
+const WORKERS: usize = 1;
 
 /// A server: UDP sockets and TCP listeners that many transports share (mediasoup `WebRtcServer`).
 ///
-/// Cloning gives another handle. When the last one is dropped the server is closed in order, in the background.
+/// Cloning gives another handle. When the last one is dropped the server is closed in order, in the background, and its
+/// transports with it: a [`WebRtcTransport`] does not keep its server open. Dropping never blocks.
+///
+/// ```
+/// use webrtc_server::{Error, ListenInfo, Protocol};
+/// use webrtc_server::{WebRtcServer, WebRtcServerOptions, WebRtcTransportOptions};
+///
+/// # fn main() -> Result<(), Error> {
+/// let localhost = "127.0.0.1".parse().expect("an IP address");
+/// let listen_infos = [Protocol::Udp, Protocol::Tcp].map(|p| ListenInfo::new(p, localhost));
+/// let server = WebRtcServer::new(WebRtcServerOptions::new(listen_infos))?;
+/// let transport = server.create_transport(WebRtcTransportOptions::default())?;
+/// assert_eq!(transport.ice_candidates().len(), 2);
+/// let outcomes = server.close().wait().expect("this is no callback");
+/// assert_eq!(outcomes.transports().len(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
-pub struct WebRtcServer(Arc<Inner>);
+pub struct WebRtcServer(Arc<Owned>);
 
-struct Inner {
+/// What the handles of a server have, and those of its transports have not: the last of them closes it.
+struct Owned(Arc<Shared>);
+
+/// What every handle needs. Threads have no part in it.
+pub(super) struct Shared {
     id: String,
     listen_infos: Vec<ListenInfo>,
-    fingerprints: Vec<Fingerprint>,
-    mailboxes: Arc<Vec<Mailbox>>,
-    deadline: Arc<Mutex<Duration>>,
+    pub(super) fingerprints: Vec<Fingerprint>,
+    pub(super) mailboxes: Arc<[Mailbox]>,
+    pub(super) server_key: u64,
+    deadline: Arc<Deadline>,
     shutdown: Arc<Shutdown<Outcome>>,
     created: AtomicU64,
 }
@@ -61,155 +69,166 @@ impl WebRtcServer {
     ///
     /// [`Error`]; whatever had been bound is free again by then.
     //= CLS-21
+    //= DTL-26
     //= RES-09
     pub fn new(options: WebRtcServerOptions) -> Result<Self, Error> {
-        match options.listen_infos.len() {
+        let (count, max) = (options.listen_infos.len(), options.allowed_listen_infos());
+        match count {
             0 => return Err(Error::NoListenInfos),
-            count if count > LISTEN_INFOS_MAX => return Err(Error::TooManyListenInfos(count)),
+            _ if count > max => return Err(Error::TooManyListenInfos { count, max }),
             _ => {}
         }
-        let certificate = match options.certificate {
-            Some(certificate) => certificate,
-            None => Certificate::generate()?,
-        };
+        let certificate = options.certificate.map_or_else(Certificate::generate, Ok)?;
         let dtls = DtlsContext::new(&certificate, options.dtls)?;
         let bound = bind(&options.listen_infos)?;
         let listen_infos = bound.iter().map(|bound| bound.info.clone()).collect();
-        let deadline = Arc::new(Mutex::new(options.limits.server));
-        let id = random::id()?;
-        let server_key = random::key()?;
-        let barrier = Barrier::default();
-        let report = Report { worker: WorkerId(0), barrier: Arc::clone(&barrier) };
-        let config = WorkerConfig {
+        let (id, server_key) = (random::uuid()?, random::key()?);
+        let mailboxes: Arc<[Mailbox]> = (0..WORKERS).map(|_| Mailbox::new(server_key)).collect();
+        let deadline = Arc::new(Deadline::new(&options.limits));
+        let workers =
+            Workers { mailboxes: Arc::clone(&mailboxes), deadline: Arc::clone(&deadline) };
+        let shutdown = Arc::new(Shutdown::new(server_key, WORKERS, workers));
+        let spawn = Spawn {
+            server_key,
             limits: options.limits,
             dtls,
-            bound,
-            notify: Box::new(report),
-            clock: Clock::System,
+            mailboxes: Arc::clone(&mailboxes),
+            shutdown: Arc::clone(&shutdown),
             #[cfg(feature = "testing")]
             mutant: options.mutant,
         };
-        let (worker, mailbox) = Prepared::new(config, server_key)?;
-        let mailboxes = Arc::new(vec![mailbox]);
-        let tell = Mailboxes { boxes: Arc::clone(&mailboxes), deadline: Arc::clone(&deadline) };
-        let shutdown = Arc::new(Shutdown::new(server_key, mailboxes.len(), tell));
-        barrier.get_or_init(|| Arc::clone(&shutdown));
-        worker.start(WorkerId(0))?;
-        Ok(WebRtcServer(Arc::new(Inner {
+        spawn.start(vec![bound])?;
+        Ok(WebRtcServer(Arc::new(Owned(Arc::new(Shared {
             id,
             listen_infos,
             fingerprints: certificate.fingerprints(),
             mailboxes,
+            server_key,
             deadline,
             shutdown,
             created: AtomicU64::new(0),
-        })))
+        })))))
     }
 
-    /// Random, like mediasoup's ids.
+    fn shared(&self) -> &Arc<Shared> {
+        &self.0.0
+    }
+
+    /// A random UUID, like mediasoup's ids.
     #[must_use]
     pub fn id(&self) -> &str {
-        &self.0.id
+        &self.shared().id
     }
 
     /// Where it listens, with the real ports.
     #[must_use]
     pub fn listen_infos(&self) -> &[ListenInfo] {
-        &self.0.listen_infos
+        &self.shared().listen_infos
     }
 
     /// Makes a transport (mediasoup `router.createWebRtcTransport({ webRtcServer })`).
     ///
+    /// Racing with a close it fails, or the transport is closed with the server.
+    ///
     /// # Errors
     ///
-    /// [`Error::NoCandidates`], [`Refused::Closed`], [`Error::OnWorkerThread`].
+    /// [`Error::NoCandidates`], [`Refused::Closed`](super::command::Refused::Closed), [`Error::OnWorkerThread`].
     //= STN-25
+    //= CLS-22
     pub fn create_transport(
         &self,
         options: WebRtcTransportOptions,
     ) -> Result<WebRtcTransport, Error> {
-        let ice_candidates = candidates(&self.0.listen_infos, options.filter());
+        let shared = self.shared();
+        let ice_candidates = candidates(&shared.listen_infos, options.filter());
         if ice_candidates.is_empty() {
             return Err(Error::NoCandidates);
         }
-        let number = self.0.created.fetch_add(1, Ordering::Relaxed);
-        let worker = usize::try_from(number).unwrap_or(0) % self.0.mailboxes.len();
-        WebRtcTransport::create(
-            options,
-            TransportId(number),
-            (Arc::clone(&self.0.mailboxes), worker),
-            ice_candidates,
-            self.0.fingerprints.clone(),
-        )
+        let number = shared.created.fetch_add(1, Ordering::Relaxed);
+        let worker = usize::try_from(number).unwrap_or(0) % shared.mailboxes.len();
+        let transport = TransportId(number);
+        WebRtcTransport::create(Arc::clone(shared), worker, transport, ice_candidates, options)
     }
 
     /// Closes the server in order, within the deadline of its limits. Idempotent: every call gets the same answer.
     ///
-    /// The answer holds what became of the close_notify of each transport that this ended, by
-    /// [`WebRtcTransport::number`].
+    /// Returns at once. The answer comes when nothing of the server is left, and holds what became of the close_notify
+    /// of each transport that this ended, by [`WebRtcTransport::number`].
     //= CLS-04
+    //= CLS-10
     pub fn close(&self) -> Closing<Outcomes<Outcome>> {
-        self.0.shutdown.request_close()
+        self.shared().shutdown.request_close()
     }
 
     /// The same with another deadline; that of the first call counts.
+    //= CLS-07
     pub fn close_with_deadline(&self, deadline: Duration) -> Closing<Outcomes<Outcome>> {
-        if self.0.shutdown.phase() == ServerPhase::Open {
-            *lock(&self.0.deadline) = deadline;
-        }
+        self.shared().deadline.choose(deadline);
         self.close()
     }
 
-    /// Whether `close()` was called, by anybody.
+    /// Whether it is closed or on its way: it makes no transports any more. [`Closing::is_complete`] says more.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.0.shutdown.phase() != ServerPhase::Open
+        self.shared().is_closed()
     }
 
     /// What is there (mediasoup `dump()`), of all workers together.
     ///
     /// # Errors
     ///
-    /// [`Refused::Closed`], [`Error::OnWorkerThread`].
-    pub fn dump(&self) -> Result<WorkerDump, Error> {
+    /// [`Refused::Closed`](super::command::Refused::Closed), [`Error::OnWorkerThread`].
+    //= RES-16
+    pub fn dump(&self) -> Result<WebRtcServerDump, Error> {
+        let shared = self.shared();
         let mut all = WorkerDump::default();
-        for mailbox in self.0.mailboxes.iter() {
+        for mailbox in shared.mailboxes.iter() {
             all += mailbox.ask(|reply| Command::DumpServer { reply })?;
         }
-        Ok(all)
+        Ok(WebRtcServerDump::new(&shared.id, all, |number| shared.transport_id(number)))
     }
 
     /// Counters of all workers together.
     ///
     /// # Errors
     ///
-    /// [`Refused::Closed`], [`Error::OnWorkerThread`].
+    /// [`Refused::Closed`](super::command::Refused::Closed), [`Error::OnWorkerThread`].
     pub fn get_stats(&self) -> Result<Stats, Error> {
         let mut all = Stats::default();
-        for mailbox in self.0.mailboxes.iter() {
+        for mailbox in self.shared().mailboxes.iter() {
             all += mailbox.ask(|reply| Command::GetStats { reply })?;
         }
         Ok(all)
     }
 }
 
-impl Drop for Inner {
-    //= CLS-24
-    fn drop(&mut self) {
-        drop(self.shutdown.request_close());
-    }
-}
-
 impl fmt::Debug for WebRtcServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WebRtcServer").field("id", &self.0.id).finish_non_exhaustive()
+        f.debug_struct("WebRtcServer")
+            .field("id", &self.id())
+            .field("listen_infos", &self.listen_infos())
+            .finish_non_exhaustive()
     }
 }
 
-/// Set when a transport is closed.
-pub(super) type ClosedLatch = Arc<Latch<super::command::ClosedTransport>>;
+impl Drop for Owned {
+    /// Nobody can reach the server any more: it closes in the background, with its threads.
+    //= CLS-24
+    fn drop(&mut self) {
+        drop(self.0.shutdown.request_close());
+    }
+}
 
-/// Turns a refused command into the error of the call.
-pub(super) fn flatten<T>(result: Result<Result<T, Refused>, Error>) -> Result<T, Error> {
-    result.and_then(|inner| inner.map_err(Error::from))
+impl Shared {
+    pub(super) fn is_closed(&self) -> bool {
+        match self.shutdown.phase() {
+            ServerPhase::Open => false,
+            ServerPhase::Closing | ServerPhase::Releasing | ServerPhase::Closed => true,
+        }
+    }
+
+    /// The id of the transport with this number.
+    pub(super) fn transport_id(&self, number: u64) -> String {
+        format!("{}/{number}", self.id)
+    }
 }

@@ -2,8 +2,9 @@
 
 use super::closing::Closing;
 use super::latch::Latch;
+use crate::lifecycle::Verdict;
 use crate::lifecycle::server::{
-    Server, ServerInput, ServerOutput, ServerPhase, ServerStep, Verdict, WorkerId,
+    Server, ServerInput, ServerOutput, ServerPhase, ServerStep, WorkerId,
 };
 use crate::sync::{Arc, Mutex, Weakness, is_weakened, lock};
 use std::fmt;
@@ -169,7 +170,7 @@ impl<O> Shared<O> {
         let ServerStep { verdict, outputs } = self.server.handle(input);
         match verdict {
             Verdict::Applied => self.record(input, outcomes),
-            Verdict::Repeated => {}
+            Verdict::Repeated | Verdict::Late => {}
             Verdict::Impossible => {
                 tracing::error!(target: "info", ?input, server = ?self.server, "impossible report");
             }

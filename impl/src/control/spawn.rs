@@ -1,118 +1,329 @@
-//! A worker on its own thread, and the barrier between the workers of one server.
+//! The threads of the workers: how they begin, what they do, and how they end, in order or out of turn.
+//!
+//! A worker's thread reports its release after everything that the worker had is dropped, so that whoever sees the
+//! close complete finds no descriptor of it. A thread that panics, or could not be started, reports itself lost, after
+//! the same, and closes the rest of the server in order.
 
 use super::closing::mark_worker_thread;
 use super::command::Command;
 use super::mailbox::Mailbox;
 use super::shutdown::{Shutdown, TellWorkers};
-use crate::lifecycle::Outcome;
-use crate::lifecycle::server::{Verdict, WorkerId};
-use crate::shell::{Notify, Worker, WorkerConfig};
+use crate::error::Error;
+use crate::lifecycle::server::WorkerId;
+use crate::lifecycle::{Limits, Outcome, Verdict};
+use crate::shell::bind::Bound;
+use crate::shell::dtls::DtlsContext;
+use crate::shell::{Clock, Notify, Worker, WorkerConfig};
 use crate::sync::{Arc, Mutex, lock, thread};
 use std::io;
-use std::sync::OnceLock;
-use std::sync::mpsc::{Receiver, channel};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
-/// What a worker reports to. Set once every mailbox exists, and before the worker has a thread.
-pub(crate) type Barrier = Arc<OnceLock<Arc<Shutdown<Outcome>>>>;
+/// Commands that a worker executes before it looks at its carriers again.
+//= RES-14
+const COMMANDS_PER_TURN_MAX: usize = 256;
 
-/// The barrier's way to the workers.
-pub(crate) struct Mailboxes {
-    pub(crate) boxes: Arc<Vec<Mailbox>>,
-    pub(crate) deadline: Arc<Mutex<Duration>>,
+/// The barrier's way to the workers. One that is gone has reported itself already.
+pub(super) struct Workers {
+    pub(super) mailboxes: Arc<[Mailbox]>,
+    pub(super) deadline: Arc<Deadline>,
 }
 
-impl TellWorkers for Mailboxes {
+impl TellWorkers for Workers {
     fn close(&self) {
-        let deadline = *lock(&self.deadline);
-        for mailbox in self.boxes.iter() {
-            // A worker that is gone has been reported lost.
+        let deadline = self.deadline.get();
+        for mailbox in self.mailboxes.iter() {
             let _ = mailbox.post(Command::CloseServer { deadline });
         }
     }
 
     fn grant_release(&self) {
-        for mailbox in self.boxes.iter() {
+        for mailbox in self.mailboxes.iter() {
             let _ = mailbox.post(Command::GrantRelease);
         }
     }
 }
 
-/// Passes on to the barrier what one worker reports. Dropped with its worker, it reports the worker lost, which means
-/// nothing after a release.
-pub(crate) struct Report {
-    pub(crate) worker: WorkerId,
-    pub(crate) barrier: Barrier,
+/// How long the close may take: what the first who closes says.
+pub(super) struct Deadline {
+    default: Duration,
+    chosen: Mutex<Option<Duration>>,
 }
 
-impl Report {
-    fn to_barrier(&self, say: impl FnOnce(&Shutdown<Outcome>) -> Verdict) {
-        if let Some(barrier) = self.barrier.get() {
-            let _ = say(barrier);
+impl Deadline {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Deadline { default: limits.server, chosen: Mutex::new(None) }
+    }
+
+    /// Without effect once it was chosen.
+    pub(super) fn choose(&self, deadline: Duration) {
+        lock(&self.chosen).get_or_insert(deadline);
+    }
+
+    fn get(&self) -> Duration {
+        *lock(&self.chosen).get_or_insert(self.default)
+    }
+}
+
+/// What all workers of a server are started with.
+pub(super) struct Spawn {
+    pub(super) server_key: u64,
+    pub(super) limits: Limits,
+    pub(super) dtls: DtlsContext,
+    pub(super) mailboxes: Arc<[Mailbox]>,
+    pub(super) shutdown: Arc<Shutdown<Outcome>>,
+    #[cfg(feature = "testing")]
+    pub(super) mutant: Option<crate::lifecycle::Mutant>,
+}
+
+impl Spawn {
+    /// Starts one thread for each mailbox, with these carriers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::System`]; then no thread and no carrier is left.
+    //= CLS-21
+    pub(super) fn start(&self, bound: Vec<Vec<Bound>>) -> Result<(), Error> {
+        debug_assert_eq!(bound.len(), self.mailboxes.len(), "carriers for every worker");
+        let started = self
+            .prepare(bound)
+            .and_then(|threads| threads.into_iter().try_for_each(WorkerThread::spawn));
+        if started.is_err() {
+            // Those that were not started have reported themselves lost; this waits for the others.
+            let _ = self.shutdown.request_close().wait();
+        }
+        Ok(started?)
+    }
+
+    fn prepare(&self, bound: Vec<Vec<Bound>>) -> io::Result<Vec<WorkerThread>> {
+        // Every life first: one that never gets a worker is lost, and nobody waits for it.
+        let lives: Vec<_> = (0..self.mailboxes.len()).map(|index| self.life(index)).collect();
+        lives.into_iter().zip(bound).map(|(life, bound)| self.thread(life, bound)).collect()
+    }
+
+    fn life(&self, index: usize) -> Life {
+        Life {
+            worker: WorkerId(index),
+            server_key: self.server_key,
+            mailboxes: Arc::clone(&self.mailboxes),
+            shutdown: Arc::clone(&self.shutdown),
+            abandoned: Arc::default(),
         }
     }
+
+    fn thread(&self, life: Life, bound: Vec<Bound>) -> io::Result<WorkerThread> {
+        let notify = Report {
+            worker: life.worker,
+            shutdown: Arc::clone(&self.shutdown),
+            abandoned: Arc::clone(&life.abandoned),
+        };
+        let worker = Worker::new(WorkerConfig {
+            limits: self.limits.clone(),
+            dtls: self.dtls.clone(),
+            bound,
+            notify: Box::new(notify),
+            clock: Clock::System,
+            #[cfg(feature = "testing")]
+            mutant: self.mutant,
+        })?;
+        let (commands, inbox) = channel();
+        life.mailbox().connect(commands, worker.waker());
+        Ok(WorkerThread { worker, inbox, life })
+    }
 }
 
-impl Notify for Report {
-    fn drained(&mut self, outcomes: Vec<(u64, Outcome)>) {
-        self.to_barrier(|barrier| barrier.worker_drained(self.worker, outcomes));
-    }
-
-    fn released(&mut self) {
-        self.to_barrier(|barrier| barrier.worker_released(self.worker));
-    }
-}
-
-impl Drop for Report {
-    fn drop(&mut self) {
-        self.to_barrier(|barrier| barrier.worker_lost(self.worker, Vec::new()));
-    }
-}
-
-/// A worker that is set up but has no thread yet, so that a failure of the next one leaves nothing behind.
-pub(crate) struct Prepared {
+/// A worker with everything that its thread owns. However the thread ends, it is dropped in this order.
+struct WorkerThread {
     worker: Worker,
-    commands: Receiver<Command>,
-    server_key: u64,
+    inbox: Receiver<Command>,
+    life: Life,
 }
 
-impl Prepared {
-    /// Registers the carriers; the mailbox works from now on.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub(crate) fn new(config: WorkerConfig, server_key: u64) -> io::Result<(Self, Mailbox)> {
-        let worker = Worker::new(config)?;
-        let (sender, commands) = channel();
-        let mailbox = Mailbox { commands: sender, waker: worker.waker(), server_key };
-        Ok((Prepared { worker, commands, server_key }, mailbox))
-    }
-
-    /// Gives it a thread, which ends by itself when the carriers are released.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    pub(crate) fn start(self, worker: WorkerId) -> io::Result<()> {
-        let name = format!("webrtc-server-{}", worker.0);
+impl WorkerThread {
+    fn spawn(self) -> io::Result<()> {
+        let name = format!("webrtc-server-{}", self.life.worker.0);
         thread::Builder::new().name(name).spawn(move || self.run()).map(drop)
     }
 
     fn run(mut self) {
-        mark_worker_thread(self.server_key);
-        while !self.worker.is_released() {
-            if let Err(error) = self.worker.poll(None) {
-                tracing::error!(target: "info", %error, "the worker cannot poll");
-                return;
+        mark_worker_thread(self.life.server_key);
+        match work(&mut self.worker, &self.inbox) {
+            Ok(()) => {
+                //= CLS-20
+                let WorkerThread { worker, inbox, life } = self;
+                drop(worker);
+                drop(inbox);
+                life.released();
             }
-            // What is requeued meanwhile waits for the next round, so that commands get their turn.
-            for _ in 0..self.worker.ready().len() {
-                self.worker.deliver_next();
-            }
-            while let Ok(command) = self.commands.try_recv() {
-                self.worker.execute(command);
-            }
+            Err(error) => tracing::error!(target: "info", %error, "a worker cannot poll"),
         }
+    }
+}
+
+/// Until the carriers are released.
+fn work(worker: &mut Worker, inbox: &Receiver<Command>) -> io::Result<()> {
+    let mut wait = None;
+    while !worker.is_released() {
+        worker.poll(wait)?;
+        // What is requeued meanwhile waits for the next turn, so that commands get theirs.
+        for _ in 0..worker.ready().len() {
+            worker.deliver_next();
+        }
+        wait = match execute_some(worker, inbox) {
+            Ok(()) => Some(Duration::ZERO),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+        };
+    }
+    Ok(())
+}
+
+/// `Ok` when there may be more.
+fn execute_some(worker: &mut Worker, inbox: &Receiver<Command>) -> Result<(), TryRecvError> {
+    for _ in 0..COMMANDS_PER_TURN_MAX {
+        worker.execute(inbox.try_recv()?);
+    }
+    Ok(())
+}
+
+/// What could be said of the transports of a worker that is lost.
+type Abandoned = Arc<Mutex<Vec<(u64, Outcome)>>>;
+
+/// What a worker says while it works. Its end is reported by its thread, when the worker itself is gone.
+struct Report {
+    worker: WorkerId,
+    shutdown: Arc<Shutdown<Outcome>>,
+    abandoned: Abandoned,
+}
+
+impl Notify for Report {
+    fn drained(&mut self, outcomes: Vec<(u64, Outcome)>) {
+        self.shutdown.worker_drained(self.worker, outcomes);
+    }
+
+    fn released(&mut self) {}
+
+    fn abandoned(&mut self, outcomes: Vec<(u64, Outcome)>) {
+        *lock(&self.abandoned) = outcomes;
+    }
+}
+
+/// The life of a worker as the others see it. When it is dropped before the release was reported, the worker is lost.
+struct Life {
+    worker: WorkerId,
+    server_key: u64,
+    mailboxes: Arc<[Mailbox]>,
+    shutdown: Arc<Shutdown<Outcome>>,
+    abandoned: Abandoned,
+}
+
+impl Life {
+    fn mailbox(&self) -> &Mailbox {
+        &self.mailboxes[self.worker.0]
+    }
+
+    fn released(self) {
+        self.mailbox().hang_up();
+        self.shutdown.worker_released(self.worker);
+    }
+
+    //= CLS-07
+    fn lost(&self) {
+        self.mailbox().hang_up();
+        let outcomes = std::mem::take(&mut *lock(&self.abandoned));
+        match self.shutdown.worker_lost(self.worker, outcomes) {
+            Verdict::Applied => {
+                tracing::error!(target: "info", worker = self.worker.0, "a worker is lost");
+                self.shutdown.request_close();
+            }
+            Verdict::Repeated | Verdict::Late | Verdict::Impossible => {}
+        }
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        // Callbacks of the application run in there, possibly while this thread panics already.
+        if catch_unwind(AssertUnwindSafe(|| self.lost())).is_err() {
+            tracing::error!(target: "info", "a callback panicked while its worker was lost");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::command::Reply;
+    use super::super::shutdown::Outcomes;
+    use super::*;
+    use crate::parameters::{ListenInfo, Protocol};
+    use crate::shell::bind::bind;
+    use crate::shell::dtls::{Certificate, DtlsOptions};
+
+    const SERVER_KEY: u64 = 1;
+
+    fn spawn(workers: usize) -> Spawn {
+        let mailboxes: Arc<[Mailbox]> = (0..workers).map(|_| Mailbox::new(SERVER_KEY)).collect();
+        let limits = Limits::default();
+        let deadline = Arc::new(Deadline::new(&limits));
+        let tell = Workers { mailboxes: Arc::clone(&mailboxes), deadline };
+        let certificate = Certificate::generate().expect("a certificate");
+        Spawn {
+            server_key: SERVER_KEY,
+            limits,
+            dtls: DtlsContext::new(&certificate, DtlsOptions::default()).expect("a context"),
+            mailboxes,
+            shutdown: Arc::new(Shutdown::new(SERVER_KEY, workers, tell)),
+            #[cfg(feature = "testing")]
+            mutant: None,
+        }
+    }
+
+    fn bound() -> Vec<Bound> {
+        let localhost = "127.0.0.1".parse().expect("an address");
+        bind(&[ListenInfo::new(Protocol::Udp, localhost)]).expect("a free port")
+    }
+
+    fn close(spawn: &Spawn) -> Outcomes<Outcome> {
+        let closing = spawn.shutdown.request_close();
+        closing.wait_timeout(Duration::from_secs(20)).expect("nobody is waited for")
+    }
+
+    #[test]
+    fn res_14_a_turn_executes_a_bounded_portion_of_the_commands() {
+        let mut threads = spawn(1).prepare(vec![bound()]).expect("descriptors");
+        let thread = &mut threads[0];
+        let answers: Vec<_> = (0..=COMMANDS_PER_TURN_MAX)
+            .map(|_| {
+                let (reply, answer) = Reply::new();
+                let command = Command::GetStats { reply };
+                thread.life.mailbox().post(command).expect("it is connected");
+                answer
+            })
+            .collect();
+        let answered = || answers.iter().filter(|answer| answer.try_recv().is_ok()).count();
+        assert_eq!(execute_some(&mut thread.worker, &thread.inbox), Ok(()), "there is more");
+        assert_eq!(answered(), COMMANDS_PER_TURN_MAX);
+        let rest = execute_some(&mut thread.worker, &thread.inbox);
+        assert_eq!((rest, answered()), (Err(TryRecvError::Empty), 1));
+    }
+
+    #[test]
+    fn cls_10_several_workers_close_as_one() {
+        let spawn = spawn(3);
+        spawn.start(vec![bound(), bound(), bound()]).expect("threads");
+        assert_eq!(close(&spawn).lost_workers(), []);
+    }
+
+    #[test]
+    fn cls_07_a_worker_that_never_got_a_thread_is_lost_and_closes_the_others() {
+        let spawn = spawn(2);
+        let mut threads = spawn.prepare(vec![bound(), bound()]).expect("descriptors");
+        drop(threads.pop());
+        threads.into_iter().try_for_each(WorkerThread::spawn).expect("a thread");
+        let outcomes = close(&spawn);
+        assert_eq!(outcomes.lost_workers(), [WorkerId(1)]);
+        let (reply, answer) = Reply::new();
+        spawn.mailboxes[1].post(Command::GetStats { reply }).expect_err("it has hung up");
+        answer.try_recv().expect_err("nobody answers");
     }
 }

@@ -1,155 +1,76 @@
 //! The handle of a transport.
 
 use super::closing::Closing;
-use super::command::{ClosedTransport, Command, EventSink};
+use super::command::{ClosedTransport, Command, Refused};
 use super::dump::TransportDump;
-use super::events::TransportEvent;
 use super::latch::Latch;
 use super::mailbox::Mailbox;
+use super::options::WebRtcTransportOptions;
 use super::random;
-use super::server::{ClosedLatch, flatten};
+use super::server::Shared;
+use super::view::{self, View};
 use crate::error::Error;
-use crate::fingerprint::Fingerprint;
-use crate::lifecycle::{Credentials, DtlsRole, DtlsState, IceState, TransportId};
-use crate::parameters::{
-    CandidateFilter, DtlsParameters, IceCandidate, IceParameters, TransportTuple,
-};
+use crate::lifecycle::{DtlsRole, DtlsState, IceState, TransportId};
+use crate::parameters::{DtlsParameters, IceCandidate, IceParameters, TransportTuple};
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex, lock};
 use std::fmt;
-use std::time::Duration;
-
-/// Consent timeouts outside of this are clamped to it, in seconds (mediasoup `iceConsentTimeout`).
-const CONSENT_TIMEOUT_SECONDS: std::ops::RangeInclusive<u8> = 10..=60;
-
-/// What a transport is made of: the part of mediasoup's `WebRtcTransportOptions` that is about ICE and DTLS.
-pub struct WebRtcTransportOptions {
-    /// Offer UDP candidates. Default `true`.
-    pub enable_udp: bool,
-    /// Offer TCP candidates. Default `true`.
-    pub enable_tcp: bool,
-    /// Raise the priority of UDP candidates.
-    pub prefer_udp: bool,
-    /// Raise the priority of TCP candidates.
-    pub prefer_tcp: bool,
-    /// Seconds of silence after which consent has expired: 10 to 60, others are clamped; 0: never. Default 30.
-    pub ice_consent_timeout: u8,
-    /// Hears every event, on the worker's thread: it must not block, and must not wait for an answer of this server.
-    pub on_event: EventSink,
-}
-
-impl Default for WebRtcTransportOptions {
-    fn default() -> Self {
-        WebRtcTransportOptions {
-            enable_udp: true,
-            enable_tcp: true,
-            prefer_udp: false,
-            prefer_tcp: false,
-            ice_consent_timeout: 30,
-            on_event: Box::new(|_| {}),
-        }
-    }
-}
-
-impl WebRtcTransportOptions {
-    pub(super) fn filter(&self) -> CandidateFilter {
-        CandidateFilter {
-            enable_udp: self.enable_udp,
-            enable_tcp: self.enable_tcp,
-            prefer_udp: self.prefer_udp,
-            prefer_tcp: self.prefer_tcp,
-        }
-    }
-
-    //= STN-26
-    fn consent(&self) -> Option<Duration> {
-        let (min, max) = CONSENT_TIMEOUT_SECONDS.into_inner();
-        let seconds = self.ice_consent_timeout;
-        (seconds != 0).then(|| Duration::from_secs(seconds.clamp(min, max).into()))
-    }
-}
 
 /// A transport: an ICE-lite agent and a DTLS association (mediasoup `WebRtcTransport`).
 ///
-/// Cloning gives another handle. A transport lives until it, or its server, is closed, whether or not there are handles.
+/// Cloning gives another handle. When the last one is dropped the transport is closed in order, in the background; a
+/// handle of it does not keep its server open. Dropping never blocks.
 #[derive(Clone)]
 pub struct WebRtcTransport(Arc<Inner>);
 
 struct Inner {
     id: String,
     transport: TransportId,
-    mailboxes: Arc<Vec<Mailbox>>,
+    /// The worker that has it.
     worker: usize,
-    ice_parameters: Mutex<IceParameters>,
     ice_candidates: Vec<IceCandidate>,
-    fingerprints: Vec<Fingerprint>,
-    local_role: Mutex<DtlsRole>,
-    seen: Arc<Mutex<Seen>>,
-    closed: ClosedLatch,
-}
-
-/// What the events have said so far.
-#[derive(Clone)]
-struct Seen {
-    ice: IceState,
-    dtls: DtlsState,
-    tuple: Option<TransportTuple>,
-}
-
-impl Seen {
-    fn note(&mut self, event: &TransportEvent) {
-        match event {
-            TransportEvent::IceStateChange(state) => self.ice = *state,
-            TransportEvent::IceSelectedTupleChange(tuple) => self.tuple.clone_from(tuple),
-            TransportEvent::DtlsStateChange { state, .. } => self.dtls = *state,
-            TransportEvent::Close { .. } => {
-                *self = Seen { ice: IceState::Closed, dtls: DtlsState::Closed, tuple: None };
-            }
-            TransportEvent::Data(_) | TransportEvent::ListenServerClose => {}
-        }
-    }
+    view: View,
+    /// Held over a restart, so that the credentials that are shown are those of the last one.
+    restarting: Mutex<()>,
+    closed: Arc<Latch<ClosedTransport>>,
+    close_requested: AtomicBool,
+    server: Arc<Shared>,
 }
 
 impl WebRtcTransport {
     pub(super) fn create(
-        options: WebRtcTransportOptions,
+        server: Arc<Shared>,
+        worker: usize,
         transport: TransportId,
-        (mailboxes, worker): (Arc<Vec<Mailbox>>, usize),
         ice_candidates: Vec<IceCandidate>,
-        fingerprints: Vec<Fingerprint>,
+        options: WebRtcTransportOptions,
     ) -> Result<Self, Error> {
         let credentials = random::credentials()?;
-        let ice_parameters = Mutex::new(IceParameters::from(&credentials));
-        let seen = Seen { ice: IceState::New, dtls: DtlsState::New, tuple: None };
-        let inner = Inner {
-            id: random::id()?,
-            transport,
-            mailboxes,
-            worker,
-            ice_parameters,
-            ice_candidates,
-            fingerprints,
-            local_role: Mutex::new(DtlsRole::Auto),
-            seen: Arc::new(Mutex::new(seen)),
-            closed: Arc::new(Latch::new()),
-        };
-        let (consent, closed) = (options.consent(), Arc::clone(&inner.closed));
-        let (seen, mut on_event) = (Arc::clone(&inner.seen), options.on_event);
-        let sink: EventSink = Box::new(move |event| {
-            lock(&seen).note(&event);
-            on_event(event);
-        });
-        flatten(inner.mailbox().ask(|reply| Command::CreateTransport {
+        let consent = options.consent();
+        let (view, sink) = view::new(&credentials, options.on_event);
+        let closed = Arc::new(Latch::new());
+        flatten(server.mailboxes[worker].ask(|reply| Command::CreateTransport {
             transport,
             credentials,
             consent,
             sink,
-            closed,
+            closed: Arc::clone(&closed),
             reply,
         }))?;
-        Ok(WebRtcTransport(Arc::new(inner)))
+        Ok(WebRtcTransport(Arc::new(Inner {
+            id: server.transport_id(transport.0),
+            transport,
+            worker,
+            ice_candidates,
+            view,
+            restarting: Mutex::new(()),
+            closed,
+            close_requested: AtomicBool::new(false),
+            server,
+        })))
     }
 
-    /// Random, like mediasoup's ids.
+    /// Unique: the id of its server, a slash, and [`Self::number`].
     #[must_use]
     pub fn id(&self) -> &str {
         &self.0.id
@@ -161,10 +82,10 @@ impl WebRtcTransport {
         self.0.transport.0
     }
 
-    /// `iceParameters`
+    /// `iceParameters`: those of the last [`Self::restart_ice`].
     #[must_use]
     pub fn ice_parameters(&self) -> IceParameters {
-        lock(&self.0.ice_parameters).clone()
+        lock(&self.0.view).ice_parameters.clone()
     }
 
     /// `iceCandidates`
@@ -176,26 +97,35 @@ impl WebRtcTransport {
     /// `dtlsParameters`; the role is `auto` until `connect()` decided it.
     #[must_use]
     pub fn dtls_parameters(&self) -> DtlsParameters {
-        let role = *lock(&self.0.local_role);
-        DtlsParameters { role, fingerprints: self.0.fingerprints.clone() }
+        let role = lock(&self.0.view).dtls_role;
+        DtlsParameters { role, fingerprints: self.0.server.fingerprints.clone() }
     }
 
-    /// `iceState`, as of the last event.
+    /// `iceState`, as of the last event; `closed` as soon as [`Self::is_closed`] is true.
+    //= CLS-11
     #[must_use]
     pub fn ice_state(&self) -> IceState {
-        lock(&self.0.seen).ice
+        if self.is_closed() { IceState::Closed } else { lock(&self.0.view).ice_state }
     }
 
-    /// `dtlsState`, as of the last event.
+    /// `dtlsState`, as of the last event; `closed` as soon as [`Self::is_closed`] is true.
+    //= CLS-11
     #[must_use]
     pub fn dtls_state(&self) -> DtlsState {
-        lock(&self.0.seen).dtls
+        if self.is_closed() { DtlsState::Closed } else { lock(&self.0.view).dtls_state }
     }
 
-    /// `iceSelectedTuple`, as of the last event.
+    /// `iceSelectedTuple`, as of the last event; `None` as soon as [`Self::is_closed`] is true.
+    //= CLS-11
     #[must_use]
     pub fn ice_selected_tuple(&self) -> Option<TransportTuple> {
-        lock(&self.0.seen).tuple.clone()
+        if self.is_closed() { None } else { lock(&self.0.view).ice_selected_tuple.clone() }
+    }
+
+    /// `dtlsRemoteCert`: the peer's certificate as PEM text, once DTLS was connected.
+    #[must_use]
+    pub fn dtls_remote_cert(&self) -> Option<String> {
+        lock(&self.0.view).dtls_remote_cert.clone()
     }
 
     /// Tells the peer's DTLS parameters, once. Our role then.
@@ -212,7 +142,7 @@ impl WebRtcTransport {
             fingerprints: remote.fingerprints.clone(),
             reply,
         }))?;
-        *lock(&self.0.local_role) = role;
+        lock(&self.0.view).dtls_role = role;
         Ok(role)
     }
 
@@ -223,14 +153,15 @@ impl WebRtcTransport {
     /// `Closed`, [`Error::OnWorkerThread`].
     //= STN-23
     pub fn restart_ice(&self) -> Result<IceParameters, Error> {
-        let credentials: Credentials = random::credentials()?;
+        let credentials = random::credentials()?;
         let parameters = IceParameters::from(&credentials);
+        let _restarting = lock(&self.0.restarting);
         flatten(self.0.mailbox().ask(|reply| Command::RestartIce {
             transport: self.0.transport,
             credentials,
             reply,
         }))?;
-        lock(&self.0.ice_parameters).clone_from(&parameters);
+        lock(&self.0.view).ice_parameters.clone_from(&parameters);
         Ok(parameters)
     }
 
@@ -254,18 +185,28 @@ impl WebRtcTransport {
         Ok(self.0.mailbox().post(Command::Send { transport, data, reply: None })?)
     }
 
-    /// Closes the transport in order. Idempotent: every call gets the same answer.
+    /// Closes the transport in order. Idempotent: every call gets the same answer, which comes when nothing of the
+    /// transport is left.
     //= CLS-04
+    //= CLS-10
     pub fn close(&self) -> Closing<ClosedTransport> {
-        // Without a worker it is closed already.
-        let _ = self.0.mailbox().post(Command::CloseTransport { transport: self.0.transport });
+        self.0.request_close();
         self.closed()
     }
 
     /// The answer to a close, whoever asks for it and whenever.
     #[must_use]
     pub fn closed(&self) -> Closing<ClosedTransport> {
-        Closing::new(&self.0.closed, self.0.mailbox().server_key)
+        Closing::new(&self.0.closed, self.0.server.server_key)
+    }
+
+    /// Whether it is closed or on its way, by itself or with its server. [`Closing::is_complete`] of [`Self::closed`]
+    /// says more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.close_requested.load(Ordering::Relaxed)
+            || self.0.closed.is_set()
+            || self.0.server.is_closed()
     }
 
     /// What is there (mediasoup `dump()`); `None` when it is closed.
@@ -273,15 +214,15 @@ impl WebRtcTransport {
     /// # Errors
     ///
     /// `Closed` when the server is, [`Error::OnWorkerThread`].
+    //= RES-16
     pub fn dump(&self) -> Result<Option<TransportDump>, Error> {
-        let transport = self.0.transport;
-        self.0.mailbox().ask(|reply| Command::DumpTransport { transport, reply })
-    }
-}
-
-impl Inner {
-    fn mailbox(&self) -> &Mailbox {
-        &self.mailboxes[self.worker]
+        let Inner { id, transport, ice_candidates, .. } = &*self.0;
+        let state = self
+            .0
+            .mailbox()
+            .ask(|reply| Command::DumpTransport { transport: *transport, reply })?;
+        let dump = |state| TransportDump::new(id, ice_candidates, self.dtls_parameters(), state);
+        Ok(state.map(dump))
     }
 }
 
@@ -289,4 +230,30 @@ impl fmt::Debug for WebRtcTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebRtcTransport").field("id", &self.0.id).finish_non_exhaustive()
     }
+}
+
+impl Inner {
+    fn mailbox(&self) -> &Mailbox {
+        &self.server.mailboxes[self.worker]
+    }
+
+    fn request_close(&self) {
+        if !self.close_requested.swap(true, Ordering::Relaxed) {
+            // Without a worker it is closed already.
+            let _ = self.mailbox().post(Command::CloseTransport { transport: self.transport });
+        }
+    }
+}
+
+impl Drop for Inner {
+    /// Nobody can use the transport any more: it closes in the background.
+    //= CLS-24
+    fn drop(&mut self) {
+        self.request_close();
+    }
+}
+
+/// Turns a refused command into the error of the call.
+fn flatten<T>(result: Result<Result<T, Refused>, Error>) -> Result<T, Error> {
+    result.and_then(|inner| inner.map_err(Error::from))
 }

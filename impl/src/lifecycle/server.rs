@@ -13,6 +13,8 @@
 //! Invariants of absence: no output is ever given twice; nobody is told `Complete` while a worker
 //! that lives may still hold a carrier; an input that is repeated or impossible leaves no trace.
 
+use super::output::Verdict;
+
 /// Phase of the server, all workers together.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ServerPhase {
@@ -67,22 +69,11 @@ pub enum ServerOutput {
     Complete,
 }
 
-/// How an input was taken. Only an `Applied` one has changed anything.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Verdict {
-    /// It was news.
-    Applied,
-    /// It said what was already so: harmless.
-    Repeated,
-    /// It cannot happen in this state: whoever fed it has a bug.
-    Impossible,
-}
-
 /// The answer to one input.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[must_use = "the outputs are to be performed"]
 pub struct ServerStep {
-    /// How the input was taken.
+    /// What became of the input. Only an `Applied` one has changed anything; none is `Late`.
     pub verdict: Verdict,
     /// What is to be done now, in this order. Empty unless the input was applied.
     pub outputs: Vec<ServerOutput>,
@@ -130,7 +121,7 @@ impl Server {
                 }
                 self.advance(&mut outputs);
             }
-            Verdict::Repeated | Verdict::Impossible => {}
+            Verdict::Repeated | Verdict::Late | Verdict::Impossible => {}
         }
         debug_assert!(self.is_consistent(), "{self:?} after {input:?}");
         ServerStep { verdict, outputs }

@@ -2,8 +2,8 @@
 
 use super::{Worker, WorkerPhase};
 use crate::lifecycle::{
-    Check, ConnectionId, Credential, Credentials, DropReason, DtlsReason, DtlsRole, Input, Limits,
-    ListenerId, Output, RecordKind, SocketId, Timer, TransportId, Tuple,
+    About, Check, ConnectionId, Credential, Credentials, DropReason, DtlsReason, DtlsRole, Input,
+    Limits, ListenerId, Output, RecordKind, SocketId, Timer, TransportId, Tuple,
 };
 use quickcheck::{Arbitrary, Gen, quickcheck};
 use std::collections::{BTreeMap, BTreeSet};
@@ -130,27 +130,28 @@ fn worker() -> Worker {
 
 /// What a shell does whose kernel takes everything, or (`blocked`) nothing.
 fn answer(worker: &Worker, output: &Output, blocked: bool) -> Option<Input> {
-    match output {
-        Output::WriteTcp(connection) => {
-            let (connection, bytes) = (*connection, worker.unwritten(*connection).len());
-            Some(match (blocked, bytes) {
-                (true, _) => Input::ConnectionBlocked { connection },
-                (false, 0) => return None,
-                (false, bytes) => Input::BytesWritten { connection, bytes },
-            })
-        }
-        Output::MakeCloseNotify(transport) => {
-            Some(Input::CloseNotifyMade { transport: *transport, datagram: Some(vec![21; 39]) })
-        }
-        Output::SendDatagram { about: crate::lifecycle::About::CloseNotify(transport), .. } => {
-            let transport = *transport;
-            Some(match blocked {
-                true => Input::CloseNotifyBlocked { transport },
-                false => Input::CloseNotifySent { transport },
-            })
-        }
-        _ => None,
+    if let Output::WriteTcp(connection) = output {
+        let (connection, bytes) = (*connection, worker.unwritten(*connection).len());
+        return match (blocked, bytes) {
+            (true, _) => Some(Input::ConnectionBlocked { connection }),
+            (false, 0) => None,
+            (false, bytes) => Some(Input::BytesWritten { connection, bytes }),
+        };
     }
+    if let Output::MakeCloseNotify(transport) = output {
+        return Some(Input::CloseNotifyMade {
+            transport: *transport,
+            datagram: Some(vec![21; 39]),
+        });
+    }
+    let Output::SendDatagram { about: About::CloseNotify(transport), .. } = output else {
+        return None;
+    };
+    let transport = *transport;
+    Some(match blocked {
+        true => Input::CloseNotifyBlocked { transport },
+        false => Input::CloseNotifySent { transport },
+    })
 }
 
 fn settle(worker: &mut Worker, input: Input, blocked: bool) -> Vec<Output> {
@@ -200,19 +201,18 @@ quickcheck! {
         let mut inputs = inputs;
         // An id is never used twice.
         let mut created = BTreeSet::new();
-        inputs.retain(|input| match input {
-            Input::TransportCreated { transport, .. } => created.insert(*transport),
-            _ => true,
+        inputs.retain(|input| {
+            let Input::TransportCreated { transport, .. } = input else { return true };
+            created.insert(*transport)
         });
         for input in inputs {
             for output in settle(&mut worker, input, blocked) {
-                match output {
-                    Output::ReportClosed { transport, .. } if !closed.insert(transport) => return false,
-                    Output::Emit { transport, .. } if closed.contains(&transport) => return false,
-                    Output::MakeCloseNotify(transport) => {
-                        *said.entry(transport).or_default() += 1;
-                    }
-                    _ => {}
+                if let Output::MakeCloseNotify(transport) = output {
+                    *said.entry(transport).or_default() += 1;
+                } else if let Output::Emit { transport, .. } = output && closed.contains(&transport) {
+                    return false;
+                } else if let Output::ReportClosed { transport, .. } = output && !closed.insert(transport) {
+                    return false;
                 }
             }
         }

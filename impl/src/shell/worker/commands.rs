@@ -2,7 +2,7 @@
 
 use super::{Owner, Worker};
 use crate::control::command::{Command, Refused};
-use crate::control::dump::{CarrierDump, ConnectionCounts, TransportDump, WorkerDump};
+use crate::control::dump::{CarrierDump, ConnectionCounts, TransportState, WorkerDump};
 use crate::lifecycle::{ConnectionPhase, Input, TransportId, Tuple, Verdict};
 use crate::parameters::{ListenInfo, TransportTuple};
 use std::net::SocketAddr;
@@ -109,19 +109,14 @@ impl Worker {
         }
     }
 
-    fn dump_transport(&self, id: TransportId) -> Option<TransportDump> {
+    fn dump_transport(&self, id: TransportId) -> Option<TransportState> {
         let transport = self.core.transports().get(&id)?;
         let ice = &transport.ice;
-        let previous = ice.previous.as_ref();
-        Some(TransportDump {
+        Some(TransportState {
             ice_state: ice.state,
             ice_selected_tuple: ice.selected.and_then(|tuple| self.transport_tuple(&tuple)),
             tuples: ice.tuples.iter().filter_map(|tuple| self.transport_tuple(tuple)).collect(),
-            ufrags: [Some(&ice.credentials), previous]
-                .into_iter()
-                .flatten()
-                .map(|credentials| credentials.ufrag.clone())
-                .collect(),
+            ufrag: ice.credentials.ufrag.clone(),
             dtls_state: transport.dtls,
             dtls_local_role: transport.local_role,
         })

@@ -3,7 +3,7 @@
 use super::Worker;
 use crate::control::events::DtlsConnected;
 use crate::fingerprint::Fingerprint;
-use crate::lifecycle::{DtlsReason, DtlsState, Input, RecordKind, TransportId};
+use crate::lifecycle::{self, DtlsReason, DtlsState, Input, RecordKind, TransportId};
 use crate::shell::dtls::{DtlsEvent, DtlsFailure, DtlsRole, DtlsSession};
 use crate::shell::timers::Alarm;
 
@@ -16,15 +16,9 @@ pub(super) struct DtlsSlot {
 }
 
 impl Worker {
-    pub(super) fn start_dtls(&mut self, id: TransportId, role: crate::lifecycle::DtlsRole) {
-        let role = match role {
-            crate::lifecycle::DtlsRole::Client => DtlsRole::Client,
-            crate::lifecycle::DtlsRole::Server | crate::lifecycle::DtlsRole::Auto => {
-                DtlsRole::Server
-            }
-        };
+    pub(super) fn start_dtls(&mut self, id: TransportId, role: lifecycle::DtlsRole) {
         let slot = self.slots.entry(id).or_default();
-        match DtlsSession::new(&self.dtls, role) {
+        match DtlsSession::new(&self.dtls, role.into()) {
             Ok(mut session) => {
                 if let Some(fingerprints) = slot.fingerprints.clone() {
                     session.expect_fingerprints(fingerprints);
@@ -141,6 +135,16 @@ impl Worker {
         match session.next_timeout() {
             Some(after) => self.arm(Alarm::Retransmit(id), after),
             None => self.timers.disarm(Alarm::Retransmit(id)),
+        }
+    }
+}
+
+impl From<lifecycle::DtlsRole> for DtlsRole {
+    /// Whoever waits to be told its role waits for the ClientHello.
+    fn from(role: lifecycle::DtlsRole) -> Self {
+        match role {
+            lifecycle::DtlsRole::Client => DtlsRole::Client,
+            lifecycle::DtlsRole::Server | lifecycle::DtlsRole::Auto => DtlsRole::Server,
         }
     }
 }

@@ -26,6 +26,7 @@ use dtls::DtlsSlot;
 use mio::{Events, Poll, Token, Waker};
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 /// Bytes that one receive call can take: the largest UDP payload, and a good read for TCP.
@@ -57,6 +58,11 @@ pub trait Notify: Send {
     fn drained(&mut self, outcomes: Vec<(u64, Outcome)>);
     /// The carriers are released.
     fn released(&mut self);
+    /// The worker is dropped before it was drained. `outcomes`: of the transports that its close had ended, and of those
+    /// that end now.
+    fn abandoned(&mut self, outcomes: Vec<(u64, Outcome)>) {
+        drop(outcomes);
+    }
 }
 
 /// Who advances time.
@@ -91,14 +97,26 @@ struct Owner {
     closed: Arc<Latch<ClosedTransport>>,
 }
 
-impl Drop for Owner {
-    /// A worker that ends out of turn leaves nobody waiting.
-    //= X3
-    fn drop(&mut self) {
-        let outcome = Outcome::Dropped(DropReason::CarrierReleased);
-        self.closed.set(ClosedTransport { reason: CloseReason::ServerClosed, outcome });
+impl Owner {
+    /// Answers everybody who waits for the close. A callback among them that panics is logged and harms nobody else.
+    fn answer(&self, reason: CloseReason, outcome: Outcome) {
+        let closed = ClosedTransport { reason, outcome };
+        if catch_unwind(AssertUnwindSafe(|| self.closed.set(closed))).is_err() {
+            tracing::error!(target: "info", "a callback panicked that waited for a transport's close");
+        }
     }
 }
+
+impl Drop for Owner {
+    /// A worker that ends out of turn leaves nobody waiting; after an orderly end this changes nothing.
+    //= X3
+    fn drop(&mut self) {
+        self.answer(CloseReason::ServerClosed, ABANDONED);
+    }
+}
+
+/// What becomes of a close_notify that its worker did not live to send.
+const ABANDONED: Outcome = Outcome::Dropped(DropReason::CarrierReleased);
 
 /// One step of the core, and what came of it.
 #[cfg(feature = "testing")]
@@ -117,6 +135,7 @@ pub struct Worker {
     core: lifecycle::Worker,
     poll: Poll,
     waker: Arc<Waker>,
+    /// Before the owners: who hears that a transport is lost finds its carriers gone.
     carriers: Carriers,
     dtls: DtlsContext,
     slots: HashMap<TransportId, DtlsSlot>,
@@ -218,6 +237,7 @@ impl Worker {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             Ok(()) | Err(_) => {}
         }
+        let held = self.ready.len();
         for event in &self.events {
             let Some(carrier) = self.carriers.by_token(event.token()) else { continue };
             let readable = event.is_readable() || event.is_read_closed() || event.is_error();
@@ -229,7 +249,9 @@ impl Worker {
                 }
             };
             for ready in [readable.then_some(read), write.filter(|_| event.is_writable())] {
-                if let Some(ready) = ready.filter(|ready| !self.ready.contains(ready)) {
+                // One poll names a carrier once; only what was held before can be a repetition.
+                if let Some(ready) = ready.filter(|r| !self.ready.iter().take(held).any(|h| h == r))
+                {
                     self.ready.push_back(ready);
                 }
             }
@@ -324,6 +346,20 @@ impl Worker {
 
     fn arm(&mut self, alarm: Alarm, after: Duration) {
         self.timers.arm(alarm, Instant::now(), after);
+    }
+}
+
+impl Drop for Worker {
+    /// After an orderly end there is nothing left. Out of turn, in a panic of its thread for one, the fields follow:
+    /// first the carriers, then the owners, each of which answers everybody who waits for its transport.
+    //= CLS-07
+    fn drop(&mut self) {
+        if self.owners.is_empty() && self.outcomes.is_empty() {
+            return;
+        }
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        outcomes.extend(self.owners.keys().map(|transport| (transport.0, ABANDONED)));
+        self.notify.abandoned(outcomes);
     }
 }
 

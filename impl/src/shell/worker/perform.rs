@@ -1,7 +1,6 @@
 //! What the core puts out becomes a system call, a call into OpenSSL, or a word to the owner.
 
 use super::{Ready, Worker};
-use crate::control::command::ClosedTransport;
 use crate::control::events::TransportEvent;
 use crate::lifecycle::{
     About, CloseReason, ConnectionId, DropReason, DtlsState, Event, Input, Outcome, Output,
@@ -197,6 +196,6 @@ impl Worker {
             (owner.sink)(TransportEvent::ListenServerClose);
         }
         (owner.sink)(TransportEvent::Close { reason, outcome });
-        owner.closed.set(ClosedTransport { reason, outcome });
+        owner.answer(reason, outcome);
     }
 }

@@ -1,0 +1,82 @@
+//! `cargo bench`: every figure beside its limit, measured in turns in the same run, and a table at the end.
+//!
+//! `cargo bench STUN` measures what has that in its name; options of Criterion need `-p webrtc-server-benches`, as the
+//! other crates have the built-in harness: `cargo bench -p webrtc-server-benches -- --quick`. The figures are
+//! also in `target/ratios.json` when all were measured. `cargo test` runs each once, without a table.
+
+mod close;
+mod echo;
+mod handshake;
+mod stun;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use criterion::Criterion;
+use webrtc_server_benches::report::{Report, Wanted};
+
+/// Cargo's folder for scratch files, inside of the target folder.
+const TARGET_TMP: &str = env!("CARGO_TARGET_TMPDIR");
+const FILE: &str = "ratios.json";
+const SAMPLES: usize = 50;
+const WARM_UP: Duration = Duration::from_secs(1);
+const MEASUREMENT: Duration = Duration::from_secs(3);
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    // Cargo says so; without it Criterion runs everything once.
+    let measures =
+        args.iter().any(|arg| arg == "--bench") && !args.iter().any(|arg| arg == "--test");
+    let wanted = Wanted::from_args(args);
+    let mut criterion = Criterion::default()
+        .sample_size(SAMPLES)
+        .warm_up_time(WARM_UP)
+        .measurement_time(MEASUREMENT)
+        .without_plots()
+        .configure_from_args();
+    let mut report = Report::default();
+    stun::figures(&mut criterion, &mut report);
+    handshake::figures(&mut criterion, &mut report);
+    echo::figures(&mut criterion, &mut report);
+    close::figures(&mut criterion, &mut report);
+    criterion.final_summary();
+    if measures && wanted != Wanted::Names {
+        println!("{report}\n\nOurs and limit: medians. Ratio: median of the pairs' ratios.");
+    }
+    conclude(&report, wanted, measures)
+}
+
+/// A figure that is missing, though nobody asked for it to be, is an error and no blank. The file holds all or is left
+/// as it was.
+fn conclude(report: &Report, wanted: Wanted, measures: bool) -> ExitCode {
+    let missing = report.missing().join(", ");
+    match wanted {
+        Wanted::Names => ExitCode::SUCCESS,
+        Wanted::Some | Wanted::All if missing.is_empty() && measures => write(report),
+        Wanted::Some | Wanted::All if missing.is_empty() => ExitCode::SUCCESS,
+        Wanted::Some => {
+            println!("Left out: {missing}");
+            ExitCode::SUCCESS
+        }
+        Wanted::All => {
+            eprintln!("error: not measured: {missing}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write(report: &Report) -> ExitCode {
+    let tmp = Path::new(TARGET_TMP);
+    let path = tmp.parent().unwrap_or(tmp).join(FILE);
+    match report.write(&path) {
+        Ok(()) => {
+            println!("Also in {}", path.display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {}: {error}", path.display());
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What the tests of the handles share.
+
+// Every test binary uses its own part, and none exports it.
+#![allow(dead_code, unreachable_pub)]
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+use webrtc_server::wire::stun::{TransactionId, binding_request};
+use webrtc_server::{
+    Error, ListenInfo, PortRange, Protocol, Refused, TransportEvent, WebRtcServer,
+    WebRtcServerOptions, WebRtcTransport, WebRtcTransportOptions,
+};
+
+/// Longer than anything here takes on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub fn listen(protocol: Protocol) -> ListenInfo {
+    ListenInfo::new(protocol, "127.0.0.1".parse().expect("an address"))
+}
+
+/// One UDP socket and one TCP listener on localhost.
+pub fn options() -> WebRtcServerOptions {
+    WebRtcServerOptions::new([listen(Protocol::Udp), listen(Protocol::Tcp)])
+}
+
+/// The same on ports that were free a moment ago, and that the system gives to nobody who leaves the choice to it.
+pub fn fixed_options() -> WebRtcServerOptions {
+    let range = Some(PortRange { min: 10_000, max: 30_000 });
+    let within = |protocol| ListenInfo { port_range: range, ..listen(protocol) };
+    let options = WebRtcServerOptions::new([within(Protocol::Udp), within(Protocol::Tcp)]);
+    let server = WebRtcServer::new(options).expect("localhost has free ports");
+    let infos = server.listen_infos().to_vec();
+    server.close().wait_timeout(PATIENCE).expect("it closes in time");
+    WebRtcServerOptions::new(infos)
+}
+
+pub fn server() -> WebRtcServer {
+    WebRtcServer::new(options()).expect("localhost has free ports")
+}
+
+pub fn transport(server: &WebRtcServer) -> WebRtcTransport {
+    server.create_transport(WebRtcTransportOptions::default()).expect("the server is open")
+}
+
+/// A transport, and where its events arrive. That channel ends when the worker has dropped the callback.
+pub fn observed(server: &WebRtcServer) -> (WebRtcTransport, Receiver<TransportEvent>) {
+    let (sender, events) = channel();
+    let options = WebRtcTransportOptions {
+        on_event: Box::new(move |event| {
+            // A test that is not interested any more is no fault.
+            let _ = sender.send(event);
+        }),
+        ..WebRtcTransportOptions::default()
+    };
+    (server.create_transport(options).expect("the server is open"), events)
+}
+
+/// Panics when it is dropped, as long as nothing else panics.
+struct Fault;
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "a fault which this test provokes");
+    }
+}
+
+/// Has the worker's thread panic: what an application's callback owns is dropped there, and nobody catches a panic of
+/// that.
+pub fn kill_worker(server: &WebRtcServer) {
+    let fault = Fault;
+    let trigger = WebRtcTransportOptions {
+        on_event: Box::new(move |_| {
+            let _ = &fault;
+        }),
+        ..WebRtcTransportOptions::default()
+    };
+    drop(server.create_transport(trigger).expect("the server is open"));
+}
+
+/// Whether the call was refused because its transport or server is closed.
+pub fn is_closed<T>(result: Result<T, Error>) -> bool {
+    matches!(result, Err(Error::Refused(Refused::Closed)))
+}
+
+/// Where the first socket of the server is.
+pub fn address(server: &WebRtcServer) -> SocketAddr {
+    let info = &server.listen_infos()[0];
+    SocketAddr::new(info.ip, info.port)
+}
+
+/// Sends a nominating check and waits for an answer that looks like success.
+pub fn nominate(server: &WebRtcServer, transport: &WebRtcTransport) -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let ice = transport.ice_parameters();
+    let username = format!("{}:peer", ice.username_fragment);
+    let request = binding_request(TransactionId([7; 12]), &username, 1, 2)
+        .use_candidate()
+        .message_integrity(ice.password.as_bytes())
+        .fingerprint();
+    socket.send_to(&request, address(server)).expect("localhost");
+    let mut answer = [0; 1500];
+    let length = socket.recv(&mut answer).expect("an answer");
+    assert_eq!(answer[..2], [1, 1], "success, in {length} bytes");
+    socket
+}
