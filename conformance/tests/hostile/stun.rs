@@ -210,7 +210,8 @@ fn stn_12_only_unknown_attributes_that_must_be_understood_are_refused() {
         assert!(dump().tuples.is_empty());
     });
     let stage = Stage::new();
-    let mut peer = stage.member().peer(&stage.server, Protocol::Udp);
+    let member = stage.member();
+    let mut peer = member.peer(&stage.server, Protocol::Udp);
     let network = ask_with(&mut peer, &CheckOptions::default(), |request| {
         request.attribute(0xC057, &[0, 1, 0, 10])
     });
