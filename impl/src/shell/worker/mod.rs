@@ -250,7 +250,8 @@ impl Worker {
             };
             for ready in [readable.then_some(read), write.filter(|_| event.is_writable())] {
                 // One poll names a carrier once; only what was held before can be a repetition.
-                if let Some(ready) = ready.filter(|r| !self.ready.iter().take(held).any(|h| h == r)) {
+                if let Some(ready) = ready.filter(|r| !self.ready.iter().take(held).any(|h| h == r))
+                {
                     self.ready.push_back(ready);
                 }
             }
@@ -322,7 +323,13 @@ impl Worker {
 
     /// Feeds one input, performs every output, and feeds the answers, until there are none. What became of the input.
     pub(super) fn feed(&mut self, input: Input) -> Verdict {
+        debug_assert!(self.answers.is_empty(), "whoever adds to the answers feeds them");
         self.answers.push_back(input);
+        self.feed_answers()
+    }
+
+    /// Feeds what is there, and what follows from it. What became of the first.
+    fn feed_answers(&mut self) -> Verdict {
         let mut verdict = None;
         while let Some(input) = self.answers.pop_front() {
             #[cfg(feature = "testing")]
