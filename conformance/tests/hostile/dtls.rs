@@ -88,6 +88,29 @@ fn dtl_02_a_role_that_turns_out_otherwise_begins_anew_without_an_alert() {
     }
 }
 
+/// The handshake had even ended in the other role, and waited for `connect()`.
+#[test]
+fn dtl_02_what_ended_in_the_wrong_role_counts_for_nothing() {
+    let stage = Stage::new();
+    let member = stage.unconnected();
+    let certificate = PeerCertificate::shared().expect("a certificate");
+    let mut peer = member.peer(&stage.server, Protocol::Udp);
+    peer.connect_via(FIRST, PATIENCE).expect("the peer's side is done");
+    peer.await_check(FIRST, true, PATIENCE).expect("what was sent before is handled");
+    peer.replace_session(DtlsSession::new(DtlsRole::Server, &certificate).expect("a session"));
+    peer.set_feed(Feed::Held);
+    member.connect("server");
+    assert_eq!(member.dump().dtls_state, DtlsState::Connecting);
+    peer.await_until("a ClientHello", PATIENCE, |peer| peer.observed().dtls_datagrams > 0)
+        .expect("it comes");
+    peer.set_feed(Feed::AtOnce);
+    peer.feed_inbox();
+    shake(&mut peer, FIRST);
+    member.await_event("dtls Connected");
+    echo(&member, &mut peer, FIRST);
+    stage.end();
+}
+
 #[test]
 fn dtl_03_a_second_connect_is_an_error_and_changes_nothing() {
     let stage = Stage::new();
