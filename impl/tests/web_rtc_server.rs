@@ -5,6 +5,7 @@ mod common;
 
 use common::{PATIENCE, fixed_options, is_closed, listen, observed, options, server, transport};
 use std::net::{TcpListener, UdpSocket};
+use std::time::Duration;
 use webrtc_server::control::{Closing, WaitError};
 use webrtc_server::lifecycle::{CloseReason, DtlsState, IceState, NotNeeded, Outcome};
 use webrtc_server::shell::dtls::DtlsOptions;
@@ -198,6 +199,15 @@ fn cls_20_ports_are_free_when_the_close_is_complete() {
         let again = WebRtcServer::new(WebRtcServerOptions::new(infos.clone())).expect("at once");
         wait(&again.close());
     }
+}
+
+#[test]
+fn cls_07_a_deadline_beyond_all_time_is_no_deadline() {
+    let server = server();
+    let transport = transport(&server);
+    let outcomes = wait(&server.close_with_deadline(Duration::MAX));
+    assert_eq!(outcomes.lost_workers(), []);
+    assert_eq!(outcomes.transports(), [(transport.number(), NOTHING_SAID)]);
 }
 
 #[test]
