@@ -5,6 +5,7 @@ mod common;
 
 use common::{PATIENCE, fixed_options, is_closed, nominate, observed, server, transport};
 use std::sync::mpsc::channel;
+use std::time::Duration;
 use webrtc_server::control::WaitError;
 use webrtc_server::lifecycle::{CloseReason, DtlsRole, DtlsState, IceState, NotNeeded, Outcome};
 use webrtc_server::{
@@ -230,6 +231,27 @@ fn l2_a_callback_is_refused_what_would_wait_for_itself() {
         "{refused:?}"
     );
     assert_eq!(server.dump().expect("it goes on").transport_ids, [transport.id()]);
+}
+
+/// One thread restarts ICE and waits for the worker; the worker is in a callback that restarts it too.
+#[test]
+fn l2_a_callback_does_not_wait_for_who_waits_for_its_worker() {
+    let server = server();
+    let transport = transport(&server);
+    let (on, other) = (transport.clone(), transport.clone());
+    let (in_callback, is_in_callback) = channel();
+    let outside = std::thread::spawn(move || {
+        is_in_callback.recv().expect("the callback runs");
+        other.restart_ice()
+    });
+    let refused = on_worker(&server, move || {
+        in_callback.send(()).expect("the other thread waits");
+        // Long enough for it to be under way; nothing says when it sleeps.
+        std::thread::sleep(Duration::from_millis(300));
+        on.restart_ice().err()
+    });
+    assert!(matches!(refused, Some(Error::OnWorkerThread)), "{refused:?}");
+    outside.join().expect("no panic").expect("it is open");
 }
 
 #[test]
