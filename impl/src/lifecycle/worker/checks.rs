@@ -137,7 +137,7 @@ impl Worker {
         }
         self.routes.map_tuple(tuple, id);
         if let Tuple::Tcp(connection) = tuple {
-            self.disarm(Timer::Bind(connection), out);
+            self.end_strangeness(connection, out);
             if let Some(connection) = self.connections.get_mut(&connection) {
                 connection.phase = ConnectionPhase::Bound(id);
             }
