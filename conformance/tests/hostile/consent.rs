@@ -26,6 +26,8 @@ fn stn_26_when_consent_expires_nothing_more_is_sent() {
         assert_eq!(manual.heard(1), ["ice Disconnected"]);
         let (ice, dtls) = (&manual.look(1).ice, manual.look(1).dtls);
         assert_eq!((ice.tuples.len(), ice.selected, dtls), (0, None, DtlsState::Connected));
+        let routed = manual.worker.core().routes().tuples().count();
+        assert_eq!(routed, 1, "the bystander's");
         let _ = peer.take_observed();
         manual.worker.execute(Command::CloseTransport { transport: TransportId(1) });
         manual.step();
