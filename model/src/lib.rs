@@ -21,12 +21,14 @@
 //! that any answer may fail to come.
 
 mod action;
+mod change;
 mod class;
 mod class_check;
 mod config;
 mod covers;
 mod effect;
 mod endings;
+mod explain;
 mod explore;
 mod model;
 mod monitor;
@@ -35,15 +37,19 @@ mod properties;
 mod rank;
 mod state;
 pub mod step;
+mod trace;
+mod words;
 mod world;
 
 pub use action::{Action, CallerId, TransportId};
+pub use change::{Change, changes};
 pub use class::{EdgeClass, Fact, Grain, edge_class, edge_classes};
 pub use class_check::{ClassConflict, OrderMatters, check_classes, check_commutation};
 pub use config::{Aspects, Config};
 pub use covers::{Cover, cover, cover_edges};
 pub use effect::Effect;
 pub use endings::{Endings, Stuck, check_endings};
+pub use explain::explain;
 pub use explore::{Edge, Graph};
 pub use model::LifecycleModel;
 pub use mutants::{KNOWN_BUGS, KnownBug, Mutant, MutantReport, run_mutant};
@@ -54,4 +60,5 @@ pub use state::{
     Outcome, Phase, Queue, ReadSide, ServerPhase, State, Transport, Via,
 };
 pub use step::{actions, step};
+pub use trace::{Refused, Trace, TraceStep};
 pub use world::{Broken, Caller, Ghost, History, Listener, Peer, Socket, Stream, World};
