@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use crate::action::TransportId;
 use crate::change::changes;
 use crate::trace::{Refused, Trace, TraceStep};
 use crate::words::{Message, Party};
@@ -32,9 +31,7 @@ pub fn explain(trace: &Trace) -> Result<String, Refused> {
 }
 
 fn sequence(steps: &[TraceStep], transports: usize) -> String {
-    let peers = (0..transports).map(|index| Party::Peer(TransportId(index as u8)));
-    let parties: Vec<_> =
-        [Party::Owner, Party::Server, Party::Kernel].into_iter().chain(peers).collect();
+    let parties = Party::all(transports);
     let mut diagram = "sequenceDiagram\n".to_owned();
     for party in &parties {
         line(&mut diagram, format_args!("participant {} as {party}", id(*party)));

@@ -71,25 +71,7 @@ impl Trace {
 
     /// Perform all of it, or say which action is the first that cannot happen.
     pub fn perform(&self) -> Result<Vec<TraceStep>, Refused> {
-        let config = self.config()?;
-        let mut before = State::initial(&config);
-        let mut steps = Vec::with_capacity(self.actions.len());
-        for (index, action) in self.actions.iter().enumerate() {
-            let Some((after, effects)) = step(&config, &before, *action) else {
-                let enabled = actions(&config, &before);
-                return Err(Refused::NotEnabled { number: index + 1, action: *action, enabled });
-            };
-            let broken = newly_broken(&config, &before, &after);
-            steps.push(TraceStep {
-                action: *action,
-                before,
-                after: after.clone(),
-                effects,
-                broken,
-            });
-            before = after;
-        }
-        Ok(steps)
+        TraceStep::perform(&self.config()?, &self.actions)
     }
 }
 
@@ -104,6 +86,22 @@ fn newly_broken(config: &Config, before: &State, after: &State) -> Vec<&'static 
 }
 
 impl TraceStep {
+    /// Perform actions from the initial state on.
+    pub(crate) fn perform(config: &Config, trace: &[Action]) -> Result<Vec<Self>, Refused> {
+        let mut before = State::initial(config);
+        let mut steps = Vec::with_capacity(trace.len());
+        for (index, action) in trace.iter().enumerate() {
+            let Some((after, effects)) = step(config, &before, *action) else {
+                let enabled = actions(config, &before);
+                return Err(Refused::NotEnabled { number: index + 1, action: *action, enabled });
+            };
+            let broken = newly_broken(config, &before, &after);
+            steps.push(Self { action: *action, before, after: after.clone(), effects, broken });
+            before = after;
+        }
+        Ok(steps)
+    }
+
     /// Who says what to whom: the action, then the effects, and what the kernel passes on to a peer.
     pub(crate) fn messages(&self) -> Vec<Message> {
         let mut messages = vec![words::of_action(self.action)];

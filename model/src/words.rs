@@ -19,6 +19,14 @@ pub(crate) enum Party {
     Peer(TransportId),
 }
 
+impl Party {
+    /// Everybody where there are so many transports, in the order in which a diagram has them.
+    pub(crate) fn all(transports: usize) -> Vec<Self> {
+        let peers = (0..transports).map(|index| Self::Peer(TransportId(index as u8)));
+        [Self::Owner, Self::Server, Self::Kernel].into_iter().chain(peers).collect()
+    }
+}
+
 /// One arrow of a sequence; from the server to itself it is something that it does by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Message {
