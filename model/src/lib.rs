@@ -22,6 +22,7 @@
 
 mod action;
 mod change;
+mod check;
 mod class;
 mod class_check;
 mod config;
@@ -45,6 +46,9 @@ mod world;
 
 pub use action::{Action, CallerId, TransportId};
 pub use change::{Change, changes};
+pub use check::{
+    Breach, Check, EndingsRow, MutantRow, Need, PropertyRow, Speed, Unneeded, check, check_mutants,
+};
 pub use class::{EdgeClass, Fact, Grain, edge_class, edge_classes};
 pub use class_check::{ClassConflict, OrderMatters, check_classes, check_commutation};
 pub use config::{Aspects, Config};

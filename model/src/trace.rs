@@ -62,6 +62,12 @@ pub enum Refused {
 }
 
 impl Trace {
+    /// The file that holds these actions of a configuration.
+    pub fn of(config: &Config, about: &str, actions: Vec<Action>) -> Self {
+        let config_name = config.name.to_owned();
+        Self { about: about.to_owned(), config: config_name, mutant: config.mutant, actions }
+    }
+
     /// The bounds that it plays in.
     pub fn config(&self) -> Result<Config, Refused> {
         let config = Config::preset(&self.config)

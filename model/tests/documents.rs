@@ -9,9 +9,13 @@ fn in_model(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+fn is_updating() -> bool {
+    std::env::var_os("UPDATE").is_some()
+}
+
 /// Compare a committed document with what it should be, or rewrite it.
 fn assert_current(path: &Path, expected: &str) {
-    if std::env::var_os("UPDATE").is_some() {
+    if is_updating() {
         fs::write(path, expected).expect("a writable document");
     }
     let committed = fs::read_to_string(path).unwrap_or_default();
@@ -21,6 +25,9 @@ fn assert_current(path: &Path, expected: &str) {
 /// The small graph shows part of what both graphs show together. Quick enough for every build.
 #[test]
 fn what_the_small_graph_shows_is_in_the_phase_matrix() {
+    if is_updating() {
+        return;
+    }
     let committed = fs::read_to_string(in_model("phase_matrix.md")).expect("the matrix");
     let small = phase_matrix(&[&Graph::explore(&Config::small())]);
     assert_eq!(small.lines().count(), committed.lines().count());
