@@ -12,6 +12,8 @@
 //! - [`KNOWN_BUGS`] plants known mistakes; [`run_mutant`] shows that the right property sees each.
 //! - [`cover`] chooses traces to perform elsewhere, by [`EdgeClass`]es; [`check_classes`] and
 //!   [`check_commutation`] check that one edge of a class stands for the others.
+//! - [`check()`] puts all of this into one report. [`explain()`] draws a [`Trace`], [`phase_matrix()`] says
+//!   which input means what in which phase, and stateright's Explorer shows the rest.
 //!
 //! # Bounds
 //!
@@ -46,9 +48,7 @@ mod world;
 
 pub use action::{Action, CallerId, TransportId};
 pub use change::{Change, changes};
-pub use check::{
-    Breach, Check, EndingsRow, MutantRow, Need, PropertyRow, Speed, Unneeded, check, check_mutants,
-};
+pub use check::{Breach, Check, EndingsRow, MutantRow, Need, PropertyRow, Speed, Unneeded, check};
 pub use class::{EdgeClass, Fact, Grain, edge_class, edge_classes};
 pub use class_check::{ClassConflict, OrderMatters, check_classes, check_commutation};
 pub use config::{Aspects, Config};

@@ -12,11 +12,11 @@ use crate::config::Config;
 use crate::endings::{Endings, check_endings};
 use crate::explore::Graph;
 use crate::model::LifecycleModel;
-use crate::mutants::Mutant;
+use crate::mutants::{KnownBug, Mutant};
 use crate::properties::{Verdict, judge};
 use crate::trace::Trace;
 
-pub use mutants::{Breach, MutantRow, Need, Unneeded, check_mutants};
+pub use mutants::{Breach, MutantRow, Need, Unneeded};
 
 /// What became of a configuration.
 #[derive(Clone, Debug, Serialize)]
@@ -66,8 +66,6 @@ pub struct Speed {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PropertyRow {
-    /// What the matrix of mutants calls it; none for a `sometimes`.
-    pub key: Option<String>,
     /// Its name.
     pub name: &'static str,
     /// Whether it must hold in every state, rather than in one.
@@ -102,10 +100,10 @@ pub enum EndingsRow {
     },
 }
 
-/// Explore a configuration, judge everything on it, and run every known mistake.
-pub fn check(config: &Config) -> Check {
+/// Explore a configuration, judge everything on it, and explore each of these mistakes in full.
+pub fn check(config: &Config, bugs: &[KnownBug]) -> Check {
     let mut check = check_alone(config);
-    check.mutants = check_mutants();
+    check.mutants = bugs.iter().map(mutants::check_mutant).collect();
     check.unneeded = mutants::unneeded(&check);
     check.failures = failures(&check);
     check
@@ -173,14 +171,10 @@ fn endings(graph: &Graph) -> EndingsRow {
 }
 
 fn properties(config: &Config, verdicts: Vec<Verdict>) -> Vec<PropertyRow> {
-    let always = verdicts.iter().filter(|verdict| verdict.must_always_hold());
-    let keys = keys(&always.map(|verdict| verdict.property).collect::<Vec<_>>());
     let row = |verdict: Verdict| {
         let always = verdict.must_always_hold();
         let name = verdict.property;
-        let key = keys.iter().find(|(other, _)| *other == name && always);
         PropertyRow {
-            key: key.map(|(_, key)| key.clone()),
             name,
             always,
             holds: verdict.holds(),
@@ -195,7 +189,7 @@ fn properties(config: &Config, verdicts: Vec<Verdict>) -> Vec<PropertyRow> {
 }
 
 /// A short name for each property: its ID, with a letter where several have the same.
-fn keys(names: &[&'static str]) -> Vec<(&'static str, String)> {
+fn with_keys(names: &[&'static str]) -> Vec<(&'static str, String)> {
     let id = |name: &'static str| name.split(' ').next().unwrap_or(name);
     let key = |(index, name): (usize, &&'static str)| {
         let same = |others: &[&'static str]| others.iter().filter(|o| id(o) == id(name)).count();
@@ -230,11 +224,24 @@ fn failures(check: &Check) -> Vec<String> {
 }
 
 impl Check {
+    /// Every `always` property of the preset, then those that only a mutant's preset has, each with
+    /// a short name.
+    fn always(&self) -> Vec<(&'static str, String)> {
+        let own = self.properties.iter().filter(|row| row.always).map(|row| row.name);
+        let mut names: Vec<_> = own.collect();
+        for name in self.mutants.iter().flat_map(MutantRow::properties) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        with_keys(&names)
+    }
+
     /// The ways to what is violated, each with a name for its file.
     pub fn counterexamples(&self) -> Vec<(String, &Trace)> {
-        let properties = self.properties.iter().filter(|row| !row.holds);
-        let broken = properties.filter_map(|row| {
-            let key = row.key.as_ref()?;
+        let keys = self.always();
+        let broken = self.properties.iter().filter(|row| !row.holds).filter_map(|row| {
+            let (_, key) = keys.iter().find(|(name, _)| *name == row.name)?;
             Some((format!("{}_{key}.json", self.preset), row.counterexample.as_ref()?))
         });
         let stuck = match &self.endings {

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Check;
 use crate::endings::check_endings;
 use crate::explore::Graph;
-use crate::mutants::{KNOWN_BUGS, KnownBug, Mutant};
+use crate::mutants::{KnownBug, Mutant};
 use crate::properties::judge;
 use crate::trace::Trace;
 
@@ -64,6 +64,11 @@ pub enum Need {
 }
 
 impl MutantRow {
+    /// The property that ought to catch it, and what else it breaks.
+    pub(super) fn properties(&self) -> impl Iterator<Item = &'static str> {
+        self.breaks.iter().map(|breach| breach.property).chain([self.killed_by])
+    }
+
     /// How soon it breaks a property, if it does.
     pub fn breaks(&self, property: &str) -> Option<usize> {
         self.breaks.iter().find(|breach| breach.property == property).map(|breach| breach.length)
@@ -75,12 +80,8 @@ impl MutantRow {
     }
 }
 
-/// Explore each known mistake in full.
-pub fn check_mutants() -> Vec<MutantRow> {
-    KNOWN_BUGS.iter().map(check_mutant).collect()
-}
-
-fn check_mutant(bug: &KnownBug) -> MutantRow {
+/// Explore a known mistake in full.
+pub(super) fn check_mutant(bug: &KnownBug) -> MutantRow {
     let config = (bug.config)().with_mutant(bug.mutant);
     let graph = Graph::explore(&config);
     let mut breaks = Vec::new();
@@ -107,7 +108,6 @@ fn check_mutant(bug: &KnownBug) -> MutantRow {
 /// The `always` properties of a check that are neither expected to catch a mistake nor alone in
 /// catching one.
 pub(super) fn unneeded(check: &Check) -> Vec<Unneeded> {
-    let always = check.properties.iter().filter(|row| row.always).map(|row| row.name);
     let is_needed = |property: &str| {
         check.mutants.iter().any(|row| {
             let is_alone = row.breaks.len() == 1 && row.breaks(property).is_some();
@@ -120,5 +120,6 @@ pub(super) fn unneeded(check: &Check) -> Vec<Unneeded> {
         let why = if broken_by.is_empty() { Need::NeverBroken } else { Need::CaughtByOthers };
         Unneeded { property, why, broken_by }
     };
-    always.filter(|property| !is_needed(property)).map(reason).collect()
+    let names = check.always().into_iter().map(|(name, _)| name);
+    names.filter(|property| !is_needed(property)).map(reason).collect()
 }

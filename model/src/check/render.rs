@@ -10,7 +10,7 @@ impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let planted = self.mutant.map(|mutant| format!(", with {mutant:?} planted"));
         writeln!(f, "Preset {}{}\n", self.preset, planted.unwrap_or_default())?;
-        writeln!(f, "{}\n", properties(&self.properties))?;
+        writeln!(f, "{}\n", self.verdicts())?;
         writeln!(f, "{}\n", self.figures())?;
         writeln!(f, "What each mutant breaks, and after how many actions; * ought to catch it\n")?;
         writeln!(f, "{}\n", self.matrix())?;
@@ -28,27 +28,23 @@ impl fmt::Display for Check {
     }
 }
 
-fn properties(rows: &[PropertyRow]) -> Table {
-    let mut table = table(&["", "property", "", "actions"]);
-    for row in rows {
-        let verdict = match (row.always, row.holds) {
-            (true, true) => "holds",
-            (true, false) => "VIOLATED",
-            (false, true) => "reached",
-            (false, false) => "NOT REACHED",
-        };
-        table.add_row([
-            row.key.clone().unwrap_or_default(),
-            row.name.to_owned(),
-            verdict.to_owned(),
-            number(row.length),
-        ]);
-    }
-    align_right(&mut table, &[3]);
-    table
-}
-
 impl Check {
+    fn verdicts(&self) -> Table {
+        let mut table = table(&["", "property", "", "actions"]);
+        let always = self.always();
+        for row in &self.properties {
+            let key = always.iter().find(|(name, _)| *name == row.name);
+            table.add_row([
+                key.map(|(_, key)| key.clone()).unwrap_or_default(),
+                row.name.to_owned(),
+                verdict(row).to_owned(),
+                number(row.length),
+            ]);
+        }
+        align_right(&mut table, &[3]);
+        table
+    }
+
     fn figures(&self) -> Table {
         let mut table = table(&["", "states", "edges", "seconds", "states/s"]);
         let speed = &self.speed;
@@ -85,16 +81,15 @@ impl Check {
 
     /// A row per mutant, a column per `always` property and one for the endings.
     fn matrix(&self) -> Table {
-        let always: Vec<_> = self.properties.iter().filter(|row| row.always).collect();
-        let keys = always.iter().map(|row| row.key.clone().unwrap_or_default());
+        let always = self.always();
         let mut header = vec![String::new(), "mutant".to_owned(), "preset".to_owned()];
-        header.extend(keys);
+        header.extend(always.iter().map(|(_, key)| key.clone()));
         header.push("ends".to_owned());
         let mut table = table(&header);
         for row in &self.mutants {
             let mut cells = vec![row.id.to_owned(), format!("{:?}", row.mutant)];
             cells.push(row.config.to_owned());
-            cells.extend(always.iter().map(|property| mark(row, property.name)));
+            cells.extend(always.iter().map(|(property, _)| mark(row, property)));
             cells.push(number(row.stuck_after));
             table.add_row(cells);
         }
@@ -116,6 +111,15 @@ impl Check {
             writeln!(f, "  {}: {why}", row.property)?;
         }
         Ok(())
+    }
+}
+
+fn verdict(row: &PropertyRow) -> &'static str {
+    match (row.always, row.holds) {
+        (true, true) => "holds",
+        (true, false) => "VIOLATED",
+        (false, true) => "reached",
+        (false, false) => "NOT REACHED",
     }
 }
 
