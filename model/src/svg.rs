@@ -6,7 +6,7 @@ use crate::trace::TraceStep;
 use crate::words::{Message, Party};
 
 /// Between two lifelines, in pixels; a text is about as long.
-const COLUMN: usize = 220;
+const COLUMN: usize = 260;
 /// Between two arrows.
 const ROW: usize = 26;
 const MARGIN: usize = 60;
@@ -63,4 +63,29 @@ fn draw(svg: &mut String, parties: &[Party], Message { from, to, text }: &Messag
 
 fn add(svg: &mut String, element: std::fmt::Arguments<'_>) {
     svg.write_fmt(element).expect("a string takes everything");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::{Action, CallerId, TransportId};
+    use crate::config::Config;
+    use crate::state::Via;
+
+    #[test]
+    fn every_message_is_an_arrow_or_a_dot() {
+        let t = TransportId(0);
+        let actions = [
+            Action::PeerChecks { t, via: Via::Udp, nominate: true },
+            Action::PeerHandshakes { t },
+            Action::OwnerClosesServer { caller: CallerId(1) },
+        ];
+        let steps = TraceStep::perform(&Config::standard(), &actions).expect("it can happen");
+        let svg = sequence(&steps, 2);
+        // Three actions; alert, offer and unmap of one transport; unmap of the other, and reports.
+        assert_eq!(svg.matches("<circle").count(), 3, "{svg}");
+        assert_eq!(svg.matches("<path").count(), 3 + 4 + 4, "{svg}");
+        assert_eq!(svg.matches("<text").count(), 5 + 3 + 11, "five parties, and every message");
+        assert_eq!(svg.matches(">close_notify<").count(), 1, "the peer hears the alert");
+    }
 }

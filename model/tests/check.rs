@@ -52,6 +52,8 @@ fn a_violation_fails_and_its_counterexample_can_be_explained() {
     let check = check(&planted, &[bug(Mutant::CarriersFirst)]);
     assert!(check.has_failed());
     assert!(check.failures.contains(&"deadlines and workers alone do not end it".to_owned()));
+    let violated = "\"L1 deadlines alone end a closing server\" is violated".to_owned();
+    assert!(check.failures.contains(&violated), "{:#?}", check.failures);
     let told = check.to_string();
     assert!(told.contains("VIOLATED") && told.ends_with("FAILED"), "{told}");
     let (name, trace) = &check.counterexamples()[0];

@@ -258,3 +258,31 @@ impl Check {
         !self.failures.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_size_than_stateright_counts_is_a_failure() {
+        let mut check = check_alone(&Config::small());
+        let disagrees =
+            |check: &Check| failures(check).iter().any(|why| why.contains("stateright"));
+        assert!(!disagrees(&check));
+        check.edges += 1;
+        assert!(disagrees(&check));
+    }
+
+    #[test]
+    fn properties_with_the_same_id_have_letters() {
+        let keys = with_keys(&["S1 one", "L1 one", "L1 another"]);
+        let keys: Vec<_> = keys.iter().map(|(_, key)| key.as_str()).collect();
+        assert_eq!(keys, ["S1", "L1a", "L1b"]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn linux_tells_the_peak() {
+        assert!(peak_kib().is_some_and(|kib| kib > 0));
+    }
+}
