@@ -49,6 +49,12 @@ impl Worker {
             let waits = owner.is_some_and(|t| t.farewell.path() == Some(tuple));
             ensure(waits, "a parting tuple without a farewell that waits on it")?;
         }
+        //= N3
+        for (id, transport) in &self.transports {
+            let Some(path @ Tuple::Udp { .. }) = transport.farewell.waits_on() else { continue };
+            let known = self.routes.by_tuple(&path).or_else(|| self.routes.by_parting(&path));
+            ensure(known == Some(*id), "a farewell waits on a tuple that anybody can take unseen")?;
+        }
         let owned: usize = self.transports.values().map(|t| t.ice.tuples.len()).sum();
         ensure(owned == self.routes.tuples().count(), "a transport has a tuple that is not mapped")
     }

@@ -87,7 +87,10 @@ impl Worker {
             Tuple::Udp { .. } if awaited => {
                 self.arm(Timer::Farewell(id), self.limits.answer, out);
             }
-            Tuple::Udp { .. } | Tuple::Tcp(_) => self.disarm(Timer::Farewell(id), out),
+            Tuple::Udp { .. } | Tuple::Tcp(_) => {
+                self.disarm(Timer::Farewell(id), out);
+                self.routes.end_parting(&path, id);
+            }
         }
         self.progress(id, out);
         Verdict::Applied

@@ -21,6 +21,8 @@ mod dtls;
 mod farewells;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod tests;
 
 use super::connection::Connection;
 use super::ids::{ConnectionId, ListenerId, SocketId, TransportId};
