@@ -269,6 +269,9 @@ fn tcp_19_connections_that_are_reset_before_their_first_use_are_dropped_quietly(
         }
         path.reset().expect("a RST");
     }
+    // Until then this address may have as many unbound connections as one source gets.
+    stage.await_stats("all were accepted", |now| now.connections_accepted >= 300);
+    stage.await_connections("and forgotten", |now| now.unbound == 0);
     let (member, mut peer) = stage.pair(Protocol::Tcp);
     stage.await_connections("the member's is left", |now| {
         (now.unbound, now.bound, now.lingering) == (0, 1, 0)
