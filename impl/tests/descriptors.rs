@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{PATIENCE, fixed_options, nominate, server, transport};
+use common::{PATIENCE, fixed_options, kill_worker, nominate, server, transport};
 use std::time::Duration;
 use webrtc_server::{Certificate, ListenInfo, WebRtcServer, WebRtcServerOptions};
 
@@ -33,7 +33,19 @@ fn cls_20_descriptors_are_at_the_baseline_when_the_close_is_complete() {
         drop(transport);
     }
     failed_creations_leave_nothing(&infos, baseline);
+    lost_workers_leave_nothing(baseline);
     dropped_handles_leave_nothing(baseline);
+}
+
+//= CLS-07
+fn lost_workers_leave_nothing(baseline: usize) {
+    let server = server();
+    let transport = transport(&server);
+    drop(nominate(&server, &transport));
+    kill_worker(&server);
+    transport.closed().wait_timeout(PATIENCE).expect("somebody answers");
+    server.close().wait_timeout(PATIENCE).expect("nobody waits for it");
+    assert_eq!(descriptors(), baseline, "while handles are still there");
 }
 
 //= CLS-21

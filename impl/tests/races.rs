@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{PATIENCE, fixed_options, is_closed, observed, server, transport};
+use common::{
+    PATIENCE, all_of, fixed_options, is_closed, kill_worker, observed, server, transport,
+};
 use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
@@ -69,37 +71,19 @@ fn cls_10_closes_race_with_each_other_and_with_drops() {
         });
         drop((server, transport));
         closing.wait_timeout(PATIENCE).expect("handles are not needed");
-        let closes =
-            events.iter().filter(|event| matches!(event, TransportEvent::Close { .. })).count();
-        assert_eq!(closes, 1);
+        let is_close = |event: &&TransportEvent| matches!(event, TransportEvent::Close { .. });
+        assert_eq!(all_of(&events).iter().filter(is_close).count(), 1);
     }
 }
 
-/// Panics when it is dropped, as long as nothing else panics.
-struct Fault;
-
-impl Drop for Fault {
-    fn drop(&mut self) {
-        assert!(std::thread::panicking(), "a fault which this test provokes");
-    }
-}
-
-/// What an application's callback owns is dropped on the worker's thread, and nobody catches a panic there.
 #[test]
 fn cls_07_nobody_waits_for_a_worker_that_died() {
     let server = WebRtcServer::new(fixed_options()).expect("free a moment ago");
     let (first, second) = (transport(&server), transport(&server));
     let info = server.listen_infos()[0].clone();
-    let fault = Fault;
-    let trigger = WebRtcTransportOptions {
-        on_event: Box::new(move |_| {
-            let _ = &fault;
-        }),
-        ..WebRtcTransportOptions::default()
-    };
     // On the worker's thread, while it panics already.
     first.closed().on_complete(|_| panic!("another fault which this test provokes"));
-    drop(server.create_transport(trigger).expect("the server is open"));
+    kill_worker(&server);
     let lost = Outcome::Dropped(DropReason::CarrierReleased);
     for transport in [&first, &second] {
         let closed = transport.closed().wait_timeout(PATIENCE).expect("somebody answers");

@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{PATIENCE, fixed_options, is_closed, listen, observed, options, server, transport};
+use common::{
+    PATIENCE, all_of, fixed_options, is_closed, listen, observed, options, server, transport,
+};
 use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
 use webrtc_server::control::{Closing, WaitError};
@@ -124,7 +126,7 @@ fn w6_w7_a_closed_server_answers_every_call() {
     assert!(is_closed(server.dump()));
     assert!(is_closed(server.get_stats()));
     assert!(is_closed(server.create_transport(WebRtcTransportOptions::default())));
-    assert_eq!(events.iter().count(), 2, "and the callback is dropped");
+    assert_eq!(all_of(&events).len(), 2, "and the callback is dropped");
 }
 
 #[test]
@@ -162,7 +164,7 @@ fn w10_cls_11_closing_the_server_closes_its_transports() {
     assert_eq!(transport.ice_candidates().len(), 2);
     wait(&server.close());
     let close = TransportEvent::Close { reason: CloseReason::ServerClosed, outcome: NOTHING_SAID };
-    assert_eq!(events.iter().collect::<Vec<_>>(), [TransportEvent::ListenServerClose, close]);
+    assert_eq!(all_of(&events), [TransportEvent::ListenServerClose, close]);
     assert!(transport.is_closed());
     assert_eq!(transport.ice_state(), IceState::Closed);
     assert_eq!(transport.dtls_state(), DtlsState::Closed);
@@ -179,7 +181,7 @@ fn cls_11_own_close_is_the_only_and_the_last_event() {
     let close = TransportEvent::Close { reason: CloseReason::Owner, outcome: NOTHING_SAID };
     wait(&closing);
     wait(&server.close());
-    assert_eq!(events.iter().collect::<Vec<_>>(), [close]);
+    assert_eq!(all_of(&events), [close]);
 }
 
 #[test]

@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{PATIENCE, fixed_options, is_closed, nominate, observed, server, transport};
+use common::{
+    PATIENCE, all_of, fixed_options, hold_worker, is_closed, nominate, observed, server, transport,
+};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 use webrtc_server::control::WaitError;
@@ -151,6 +153,24 @@ fn t19_f_66_methods_of_a_closed_transport_are_refused() {
 }
 
 #[test]
+fn cls_11_the_states_are_closed_from_the_call_on_that_closes() {
+    let server = server();
+    let (first, second) = (transport(&server), transport(&server));
+    let held = hold_worker(&server);
+    let states = |transport: &WebRtcTransport| (transport.ice_state(), transport.dtls_state());
+    let closing = first.close();
+    assert!(first.is_closed() && !closing.is_complete());
+    assert_eq!(states(&first), (IceState::Closed, DtlsState::Closed));
+    assert!(!second.is_closed());
+    assert_eq!(states(&second), (IceState::New, DtlsState::New));
+    let closing = server.close();
+    assert!(second.is_closed() && !closing.is_complete());
+    assert_eq!(states(&second), (IceState::Closed, DtlsState::Closed));
+    drop(held);
+    closing.wait_timeout(PATIENCE).expect("it closes in time");
+}
+
+#[test]
 fn sending_needs_a_connection() {
     let server = server();
     let error = transport(&server).send(b"x").expect_err("nobody is there");
@@ -165,9 +185,9 @@ fn cls_24_dropping_the_last_handle_of_a_transport_closes_it() {
     drop(transport);
     assert_eq!(server.dump().expect("it is open").transport_ids, [twin.id()]);
     drop(twin);
-    let last = events.iter().last().expect("its end");
     let outcome = Outcome::NotNeeded(NotNeeded::NotConnected);
-    assert_eq!(last, TransportEvent::Close { reason: CloseReason::Owner, outcome });
+    let close = TransportEvent::Close { reason: CloseReason::Owner, outcome };
+    assert_eq!(all_of(&events), [close]);
     assert!(server.dump().expect("it is open").transport_ids.is_empty());
 }
 
@@ -183,7 +203,7 @@ fn cls_24_a_transport_does_not_keep_its_server_and_closes_with_it() {
     assert!(transport.is_closed());
     let closed = transport.closed().wait_timeout(PATIENCE).expect("it closes in time");
     assert_eq!(closed.reason, CloseReason::ServerClosed);
-    assert_eq!(events.iter().count(), 2, "listenserverclose and close");
+    assert_eq!(all_of(&events).len(), 2, "listenserverclose and close");
     let free = (0..1000).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(10));
         std::net::UdpSocket::bind((info.ip, info.port)).is_ok()

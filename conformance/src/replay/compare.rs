@@ -174,10 +174,9 @@ impl Stage {
                 Told::Selected(Some(via))
             }
             TransportEvent::DtlsStateChange { state, connected, .. } => {
-                match names::dtls_state(*state) {
-                    DtlsState::Connected if connected.is_none() => Told::Keyless,
-                    state => Told::Dtls(state),
-                }
+                let state = names::dtls_state(*state);
+                let keyless = state == DtlsState::Connected && connected.is_none();
+                if keyless { Told::Keyless } else { Told::Dtls(state) }
             }
             TransportEvent::Data(_) => Told::Data,
             TransportEvent::ListenServerClose => Told::ServerCloses,

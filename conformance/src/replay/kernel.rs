@@ -14,6 +14,8 @@ use crate::lockstep::names::{self, Names};
 
 /// Bytes of one message: as much as fits a record of this MTU, because the longer a frame, the likelier it is cut.
 const MESSAGE_BYTES: usize = 1_160;
+/// How much shorter the messages of the next attempt are.
+const SHORTER_BYTES: usize = 47;
 /// Attempts to have the connection full within a frame.
 const FILLS_MAX: usize = 20;
 /// Messages that fill any connection of this stage.
@@ -28,7 +30,7 @@ impl Stage {
         let (path, id) = (self.clients[t.index()].path(Via::Tcp)?, self.connection(t)?);
         for attempt in 0..FILLS_MAX {
             self.clients[t.index()].peer.pause(path)?;
-            self.fill_once(t, id, MESSAGE_BYTES - attempt)?;
+            self.fill_once(t, id, MESSAGE_BYTES - attempt * SHORTER_BYTES)?;
             let connection = self.worker.core().connections().get(&id);
             if connection.is_some_and(|connection| connection.queue.is_begun()) {
                 return self.send(t, MESSAGE_BYTES);

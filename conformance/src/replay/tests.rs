@@ -150,6 +150,24 @@ fn classes_of_standard_happen_on_real_sockets_as_in_the_model() {
     assert!(replay.classes_covered > replay.classes_total / 4, "{replay}");
 }
 
+/// Descriptors can be counted only where no other test opens any: in a process of its own.
+#[test]
+fn descriptors_are_back_after_every_trace() {
+    let test = std::env::current_exe().unwrap();
+    let arguments = ["--exact", "replay::tests::alone", "--ignored", "--test-threads", "1"];
+    let child = std::process::Command::new(test).args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[test]
+#[ignore = "descriptors_are_back_after_every_trace runs it"]
+fn alone() {
+    let plan = Plan::classes(&Graph::explore(&Config::small()));
+    let replay = replay(&plan.with_descriptors(Descriptors::Counted), &mut |_, _| {}).unwrap();
+    assert!(replay.is_complete(), "{replay}");
+}
+
 #[test]
 fn nothing_to_replay_is_an_error() {
     let plan = Plan::traces(&Config::small(), Vec::new()).unwrap();

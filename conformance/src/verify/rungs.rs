@@ -83,17 +83,19 @@ pub(super) fn lockstep(graph: &Graph, progress: &mut dyn Progress) -> Row {
 /// Every edge of a model on real sockets and real OpenSSL.
 pub(super) fn replay_edges(graph: &Graph, progress: &mut dyn Progress) -> Row {
     let of = format!("{}, every edge", graph.config().name);
-    timed("replay", &of, progress, |progress| replayed(&replay::Plan::edges(graph), progress))
+    timed("replay", &of, progress, |progress| replayed(replay::Plan::edges(graph), progress))
 }
 
 /// One edge of every class of a model on real sockets and real OpenSSL.
 pub(super) fn replay_classes(graph: &Graph, progress: &mut dyn Progress) -> Row {
     let of = format!("{}, every class", graph.config().name);
-    timed("replay", &of, progress, |progress| replayed(&replay::Plan::classes(graph), progress))
+    timed("replay", &of, progress, |progress| replayed(replay::Plan::classes(graph), progress))
 }
 
-fn replayed(plan: &replay::Plan, progress: &mut dyn Progress) -> Row {
-    match replay::replay(plan, &mut |done, total| progress.at(done, total)) {
+/// No other thread opens anything meanwhile, so that descriptors can be counted.
+fn replayed(plan: replay::Plan, progress: &mut dyn Progress) -> Row {
+    let plan = plan.with_descriptors(replay::Descriptors::Counted);
+    match replay::replay(&plan, &mut |done, total| progress.at(done, total)) {
         Ok(run) => {
             let mut failures: Vec<_> = run.divergences.iter().map(ToString::to_string).collect();
             if failures.is_empty() && !run.is_complete() {

@@ -1,7 +1,7 @@
 //! Time that passes: consent, the handshake's deadline, the bind deadline. Nobody waits for it here.
 
 use crate::manual::{Manual, echo};
-use crate::support::{BOTH, FIRST, PATIENCE};
+use crate::support::{BOTH, FIRST, PATIENCE, end_of};
 use std::time::Duration;
 use webrtc_server::control::command::Command;
 use webrtc_server::lifecycle::{
@@ -26,6 +26,8 @@ fn stn_26_when_consent_expires_nothing_more_is_sent() {
         assert_eq!(manual.heard(1), ["ice Disconnected"]);
         let (ice, dtls) = (&manual.look(1).ice, manual.look(1).dtls);
         assert_eq!((ice.tuples.len(), ice.selected, dtls), (0, None, DtlsState::Connected));
+        let routed = manual.worker.core().routes().tuples().count();
+        assert_eq!(routed, 1, "the bystander's");
         let _ = peer.take_observed();
         manual.worker.execute(Command::CloseTransport { transport: TransportId(1) });
         manual.step();
@@ -197,4 +199,28 @@ fn cls_25_no_timer_outlives_its_owner() {
     let _ = manual.outputs();
     manual.step();
     assert_eq!(manual.outputs(), []);
+}
+
+/// What the kernel accepted and nobody has looked at is closed like any other, not reset with its listener.
+#[test]
+fn cls_34_connections_in_the_backlog_are_closed_with_the_server() {
+    let mut manual = Manual::new();
+    let mut bystander = manual.pair(0, Protocol::Udp);
+    let connect = || TcpPath::connect(manual.tcp, TcpOptions::default()).expect("a listener");
+    let mut waiting: Vec<_> = (0..5).map(|_| connect()).collect();
+    manual.worker.execute(Command::CloseServer { deadline: Duration::from_secs(3) });
+    // And one that comes while the farewells are under way.
+    waiting.push(TcpPath::connect(manual.tcp, TcpOptions::default()).expect("still a listener"));
+    let mut outcomes = None;
+    manual.until("drained", |manual| {
+        bystander.collect().expect("a socket");
+        bystander.answer_close_notify(FIRST).expect("an answer");
+        outcomes = outcomes.take().or_else(|| manual.outcomes());
+        outcomes.is_some()
+    });
+    assert_eq!(outcomes, Some(vec![(0, Outcome::Confirmed)]));
+    manual.release();
+    for path in &mut waiting {
+        assert_eq!(end_of(path), StreamEnd::Fin);
+    }
 }

@@ -32,10 +32,17 @@ fn stalled(stage: &Stage) -> (Member, Peer) {
 
 /// Sends until the queue of the connection is full and data is dropped.
 fn fill(stage: &Stage, member: &Member) {
+    fill_with(stage, member, 1200);
+}
+
+fn fill_with(stage: &Stage, member: &Member, size: usize) {
     let before = stage.stats().frames_dropped;
+    let mut bytes = 0;
     while stage.stats().frames_dropped == before {
+        assert!(bytes < 64 * 1024 * 1024, "nothing is ever dropped");
         for _ in 0..50 {
-            member.transport.post(&[7; 1200]).expect("an open server");
+            member.transport.post(&vec![7; size]).expect("an open server");
+            bytes += size;
         }
     }
 }
@@ -135,12 +142,7 @@ fn tcp_16_the_alert_never_lands_inside_a_frame() {
     for size in [1, 700, 1001, 1200, 1313] {
         let stage = narrow(Limits { drain: NEVER, ..Limits::default() });
         let (member, mut peer) = stalled(&stage);
-        let before = stage.stats().frames_dropped;
-        while stage.stats().frames_dropped == before {
-            for _ in 0..100 {
-                member.transport.post(&vec![7; size]).expect("an open server");
-            }
-        }
+        fill_with(&stage, &member, size);
         let closing = member.transport.close();
         stage.await_connections("it lingers", |now| now.lingering == 1);
         assert_eq!(drain(&mut peer), StreamEnd::Fin, "messages of {size} bytes");

@@ -76,7 +76,7 @@ mod tests {
     use crate::lifecycle::{CloseReason, NotNeeded, Outcome};
     use crate::parameters::{ListenInfo, Protocol};
     use crate::shell::dtls::{SrtpKey, SrtpKeys, SrtpProfile};
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::{TryRecvError, channel};
 
     fn credentials() -> Credentials {
         Credentials { ufrag: "ufrag".to_owned(), password: "password".to_owned() }
@@ -147,7 +147,8 @@ mod tests {
         sink(TransportEvent::IceStateChange(IceState::Connected));
         sink(TransportEvent::IceStateChange(IceState::Completed));
         assert_eq!(lock(&view).ice_state, IceState::Completed);
-        assert_eq!(calls.iter().count(), 1, "called once, then dropped");
+        assert_eq!(calls.try_iter().count(), 1, "called once");
+        assert_eq!(calls.try_recv(), Err(TryRecvError::Disconnected), "and then dropped");
     }
 
     #[test]

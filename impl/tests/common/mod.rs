@@ -4,7 +4,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 use webrtc_server::wire::stun::{TransactionId, binding_request};
 use webrtc_server::{
@@ -54,6 +54,55 @@ pub fn observed(server: &WebRtcServer) -> (WebRtcTransport, Receiver<TransportEv
         ..WebRtcTransportOptions::default()
     };
     (server.create_transport(options).expect("the server is open"), events)
+}
+
+/// Every event until the worker has dropped the callback.
+pub fn all_of(events: &Receiver<TransportEvent>) -> Vec<TransportEvent> {
+    let mut all = Vec::new();
+    loop {
+        match events.recv_timeout(PATIENCE) {
+            Ok(event) => all.push(event),
+            Err(RecvTimeoutError::Disconnected) => return all,
+            Err(RecvTimeoutError::Timeout) => panic!("it does not end after {all:?}"),
+        }
+    }
+}
+
+/// Keeps the worker's thread inside an event callback until what is returned is dropped.
+pub fn hold_worker(server: &WebRtcServer) -> Sender<()> {
+    let ((inside, entered), (hold, released)) = (channel(), channel());
+    let options = WebRtcTransportOptions {
+        on_event: Box::new(move |_| {
+            inside.send(()).expect("the test waits");
+            released.recv_timeout(PATIENCE).expect_err("nothing is ever sent");
+        }),
+        ..WebRtcTransportOptions::default()
+    };
+    drop(server.create_transport(options).expect("the server is open"));
+    entered.recv_timeout(PATIENCE).expect("it hears that it is closed");
+    hold
+}
+
+/// Panics when it is dropped, as long as nothing else panics.
+struct Fault;
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "a fault which this test provokes");
+    }
+}
+
+/// Has the worker's thread panic: what an application's callback owns is dropped there, and nobody catches a panic of
+/// that.
+pub fn kill_worker(server: &WebRtcServer) {
+    let fault = Fault;
+    let trigger = WebRtcTransportOptions {
+        on_event: Box::new(move |_| {
+            let _ = &fault;
+        }),
+        ..WebRtcTransportOptions::default()
+    };
+    drop(server.create_transport(trigger).expect("the server is open"));
 }
 
 /// Whether the call was refused because its transport or server is closed.

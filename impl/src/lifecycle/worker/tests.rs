@@ -54,7 +54,7 @@ fn reply_waits_on(tuple: Tuple) -> Worker {
             Input::CloseNotifyBlocked { transport },
         ],
     );
-    assert!(outputs.iter().any(|output| is_alert(output)), "it was offered once");
+    assert!(outputs.iter().any(is_alert), "it was offered once");
     worker
 }
 
