@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{PATIENCE, fixed_options, is_closed, kill_worker, observed, server, transport};
+use common::{
+    PATIENCE, all_of, fixed_options, is_closed, kill_worker, observed, server, transport,
+};
 use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
@@ -69,9 +71,8 @@ fn cls_10_closes_race_with_each_other_and_with_drops() {
         });
         drop((server, transport));
         closing.wait_timeout(PATIENCE).expect("handles are not needed");
-        let closes =
-            events.iter().filter(|event| matches!(event, TransportEvent::Close { .. })).count();
-        assert_eq!(closes, 1);
+        let is_close = |event: &&TransportEvent| matches!(event, TransportEvent::Close { .. });
+        assert_eq!(all_of(&events).iter().filter(is_close).count(), 1);
     }
 }
 

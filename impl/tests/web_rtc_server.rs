@@ -3,8 +3,11 @@
 
 mod common;
 
-use common::{PATIENCE, fixed_options, is_closed, listen, observed, options, server, transport};
+use common::{
+    PATIENCE, all_of, fixed_options, is_closed, listen, observed, options, server, transport,
+};
 use std::net::{TcpListener, UdpSocket};
+use std::time::Duration;
 use webrtc_server::control::{Closing, WaitError};
 use webrtc_server::lifecycle::{CloseReason, DtlsState, IceState, NotNeeded, Outcome};
 use webrtc_server::shell::dtls::DtlsOptions;
@@ -123,7 +126,7 @@ fn w6_w7_a_closed_server_answers_every_call() {
     assert!(is_closed(server.dump()));
     assert!(is_closed(server.get_stats()));
     assert!(is_closed(server.create_transport(WebRtcTransportOptions::default())));
-    assert_eq!(events.iter().count(), 2, "and the callback is dropped");
+    assert_eq!(all_of(&events).len(), 2, "and the callback is dropped");
 }
 
 #[test]
@@ -161,7 +164,7 @@ fn w10_cls_11_closing_the_server_closes_its_transports() {
     assert_eq!(transport.ice_candidates().len(), 2);
     wait(&server.close());
     let close = TransportEvent::Close { reason: CloseReason::ServerClosed, outcome: NOTHING_SAID };
-    assert_eq!(events.iter().collect::<Vec<_>>(), [TransportEvent::ListenServerClose, close]);
+    assert_eq!(all_of(&events), [TransportEvent::ListenServerClose, close]);
     assert!(transport.is_closed());
     assert_eq!(transport.ice_state(), IceState::Closed);
     assert_eq!(transport.dtls_state(), DtlsState::Closed);
@@ -178,7 +181,7 @@ fn cls_11_own_close_is_the_only_and_the_last_event() {
     let close = TransportEvent::Close { reason: CloseReason::Owner, outcome: NOTHING_SAID };
     wait(&closing);
     wait(&server.close());
-    assert_eq!(events.iter().collect::<Vec<_>>(), [close]);
+    assert_eq!(all_of(&events), [close]);
 }
 
 #[test]
@@ -198,6 +201,15 @@ fn cls_20_ports_are_free_when_the_close_is_complete() {
         let again = WebRtcServer::new(WebRtcServerOptions::new(infos.clone())).expect("at once");
         wait(&again.close());
     }
+}
+
+#[test]
+fn cls_07_a_deadline_beyond_all_time_is_no_deadline() {
+    let server = server();
+    let transport = transport(&server);
+    let outcomes = wait(&server.close_with_deadline(Duration::MAX));
+    assert_eq!(outcomes.lost_workers(), []);
+    assert_eq!(outcomes.transports(), [(transport.number(), NOTHING_SAID)]);
 }
 
 #[test]

@@ -3,8 +3,11 @@
 
 mod common;
 
-use common::{PATIENCE, fixed_options, is_closed, nominate, observed, server, transport};
+use common::{
+    PATIENCE, all_of, fixed_options, hold_worker, is_closed, nominate, observed, server, transport,
+};
 use std::sync::mpsc::channel;
+use std::time::Duration;
 use webrtc_server::control::WaitError;
 use webrtc_server::lifecycle::{CloseReason, DtlsRole, DtlsState, IceState, NotNeeded, Outcome};
 use webrtc_server::{
@@ -150,6 +153,24 @@ fn t19_f_66_methods_of_a_closed_transport_are_refused() {
 }
 
 #[test]
+fn cls_11_the_states_are_closed_from_the_call_on_that_closes() {
+    let server = server();
+    let (first, second) = (transport(&server), transport(&server));
+    let held = hold_worker(&server);
+    let states = |transport: &WebRtcTransport| (transport.ice_state(), transport.dtls_state());
+    let closing = first.close();
+    assert!(first.is_closed() && !closing.is_complete());
+    assert_eq!(states(&first), (IceState::Closed, DtlsState::Closed));
+    assert!(!second.is_closed());
+    assert_eq!(states(&second), (IceState::New, DtlsState::New));
+    let closing = server.close();
+    assert!(second.is_closed() && !closing.is_complete());
+    assert_eq!(states(&second), (IceState::Closed, DtlsState::Closed));
+    drop(held);
+    closing.wait_timeout(PATIENCE).expect("it closes in time");
+}
+
+#[test]
 fn sending_needs_a_connection() {
     let server = server();
     let error = transport(&server).send(b"x").expect_err("nobody is there");
@@ -164,9 +185,9 @@ fn cls_24_dropping_the_last_handle_of_a_transport_closes_it() {
     drop(transport);
     assert_eq!(server.dump().expect("it is open").transport_ids, [twin.id()]);
     drop(twin);
-    let last = events.iter().last().expect("its end");
     let outcome = Outcome::NotNeeded(NotNeeded::NotConnected);
-    assert_eq!(last, TransportEvent::Close { reason: CloseReason::Owner, outcome });
+    let close = TransportEvent::Close { reason: CloseReason::Owner, outcome };
+    assert_eq!(all_of(&events), [close]);
     assert!(server.dump().expect("it is open").transport_ids.is_empty());
 }
 
@@ -182,7 +203,7 @@ fn cls_24_a_transport_does_not_keep_its_server_and_closes_with_it() {
     assert!(transport.is_closed());
     let closed = transport.closed().wait_timeout(PATIENCE).expect("it closes in time");
     assert_eq!(closed.reason, CloseReason::ServerClosed);
-    assert_eq!(events.iter().count(), 2, "listenserverclose and close");
+    assert_eq!(all_of(&events).len(), 2, "listenserverclose and close");
     let free = (0..1000).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(10));
         std::net::UdpSocket::bind((info.ip, info.port)).is_ok()
@@ -230,6 +251,27 @@ fn l2_a_callback_is_refused_what_would_wait_for_itself() {
         "{refused:?}"
     );
     assert_eq!(server.dump().expect("it goes on").transport_ids, [transport.id()]);
+}
+
+/// One thread restarts ICE and waits for the worker; the worker is in a callback that restarts it too.
+#[test]
+fn l2_a_callback_does_not_wait_for_who_waits_for_its_worker() {
+    let server = server();
+    let transport = transport(&server);
+    let (on, other) = (transport.clone(), transport.clone());
+    let (in_callback, is_in_callback) = channel();
+    let outside = std::thread::spawn(move || {
+        is_in_callback.recv().expect("the callback runs");
+        other.restart_ice()
+    });
+    let refused = on_worker(&server, move || {
+        in_callback.send(()).expect("the other thread waits");
+        // Long enough for it to be under way; nothing says when it sleeps.
+        std::thread::sleep(Duration::from_millis(300));
+        on.restart_ice().err()
+    });
+    assert!(matches!(refused, Some(Error::OnWorkerThread)), "{refused:?}");
+    outside.join().expect("no panic").expect("it is open");
 }
 
 #[test]

@@ -193,7 +193,7 @@ pub(crate) fn subjects(state: &State, action: Action) -> impl Iterator<Item = Tr
 }
 
 /// The same action on transport 0, by caller 0.
-fn anonymous(action: Action) -> Action {
+pub(crate) fn anonymous(action: Action) -> Action {
     let t = TransportId(0);
     match action {
         Action::PeerChecks { via, nominate, .. } => Action::PeerChecks { t, via, nominate },

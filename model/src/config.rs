@@ -75,6 +75,16 @@ impl Config {
         }
     }
 
+    /// Everything that has a name to ask for, the smaller ones first.
+    pub fn presets() -> Vec<Self> {
+        vec![Self::small(), Self::standard()]
+    }
+
+    /// The preset of this name.
+    pub fn preset(name: &str) -> Option<Self> {
+        Self::presets().into_iter().find(|config| config.name == name)
+    }
+
     /// The same bounds with a mistake planted.
     pub fn with_mutant(self, mutant: Mutant) -> Self {
         Self { mutant: Some(mutant), ..self }

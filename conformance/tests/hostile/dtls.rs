@@ -88,6 +88,29 @@ fn dtl_02_a_role_that_turns_out_otherwise_begins_anew_without_an_alert() {
     }
 }
 
+/// The handshake had even ended in the other role, and waited for `connect()`.
+#[test]
+fn dtl_02_what_ended_in_the_wrong_role_counts_for_nothing() {
+    let stage = Stage::new();
+    let member = stage.unconnected();
+    let certificate = PeerCertificate::shared().expect("a certificate");
+    let mut peer = member.peer(&stage.server, Protocol::Udp);
+    peer.connect_via(FIRST, PATIENCE).expect("the peer's side is done");
+    peer.await_check(FIRST, true, PATIENCE).expect("what was sent before is handled");
+    peer.replace_session(DtlsSession::new(DtlsRole::Server, &certificate).expect("a session"));
+    peer.set_feed(Feed::Held);
+    member.connect("server");
+    assert_eq!(member.dump().dtls_state, DtlsState::Connecting);
+    peer.await_until("a ClientHello", PATIENCE, |peer| peer.observed().dtls_datagrams > 0)
+        .expect("it comes");
+    peer.set_feed(Feed::AtOnce);
+    peer.feed_inbox();
+    shake(&mut peer, FIRST);
+    member.await_event("dtls Connected");
+    echo(&member, &mut peer, FIRST);
+    stage.end();
+}
+
 #[test]
 fn dtl_03_a_second_connect_is_an_error_and_changes_nothing() {
     let stage = Stage::new();
@@ -309,6 +332,28 @@ fn dtl_10_a_handshake_that_ends_before_connect_waits_for_it() {
             member.transport.connect(&wrong.expect("well formed")).expect("the first connect");
             member.await_event("dtls Failed FingerprintMismatch");
             assert!(!member.heard().iter().any(|event| event.contains("data")));
+        }
+        stage.end();
+    }
+}
+
+/// Nothing else happens on the server meanwhile: the repetition must not wait for company.
+#[test]
+fn dtl_14_a_flight_that_is_not_answered_is_repeated_by_itself() {
+    for protocol in BOTH {
+        let stage = Stage::new();
+        let member = stage.member();
+        let mut peer = member.peer(&stage.server, protocol);
+        peer.await_check(FIRST, true, PATIENCE).expect("granted");
+        let hello = HandshakeStage::FlightsSent(1);
+        peer.handshake_until(FIRST, hello, &mut || Ok(()), 20_000).expect("a ClientHello");
+        peer.set_feed(Feed::Held);
+        let is_hello = |datagram: &[u8]| datagram[0] == 22 && datagram[13] == 2;
+        let mut hellos = 0;
+        while hellos < 2 {
+            peer.await_readable(PATIENCE).expect("a ServerHello comes, and again");
+            peer.collect().expect("a socket");
+            hellos += peer.inbox_mut().drain(..).filter(|(_, bytes)| is_hello(bytes)).count();
         }
         stage.end();
     }

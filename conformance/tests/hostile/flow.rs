@@ -76,6 +76,20 @@ fn tcp_13_a_peer_that_closed_its_half_still_gets_what_was_queued() {
 }
 
 #[test]
+fn tcp_10_a_frame_is_cut_once_however_long_the_flush_takes() {
+    let stage = narrow(Limits { drain: NEVER, ..Limits::default() });
+    let (member, mut peer) = stalled(&stage);
+    fill(&stage, &member);
+    let path = peer.tcp(FIRST).expect("a path");
+    path.send_raw(&[0, 100, 0x80]).expect("it leaves");
+    path.finish().expect("a FIN");
+    member.await_event("ice Disconnected");
+    assert_eq!(drain(&mut peer), StreamEnd::Fin);
+    assert_eq!(stage.stats().frames_cut, 1);
+    stage.end();
+}
+
+#[test]
 fn tcp_13_a_goodbye_with_a_fin_behind_it_is_answered() {
     let stage = narrow(Limits { drain: NEVER, ..Limits::default() });
     let (member, mut peer) = stalled(&stage);

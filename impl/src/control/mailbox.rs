@@ -76,17 +76,24 @@ impl Mailbox {
         }
     }
 
+    /// Whether this thread may wait for the worker, or for somebody who does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OnWorkerThread`] inside an event callback.
+    //= L2
+    pub(super) fn may_wait(&self) -> Result<(), Error> {
+        if is_worker_thread(self.server_key) { Err(Error::OnWorkerThread) } else { Ok(()) }
+    }
+
     /// Puts a command in and waits for its answer. A worker that goes away without one has closed everything.
     ///
     /// # Errors
     ///
     /// [`Error::OnWorkerThread`] inside an event callback; [`Refused::Closed`].
     //= CLS-22
-    //= L2
     pub(super) fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Error> {
-        if is_worker_thread(self.server_key) {
-            return Err(Error::OnWorkerThread);
-        }
+        self.may_wait()?;
         let (reply, answer) = Reply::new();
         self.post(command(reply))?;
         answer.recv().map_err(|_| Error::Refused(Refused::Closed))

@@ -153,6 +153,8 @@ impl WebRtcTransport {
     /// `Closed`, [`Error::OnWorkerThread`].
     //= STN-23
     pub fn restart_ice(&self) -> Result<IceParameters, Error> {
+        // Who holds the lock waits for the worker.
+        self.0.mailbox().may_wait()?;
         let credentials = random::credentials()?;
         let parameters = IceParameters::from(&credentials);
         let _restarting = lock(&self.0.restarting);

@@ -45,6 +45,18 @@ impl Farewell {
         }
     }
 
+    /// The tuple on which it still has to leave.
+    pub(super) fn waits_on(&self) -> Option<Tuple> {
+        match self {
+            Farewell::Making(path) | Farewell::Queued(path, _) => Some(*path),
+            Farewell::Unsaid
+            | Farewell::Sent(_)
+            | Farewell::Unanswered
+            | Farewell::Confirmed
+            | Farewell::Dropped(_) => None,
+        }
+    }
+
     /// Nothing more will become of it. A close_notify in reply to the peer's awaits no answer (`excuse`), and over TCP
     /// it is the connection that is waited for.
     pub(super) fn is_over(&self, excuse: Option<NotNeeded>) -> bool {

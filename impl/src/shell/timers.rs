@@ -4,6 +4,9 @@ use crate::lifecycle::{ConnectionId, ListenerId, SocketId, Timer, TransportId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+/// What is longer than time lasts is as good as this.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// What a moment is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Alarm {
@@ -32,7 +35,7 @@ pub(super) struct Timers {
 impl Timers {
     pub(super) fn arm(&mut self, alarm: Alarm, now: Instant, after: Duration) {
         self.disarm(alarm);
-        let moment = now + after;
+        let moment = now.checked_add(after).unwrap_or_else(|| now + FOREVER);
         self.moments.insert(alarm, moment);
         self.queue.insert((moment, alarm));
     }
@@ -106,6 +109,15 @@ mod tests {
         let later = now + Duration::from_secs(1);
         assert_eq!(timers.take_due(later), Some(alarm));
         assert!(timers.claim(alarm) && !timers.claim(alarm), "once");
+    }
+
+    #[test]
+    fn cls_07_a_duration_beyond_all_time_is_armed_and_never_due() {
+        let (mut timers, now) = (Timers::default(), Instant::now());
+        let alarm = Alarm::Lifecycle(Timer::Server);
+        timers.arm(alarm, now, Duration::MAX);
+        assert_eq!(timers.take_due(now + Duration::from_secs(3600)), None);
+        assert!(timers.take(alarm));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 use webrtc_server::wire::stun::{TransactionId, binding_request};
 use webrtc_server::{
@@ -54,6 +54,33 @@ pub fn observed(server: &WebRtcServer) -> (WebRtcTransport, Receiver<TransportEv
         ..WebRtcTransportOptions::default()
     };
     (server.create_transport(options).expect("the server is open"), events)
+}
+
+/// Every event until the worker has dropped the callback.
+pub fn all_of(events: &Receiver<TransportEvent>) -> Vec<TransportEvent> {
+    let mut all = Vec::new();
+    loop {
+        match events.recv_timeout(PATIENCE) {
+            Ok(event) => all.push(event),
+            Err(RecvTimeoutError::Disconnected) => return all,
+            Err(RecvTimeoutError::Timeout) => panic!("it does not end after {all:?}"),
+        }
+    }
+}
+
+/// Keeps the worker's thread inside an event callback until what is returned is dropped.
+pub fn hold_worker(server: &WebRtcServer) -> Sender<()> {
+    let ((inside, entered), (hold, released)) = (channel(), channel());
+    let options = WebRtcTransportOptions {
+        on_event: Box::new(move |_| {
+            inside.send(()).expect("the test waits");
+            released.recv_timeout(PATIENCE).expect_err("nothing is ever sent");
+        }),
+        ..WebRtcTransportOptions::default()
+    };
+    drop(server.create_transport(options).expect("the server is open"));
+    entered.recv_timeout(PATIENCE).expect("it hears that it is closed");
+    hold
 }
 
 /// Panics when it is dropped, as long as nothing else panics.

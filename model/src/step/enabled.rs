@@ -10,6 +10,11 @@ use crate::world::{Caller, Peer, Socket};
 
 /// Every action that can happen in a state, in a fixed order.
 pub fn actions(config: &Config, state: &State) -> Vec<Action> {
+    every_action(config).filter(|action| is_enabled(config, state, *action)).collect()
+}
+
+/// Every action that has a meaning in a configuration, whether it can ever happen or not.
+pub(crate) fn every_action(config: &Config) -> impl Iterator<Item = Action> + use<> {
     let transports = (0..config.transports()).map(|index| TransportId(index as u8));
     let callers = (0..config.callers).map(|index| CallerId(index as u8));
     transports
@@ -21,8 +26,6 @@ pub fn actions(config: &Config, state: &State) -> Vec<Action> {
             Action::ServerDeadlinePasses,
             Action::WorkersAcknowledge,
         ])
-        .filter(|action| is_enabled(config, state, *action))
-        .collect()
 }
 
 /// Every action that may ever happen to a transport.

@@ -47,6 +47,7 @@ use crate::state::{
 use crate::world::{Caller, Socket, Stream, World};
 
 pub use enabled::actions;
+pub(crate) use enabled::every_action;
 
 /// What a state becomes by an action, and what the server does meanwhile; `None` if the action
 /// cannot happen in that state.

@@ -2,6 +2,7 @@
 
 use super::{Worker, WorkerPhase};
 use crate::lifecycle::close_order::{TRANSPORT_CLOSE_ORDER, TransportCloseStep};
+use crate::lifecycle::connection::ConnectionPhase;
 use crate::lifecycle::farewell::Farewell;
 use crate::lifecycle::ids::Tuple;
 use crate::lifecycle::state::IceState;
@@ -49,6 +50,12 @@ impl Worker {
             let waits = owner.is_some_and(|t| t.farewell.path() == Some(tuple));
             ensure(waits, "a parting tuple without a farewell that waits on it")?;
         }
+        //= N3
+        for (id, transport) in &self.transports {
+            let Some(path @ Tuple::Udp { .. }) = transport.farewell.waits_on() else { continue };
+            let known = self.routes.by_tuple(&path).or_else(|| self.routes.by_parting(&path));
+            ensure(known == Some(*id), "a farewell waits on a tuple that anybody can take unseen")?;
+        }
         let owned: usize = self.transports.values().map(|t| t.ice.tuples.len()).sum();
         ensure(owned == self.routes.tuples().count(), "a transport has a tuple that is not mapped")
     }
@@ -60,6 +67,9 @@ impl Worker {
                 ensure(known, "a connection whose transport does not know it")?;
             }
         }
+        let unbound = self.connections.iter().filter(|(_, c)| c.phase == ConnectionPhase::Unbound);
+        let strangers = unbound.map(|(id, connection)| (connection.remote.ip(), *id)).collect();
+        ensure(self.strangers == strangers, "a connection is miscounted as nobody's")?;
         let known: usize = self.transports.values().map(|t| t.connections.len()).sum();
         let owned = self.connections.values().filter(|c| c.owner().is_some()).count();
         ensure(known == owned, "a transport knows a connection that is gone")
@@ -76,6 +86,12 @@ impl Worker {
                 Timer::Server => self.phase != WorkerPhase::Open,
             };
             ensure(owned, &format!("{timer:?} has no owner"))?;
+        }
+        //= L3
+        for (id, transport) in &self.transports {
+            let waits = matches!(transport.farewell, Farewell::Queued(Tuple::Udp { .. }, _));
+            let bounded = self.timers.contains(&Timer::Farewell(*id));
+            ensure(bounded || !waits, "a farewell waits for a socket without a deadline")?;
         }
         Ok(())
     }

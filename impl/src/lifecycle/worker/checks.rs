@@ -126,17 +126,18 @@ impl Worker {
     //= DMX-06
     //= DMX-07
     fn take_tuple(&mut self, tuple: Tuple, id: TransportId, out: &mut Outputs) {
-        let former = self.routes.by_tuple(&tuple).or_else(|| self.routes.by_parting(&tuple));
-        if former == Some(id) {
+        let owner = self.routes.by_tuple(&tuple);
+        if owner == Some(id) {
             return;
         }
-        if let Some(former) = former {
+        let former = owner.or_else(|| self.routes.by_parting(&tuple));
+        if let Some(former) = former.filter(|former| *former != id) {
             self.lose_tuple(tuple, former, out);
             self.withdraw(tuple, former, out);
         }
         self.routes.map_tuple(tuple, id);
         if let Tuple::Tcp(connection) = tuple {
-            self.disarm(Timer::Bind(connection), out);
+            self.end_strangeness(connection, out);
             if let Some(connection) = self.connections.get_mut(&connection) {
                 connection.phase = ConnectionPhase::Bound(id);
             }
@@ -187,12 +188,19 @@ impl Worker {
         emit(id, Event::IceStateChanged(IceState::Disconnected), out);
     }
 
-    /// An evicted tuple: the association lives on, so no alert; a connection is closed gracefully.
+    /// An evicted tuple: the association lives on, so no alert; a connection is closed gracefully. A reply to the peer's
+    /// close_notify that waits there still leaves, unless the tuple becomes another's.
     //= CLS-29
+    //= N3
     fn discard_tuple(&mut self, tuple: Tuple, id: TransportId, out: &mut Outputs) {
         self.routes.unmap_tuple(&tuple, id);
-        if let Tuple::Tcp(connection) = tuple {
-            self.retire(connection, out);
+        let farewell = self.transports.get(&id).map(|transport| &transport.farewell);
+        match tuple {
+            Tuple::Tcp(connection) => self.retire(connection, out),
+            Tuple::Udp { .. } if farewell.and_then(Farewell::waits_on) == Some(tuple) => {
+                self.routes.begin_parting(tuple, id);
+            }
+            Tuple::Udp { .. } => {}
         }
     }
 
@@ -201,10 +209,11 @@ impl Worker {
     pub(super) fn expire_consent(&mut self, id: TransportId, out: &mut Outputs) -> Verdict {
         let Some(transport) = self.open(id) else { return Verdict::Late };
         let tuples = transport.ice.disconnect();
-        if matches!(transport.farewell, Farewell::Making(_) | Farewell::Queued(..)) {
-            transport.farewell = Farewell::Dropped(DropReason::NoConsent);
-        }
         let connections: Vec<_> = transport.connections.iter().copied().collect();
+        if let Some(path) = transport.farewell.waits_on() {
+            transport.farewell = Farewell::Dropped(DropReason::NoConsent);
+            self.routes.end_parting(&path, id);
+        }
         for tuple in tuples {
             self.routes.unmap_tuple(&tuple, id);
         }

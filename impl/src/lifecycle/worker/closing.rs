@@ -202,7 +202,7 @@ impl Worker {
                     out.push(Output::MakeCloseNotify(id));
                 }
             }
-            TransportCloseStep::Unmap => self.unmap(id, excuse),
+            TransportCloseStep::Unmap => self.unmap(id),
             TransportCloseStep::CloseConnections => {
                 let connections = self.transports.get(&id).map(|t| t.connections.clone());
                 for connection in connections.into_iter().flatten() {
@@ -213,10 +213,12 @@ impl Worker {
         }
     }
 
-    /// The routing tables forget the transport, but for the tuple on which the peer may answer.
+    /// The routing tables forget the transport, but for the UDP tuple of its farewell: the peer may answer there, and
+    /// whoever proves that it is theirs must not get an alert of ours, be it the reply that still waits.
     //= DMX-07
     //= DMX-08
-    fn unmap(&mut self, id: TransportId, excuse: Option<NotNeeded>) {
+    //= N3
+    fn unmap(&mut self, id: TransportId) {
         let Some(transport) = self.transports.get_mut(&id) else { return };
         transport.dtls = DtlsState::Closed;
         transport.ice.state = IceState::Closed;
@@ -228,7 +230,7 @@ impl Worker {
         if let Some(previous) = transport.ice.previous.take() {
             self.routes.unmap_ufrag(&previous.ufrag);
         }
-        if let (None, Some(path @ Tuple::Udp { .. })) = (excuse, transport.farewell.path()) {
+        if let Some(path @ Tuple::Udp { .. }) = transport.farewell.waits_on() {
             self.routes.begin_parting(path, id);
         }
     }

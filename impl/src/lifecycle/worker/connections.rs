@@ -28,6 +28,7 @@ impl Worker {
             return Verdict::Late;
         }
         self.connections.insert(id, Connection::new(listener, remote));
+        self.strangers.insert((remote.ip(), id));
         self.arm(Timer::Bind(id), self.limits.bind, out);
         Verdict::Applied
     }
@@ -35,23 +36,19 @@ impl Worker {
     /// Strangers must not starve members, nor one stranger all others.
     //= RES-01
     fn has_room_for(&self, remote: SocketAddr) -> bool {
-        let bind_timers = Timer::Bind(ConnectionId(0))..=Timer::Bind(ConnectionId(u64::MAX));
-        let unbound = self.timers.range(bind_timers).filter_map(|timer| match timer {
-            Timer::Bind(connection) => self.connections.get(connection),
-            Timer::Consent(_)
-            | Timer::Handshake(_)
-            | Timer::Farewell(_)
-            | Timer::Linger(_)
-            | Timer::Server => None,
-        });
-        let (mut all, mut same_source) = (0, 0);
-        for connection in unbound {
-            all += 1;
-            same_source += usize::from(connection.remote.ip() == remote.ip());
-        }
-        all < self.limits.unbound_connections_max
-            && same_source < self.limits.unbound_connections_per_source_max
+        let [first, last] = [0, u64::MAX].map(|id| (remote.ip(), ConnectionId(id)));
+        self.strangers.len() < self.limits.unbound_connections_max
+            && self.strangers.range(first..=last).count()
+                < self.limits.unbound_connections_per_source_max
             && self.connections.len() < self.limits.connections_max
+    }
+
+    /// It is bound, or on its way out: a stranger no more.
+    pub(super) fn end_strangeness(&mut self, id: ConnectionId, out: &mut Outputs) {
+        self.disarm(Timer::Bind(id), out);
+        if let Some(connection) = self.connections.get(&id) {
+            self.strangers.remove(&(connection.remote.ip(), id));
+        }
     }
 
     /// Appends a frame to the queue of a connection that is in use.
@@ -160,7 +157,7 @@ impl Worker {
             return;
         }
         connection.phase = ConnectionPhase::Flushing { owner: connection.owner(), input };
-        self.disarm(Timer::Bind(id), out);
+        self.end_strangeness(id, out);
         //= L2
         self.arm(Timer::Linger(id), self.limits.drain, out);
         self.end_flush(id, out);
@@ -259,8 +256,8 @@ impl Worker {
         cause: DropReason,
         out: &mut Outputs,
     ) {
+        self.end_strangeness(id, out);
         let Some(connection) = self.connections.remove(&id) else { return };
-        self.disarm(Timer::Bind(id), out);
         self.disarm(Timer::Linger(id), out);
         if let Some(owner) = connection.owner() {
             self.leave_transport(id, owner, cause, out);

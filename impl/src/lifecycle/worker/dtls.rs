@@ -30,12 +30,13 @@ impl Worker {
         transport.remote_role = Some(remote_role);
         let role = transport.role_to_play();
         let flipped = transport.dtls == DtlsState::Connecting && transport.local_role != role;
-        out.push(Output::ExpectFingerprints { transport: id, fingerprints });
+        // First, so that a handshake that ended in the other role is not judged, and counts for nothing.
         //= DTL-02
         if flipped {
             transport.local_role = role;
             out.push(Output::StartDtls { transport: id, role });
         }
+        out.push(Output::ExpectFingerprints { transport: id, fingerprints });
         Verdict::Applied
     }
 

@@ -60,20 +60,35 @@ impl Worker {
     }
 
     /// The socket has room again: every farewell that waits for it is offered once more, in the order of the ids.
+    ///
+    /// A socket is reported writable with every datagram that arrives, so only transports with a deadline are looked at:
+    /// each farewell that waits for a socket has one.
     //= CLS-05
     //= L3
+    //= RES-06
     pub(super) fn socket_writable(&mut self, socket: SocketId, out: &mut Outputs) -> Verdict {
-        let waiting = |farewell: &Farewell| matches!(farewell, Farewell::Queued(Tuple::Udp { socket: s, .. }, _) if *s == socket);
-        let ids: Vec<_> = self
-            .transports
-            .iter()
-            .filter(|(_, transport)| waiting(&transport.farewell))
-            .map(|(id, _)| *id)
-            .collect();
+        let [first, last] = [0, u64::MAX].map(|id| Timer::Farewell(TransportId(id)));
+        let deadlines = self.timers.range(first..=last);
+        let ids: Vec<_> = deadlines.filter_map(|timer| self.waits_for(socket, timer)).collect();
         for id in &ids {
             self.offer(*id, out);
         }
         if ids.is_empty() { Verdict::Late } else { Verdict::Applied }
+    }
+
+    /// Whose deadline that is, if its farewell waits for this socket.
+    fn waits_for(&self, wanted: SocketId, deadline: &Timer) -> Option<TransportId> {
+        let Timer::Farewell(id) = deadline else { return None };
+        match self.transports.get(id)?.farewell {
+            Farewell::Queued(Tuple::Udp { socket, .. }, _) if socket == wanted => Some(*id),
+            Farewell::Queued(..)
+            | Farewell::Unsaid
+            | Farewell::Making(_)
+            | Farewell::Sent(_)
+            | Farewell::Unanswered
+            | Farewell::Confirmed
+            | Farewell::Dropped(_) => None,
+        }
     }
 
     /// The kernel took the close_notify.
@@ -87,7 +102,10 @@ impl Worker {
             Tuple::Udp { .. } if awaited => {
                 self.arm(Timer::Farewell(id), self.limits.answer, out);
             }
-            Tuple::Udp { .. } | Tuple::Tcp(_) => self.disarm(Timer::Farewell(id), out),
+            Tuple::Udp { .. } | Tuple::Tcp(_) => {
+                self.disarm(Timer::Farewell(id), out);
+                self.routes.end_parting(&path, id);
+            }
         }
         self.progress(id, out);
         Verdict::Applied

@@ -21,6 +21,8 @@ mod dtls;
 mod farewells;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod tests;
 
 use super::connection::Connection;
 use super::ids::{ConnectionId, ListenerId, SocketId, TransportId};
@@ -32,6 +34,7 @@ use super::state::DtlsReason;
 use super::timer::Timer;
 use super::transport::{Phase, Transport};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Where a worker stands.
@@ -55,6 +58,8 @@ pub struct Worker {
     limits: Limits,
     transports: BTreeMap<TransportId, Transport>,
     connections: BTreeMap<ConnectionId, Connection>,
+    /// Those that no check has bound, by source: a stranger's next one is judged by their number.
+    strangers: BTreeSet<(IpAddr, ConnectionId)>,
     routes: Routes,
     timers: BTreeSet<Timer>,
     sockets: BTreeSet<SocketId>,
@@ -77,6 +82,7 @@ impl Worker {
             limits,
             transports: BTreeMap::new(),
             connections: BTreeMap::new(),
+            strangers: BTreeSet::new(),
             routes: Routes::default(),
             timers: BTreeSet::new(),
             sockets: sockets.into_iter().collect(),

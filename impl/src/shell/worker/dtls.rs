@@ -73,10 +73,13 @@ impl Worker {
         self.slots.remove(&id);
     }
 
+    /// No input of the core leads here: what comes of it is fed by itself.
+    //= DTL-14
     pub(super) fn retransmit(&mut self, id: TransportId) {
         if let Some(session) = self.session(id) {
             session.handle_timeout();
             self.collect(id, RecordKind::Flight);
+            let _ = self.feed_answers();
         }
     }
 

@@ -323,7 +323,13 @@ impl Worker {
 
     /// Feeds one input, performs every output, and feeds the answers, until there are none. What became of the input.
     pub(super) fn feed(&mut self, input: Input) -> Verdict {
+        debug_assert!(self.answers.is_empty(), "whoever adds to the answers feeds them");
         self.answers.push_back(input);
+        self.feed_answers()
+    }
+
+    /// Feeds what is there, and what follows from it. What became of the first.
+    fn feed_answers(&mut self) -> Verdict {
         let mut verdict = None;
         while let Some(input) = self.answers.pop_front() {
             #[cfg(feature = "testing")]

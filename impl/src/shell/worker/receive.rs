@@ -2,7 +2,7 @@
 
 use super::{Ready, Worker};
 use crate::lifecycle::{
-    Check, ConnectionId, ConnectionPhase, Credential, Input, ListenerId, SocketId, Tuple,
+    Check, ConnectionId, ConnectionPhase, Credential, Input, ListenerId, SocketId, Tuple, Verdict,
 };
 use crate::shell::sys::unacknowledged_bytes;
 use crate::shell::timers::Alarm;
@@ -122,11 +122,14 @@ impl Worker {
                     self.take_frames(id, remote);
                 }
                 ReadResult::End => {
-                    //= TCP-10
-                    self.stats.frames_cut += u64::from(carrier.deframer.is_mid_frame());
+                    let cut = carrier.deframer.is_mid_frame();
                     // With its FIN the peer's TCP acknowledges what it has: that may be the last of it.
                     self.look_at_send_queue(id);
-                    let _ = self.feed(Input::ConnectionFinished { connection: id });
+                    // While the queue is flushed the end is read again with every event.
+                    //= TCP-10
+                    let is_news =
+                        self.feed(Input::ConnectionFinished { connection: id }) == Verdict::Applied;
+                    self.stats.frames_cut += u64::from(cut && is_news);
                     return;
                 }
                 ReadResult::Broken => {

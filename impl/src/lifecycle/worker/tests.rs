@@ -1,0 +1,167 @@
+//! What the properties would only meet by luck, step by step.
+
+use super::{Worker, WorkerPhase};
+use crate::lifecycle::{
+    About, Check, ConnectionId, Credential, Credentials, DropReason, Farewell, Input, Limits,
+    ListenerId, Output, SocketId, TUPLES_PER_TRANSPORT_MAX, TransportId, Tuple, Verdict,
+};
+use std::net::{Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+const SOCKET: SocketId = SocketId(0);
+const LISTENER: ListenerId = ListenerId(1);
+const LEAVING: TransportId = TransportId(1);
+const NEWCOMER: TransportId = TransportId(2);
+
+fn from_port(port: u16) -> Tuple {
+    Tuple::Udp { socket: SOCKET, remote: SocketAddr::from(([192, 0, 2, 1], port)) }
+}
+
+fn feed(worker: &mut Worker, inputs: impl IntoIterator<Item = Input>) -> Vec<Output> {
+    let step = |input| {
+        let outputs = worker.handle(input).outputs;
+        assert_eq!(worker.agreement(), Ok(()));
+        outputs
+    };
+    inputs.into_iter().flat_map(step).collect()
+}
+
+fn nominates(transport: TransportId, tuple: Tuple) -> Input {
+    let check = Check { credential: Credential::Current, use_candidate: true, nomination: None };
+    Input::CheckReceived { tuple, transport, check, reply: vec![1; 20] }
+}
+
+/// Two transports, of which one has had its peer's close_notify over UDP, and cannot answer it: the socket is full.
+fn reply_waits_on(tuple: Tuple) -> Worker {
+    let mut worker = Worker::new(Limits::default(), [SOCKET], []);
+    let created = [LEAVING, NEWCOMER].map(|transport| Input::TransportCreated {
+        transport,
+        credentials: Credentials {
+            ufrag: format!("ufrag{}", transport.0),
+            password: String::new(),
+        },
+        consent: Some(Duration::from_secs(30)),
+    });
+    let transport = LEAVING;
+    let _ = feed(&mut worker, created);
+    let outputs = feed(
+        &mut worker,
+        [
+            nominates(transport, tuple),
+            Input::HandshakeCompleted { transport },
+            Input::CloseNotifyReceived { transport },
+            Input::CloseNotifyMade { transport, datagram: Some(vec![21; 39]) },
+            Input::CloseNotifyBlocked { transport },
+        ],
+    );
+    assert!(outputs.iter().any(is_alert), "it was offered once");
+    worker
+}
+
+fn is_alert(output: &Output) -> bool {
+    matches!(output, Output::SendDatagram { about: About::CloseNotify(_), .. })
+}
+
+/// The tuple is proved to be the newcomer's; then there is room.
+fn assert_newcomer_hears_no_alert(mut worker: Worker, tuple: Tuple) {
+    let _ = feed(&mut worker, [nominates(NEWCOMER, tuple)]);
+    assert_eq!(worker.routes().by_tuple(&tuple), Some(NEWCOMER));
+    let outputs = feed(&mut worker, [Input::SocketWritable { socket: SOCKET }]);
+    assert!(!outputs.iter().any(is_alert), "{outputs:?}");
+    if let Some(transport) = worker.transports().get(&LEAVING) {
+        assert_eq!(transport.farewell, Farewell::Dropped(DropReason::PathTaken));
+    }
+}
+
+#[test]
+fn n3_a_reply_that_waits_while_its_transport_closes_never_reaches_the_next_owner_of_the_tuple() {
+    let tuple = from_port(5000);
+    let mut worker = reply_waits_on(tuple);
+    let _ = feed(&mut worker, [Input::TransportCloseRequested { transport: LEAVING }]);
+    assert!(worker.transports().contains_key(&LEAVING), "it waits for its reply");
+    assert_newcomer_hears_no_alert(worker, tuple);
+}
+
+#[test]
+fn n3_a_reply_that_waits_on_an_evicted_tuple_never_reaches_the_next_owner_of_the_tuple() {
+    let tuple = from_port(5000);
+    let mut worker = reply_waits_on(tuple);
+    let others = (5001..).map(from_port).take(TUPLES_PER_TRANSPORT_MAX);
+    let _ = feed(&mut worker, others.map(|other| nominates(LEAVING, other)));
+    assert_eq!(worker.routes().by_tuple(&tuple), None, "it gave way");
+    assert_newcomer_hears_no_alert(worker, tuple);
+}
+
+#[test]
+fn l3_a_reply_that_waits_while_its_transport_closes_leaves_when_there_is_room() {
+    let tuple = from_port(5000);
+    let mut worker = reply_waits_on(tuple);
+    let _ = feed(&mut worker, [Input::TransportCloseRequested { transport: LEAVING }]);
+    let outputs = feed(&mut worker, [Input::SocketWritable { socket: SOCKET }]);
+    assert!(outputs.iter().any(is_alert), "offered again");
+    let _ = feed(&mut worker, [Input::CloseNotifySent { transport: LEAVING }]);
+    assert!(!worker.transports().contains_key(&LEAVING) && worker.phase() == WorkerPhase::Open);
+    assert_eq!(worker.routes().by_parting(&tuple), None);
+}
+
+#[test]
+fn dmx_06_an_evicted_tuple_comes_back_to_its_transport_while_a_reply_waits_on_it() {
+    let tuple = from_port(5000);
+    let mut worker = reply_waits_on(tuple);
+    let others = (5001..).map(from_port).take(TUPLES_PER_TRANSPORT_MAX);
+    let _ = feed(&mut worker, others.map(|other| nominates(LEAVING, other)));
+    let _ = feed(&mut worker, [nominates(LEAVING, tuple)]);
+    assert_eq!(worker.routes().by_tuple(&tuple), Some(LEAVING));
+    assert!(matches!(worker.transports()[&LEAVING].farewell, Farewell::Queued(..)));
+}
+
+/// The least of several measurements of many repetitions: nothing but the work itself makes it longer.
+fn cost(worker: &mut Worker, input: impl Fn(u64) -> Input) -> Duration {
+    let mut once = || {
+        let start = Instant::now();
+        for n in 0..200 {
+            let _ = worker.handle(input(n));
+        }
+        start.elapsed()
+    };
+    (0..10).map(|_| once()).min().expect("ten of them")
+}
+
+/// Far above what differs between two measurements, far below a look at everything that is there.
+const MUCH: u32 = 50;
+
+/// Sockets become writable with every datagram that a stranger sends.
+#[test]
+fn res_06_a_wake_up_costs_the_same_however_many_transports_there_are() {
+    let [few, many] = [10, 20_000].map(|transports| {
+        let mut worker = Worker::new(Limits::default(), [SOCKET], []);
+        for n in 0..transports {
+            let credentials = Credentials { ufrag: format!("{n}"), password: String::new() };
+            let (transport, consent) = (TransportId(n), None);
+            let _ = worker.handle(Input::TransportCreated { transport, credentials, consent });
+        }
+        cost(&mut worker, |_| Input::SocketWritable { socket: SOCKET })
+    });
+    assert!(many < few * MUCH, "{few:?} with few, {many:?} with many");
+}
+
+#[test]
+fn res_01_refusing_a_stranger_costs_the_same_however_many_there_are() {
+    let [few, many] = [10_u64, 10_000].map(|strangers| {
+        let limits = Limits {
+            unbound_connections_max: usize::try_from(strangers).expect("a small number"),
+            ..Limits::default()
+        };
+        let mut worker = Worker::new(limits, [], [LISTENER]);
+        let accepted = |n: u64| Input::ConnectionAccepted {
+            connection: ConnectionId(n),
+            listener: LISTENER,
+            remote: SocketAddr::from((Ipv6Addr::from(u128::from(n)), 5000)),
+        };
+        for n in 0..strangers {
+            assert_eq!(worker.handle(accepted(n)).verdict, Verdict::Applied);
+        }
+        cost(&mut worker, |n| accepted(strangers + n))
+    });
+    assert!(many < few * MUCH, "{few:?} with few, {many:?} with many");
+}

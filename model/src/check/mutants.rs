@@ -1,0 +1,125 @@
+//! Which properties each known mistake breaks, and which of them it takes to catch all mistakes.
+
+use serde::Serialize;
+
+use super::Check;
+use crate::endings::check_endings;
+use crate::explore::Graph;
+use crate::mutants::{KnownBug, Mutant};
+use crate::properties::judge;
+use crate::trace::Trace;
+
+/// What one mistake breaks among all states that can be reached with it.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MutantRow {
+    /// The mistake.
+    pub mutant: Mutant,
+    /// Its number in the list of known bugs.
+    pub id: &'static str,
+    /// The smallest preset that shows it.
+    pub config: &'static str,
+    /// How many states there are with it.
+    pub states: usize,
+    /// The property that ought to catch it.
+    pub killed_by: &'static str,
+    /// Every `always` property that it breaks.
+    pub breaks: Vec<Breach>,
+    /// How long the way is to a state from which its closing does not end, if there is one.
+    pub stuck_after: Option<usize>,
+    /// A shortest way to break the property that ought to catch it.
+    pub counterexample: Option<Trace>,
+}
+
+/// One property that a mistake breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Breach {
+    /// The property.
+    pub property: &'static str,
+    /// How many actions the shortest counterexample takes.
+    pub length: usize,
+}
+
+/// A property that no mistake needs, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unneeded {
+    /// The property.
+    pub property: &'static str,
+    /// Why no mistake needs it.
+    pub why: Need,
+    /// The mistakes that break it.
+    pub broken_by: Vec<Mutant>,
+}
+
+/// Why a property is not needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Need {
+    /// No mistake breaks it.
+    NeverBroken,
+    /// Whatever breaks it ought to be caught by another property, and is.
+    CaughtByOthers,
+}
+
+impl MutantRow {
+    /// The property that ought to catch it, and what else it breaks.
+    pub(super) fn properties(&self) -> impl Iterator<Item = &'static str> {
+        self.breaks.iter().map(|breach| breach.property).chain([self.killed_by])
+    }
+
+    /// How soon it breaks a property, if it does.
+    pub fn breaks(&self, property: &str) -> Option<usize> {
+        self.breaks.iter().find(|breach| breach.property == property).map(|breach| breach.length)
+    }
+
+    /// Does it go unnoticed by the property that ought to catch it?
+    pub fn survives(&self) -> bool {
+        self.breaks(self.killed_by).is_none()
+    }
+}
+
+/// Explore a known mistake in full.
+pub(super) fn check_mutant(bug: &KnownBug) -> MutantRow {
+    let config = (bug.config)().with_mutant(bug.mutant);
+    let graph = Graph::explore(&config);
+    let mut breaks = Vec::new();
+    let mut counterexample = None;
+    for verdict in judge(&graph).into_iter().filter(|verdict| verdict.must_always_hold()) {
+        let Some(actions) = verdict.witness else { continue };
+        breaks.push(Breach { property: verdict.property, length: actions.len() });
+        if verdict.property == bug.killed_by {
+            counterexample = Some(Trace::of(&config, bug.description, actions));
+        }
+    }
+    MutantRow {
+        mutant: bug.mutant,
+        id: bug.id,
+        config: config.name,
+        states: graph.states().len(),
+        killed_by: bug.killed_by,
+        breaks,
+        stuck_after: check_endings(&graph).err().map(|stuck| stuck.path.len()),
+        counterexample,
+    }
+}
+
+/// The `always` properties of a check that are neither expected to catch a mistake nor alone in
+/// catching one.
+pub(super) fn unneeded(check: &Check) -> Vec<Unneeded> {
+    let is_needed = |property: &str| {
+        check.mutants.iter().any(|row| {
+            let is_alone = row.breaks.len() == 1 && row.breaks(property).is_some();
+            row.killed_by == property || is_alone
+        })
+    };
+    let reason = |property: &'static str| {
+        let breaking = check.mutants.iter().filter(|row| row.breaks(property).is_some());
+        let broken_by: Vec<_> = breaking.map(|row| row.mutant).collect();
+        let why = if broken_by.is_empty() { Need::NeverBroken } else { Need::CaughtByOthers };
+        Unneeded { property, why, broken_by }
+    };
+    let names = check.always().into_iter().map(|(name, _)| name);
+    names.filter(|property| !is_needed(property)).map(reason).collect()
+}

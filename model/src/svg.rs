@@ -1,0 +1,91 @@
+//! The sequence diagram that stateright's Explorer shows beside a state.
+
+use std::fmt::Write as _;
+
+use crate::trace::TraceStep;
+use crate::words::{Message, Party};
+
+/// Between two lifelines, in pixels; a text is about as long.
+const COLUMN: usize = 260;
+/// Between two arrows.
+const ROW: usize = 26;
+const MARGIN: usize = 60;
+
+/// A lifeline for each party, an arrow for each message, in order.
+pub(crate) fn sequence(steps: &[TraceStep], transports: usize) -> String {
+    let parties = Party::all(transports);
+    let messages: Vec<_> = steps.iter().flat_map(TraceStep::messages).collect();
+    let height = MARGIN + ROW * (messages.len() + 1);
+    let width = 2 * MARGIN + COLUMN * parties.len();
+    let mut svg = format!(
+        "<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}' \
+         font-family='sans-serif' font-size='11' stroke-width='1'>"
+    );
+    for (index, party) in parties.iter().enumerate() {
+        let x = MARGIN + COLUMN * index;
+        add(&mut svg, format_args!("<text x='{x}' y='16' text-anchor='middle'>{party}</text>"));
+        add(
+            &mut svg,
+            format_args!("<line x1='{x}' y1='24' x2='{x}' y2='{height}' stroke='#bbb'/>"),
+        );
+    }
+    for (index, message) in messages.iter().enumerate() {
+        draw(&mut svg, &parties, message, MARGIN + ROW * index);
+    }
+    svg + "</svg>"
+}
+
+/// An arrow with its text above; what the server does by itself is a dot.
+fn draw(svg: &mut String, parties: &[Party], Message { from, to, text }: &Message, y: usize) {
+    let x_of = |party: &Party| {
+        let column = parties.iter().position(|other| other == party);
+        MARGIN + COLUMN * column.expect("every party of a model has a lifeline")
+    };
+    let [x1, x2] = [from, to].map(x_of);
+    let colour = if *to == Party::Server && *from != Party::Server { "#c30" } else { "#036" };
+    let left = x1.min(x2) + 8;
+    let above = y - 4;
+    if x1 == x2 {
+        add(svg, format_args!("<circle cx='{x1}' cy='{above}' r='3' fill='{colour}'/>"));
+    } else {
+        let tip = if x1 < x2 { x2 - 6 } else { x2 + 6 };
+        let [up, down] = [y - 3, y + 3];
+        add(
+            svg,
+            format_args!(
+                "<path d='M{x1} {y}H{x2}M{tip} {up}L{x2} {y}L{tip} {down}' fill='none' \
+                 stroke='{colour}'/>"
+            ),
+        );
+    }
+    add(svg, format_args!("<text x='{left}' y='{above}' fill='{colour}'>{text}</text>"));
+}
+
+fn add(svg: &mut String, element: std::fmt::Arguments<'_>) {
+    svg.write_fmt(element).expect("a string takes everything");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::{Action, CallerId, TransportId};
+    use crate::config::Config;
+    use crate::state::Via;
+
+    #[test]
+    fn every_message_is_an_arrow_or_a_dot() {
+        let t = TransportId(0);
+        let actions = [
+            Action::PeerChecks { t, via: Via::Udp, nominate: true },
+            Action::PeerHandshakes { t },
+            Action::OwnerClosesServer { caller: CallerId(1) },
+        ];
+        let steps = TraceStep::perform(&Config::standard(), &actions).expect("it can happen");
+        let svg = sequence(&steps, 2);
+        // Three actions; alert, offer and unmap of one transport; unmap of the other, and reports.
+        assert_eq!(svg.matches("<circle").count(), 3, "{svg}");
+        assert_eq!(svg.matches("<path").count(), 3 + 4 + 4, "{svg}");
+        assert_eq!(svg.matches("<text").count(), 5 + 3 + 11, "five parties, and every message");
+        assert_eq!(svg.matches(">close_notify<").count(), 1, "the peer hears the alert");
+    }
+}

@@ -1,0 +1,150 @@
+//! Traces as files: read, written, and refused where they say what cannot happen.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::action::Action;
+use crate::config::Config;
+use crate::effect::Effect;
+use crate::model::LifecycleModel;
+use crate::mutants::Mutant;
+use crate::properties::properties;
+use crate::state::State;
+use crate::step::{actions, step};
+use crate::words::{self, Message, Party};
+
+/// What a trace file holds: where to begin, and what happens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trace {
+    /// What it shows, in a sentence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub about: String,
+    /// The name of a preset.
+    pub config: String,
+    /// The mistake that is planted, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mutant: Option<Mutant>,
+    /// What happens, in order, from the initial state.
+    pub actions: Vec<Action>,
+}
+
+/// One step of a trace, performed.
+#[derive(Clone, Debug)]
+pub struct TraceStep {
+    /// What happened.
+    pub action: Action,
+    /// The state before.
+    pub before: State,
+    /// The state after.
+    pub after: State,
+    /// What the server did, in order.
+    pub effects: Vec<Effect>,
+    /// The `always` properties that hold before the step and not after it.
+    pub broken: Vec<&'static str>,
+}
+
+/// Why a trace cannot be performed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// No preset has this name.
+    NoSuchConfig(String),
+    /// The first action that cannot happen where it stands.
+    NotEnabled {
+        /// Which action, counted from 1.
+        number: usize,
+        /// The action.
+        action: Action,
+        /// What can happen there instead.
+        enabled: Vec<Action>,
+    },
+}
+
+impl Trace {
+    /// The file that holds these actions of a configuration.
+    pub fn of(config: &Config, about: &str, actions: Vec<Action>) -> Self {
+        let config_name = config.name.to_owned();
+        Self { about: about.to_owned(), config: config_name, mutant: config.mutant, actions }
+    }
+
+    /// The bounds that it plays in.
+    pub fn config(&self) -> Result<Config, Refused> {
+        let config = Config::preset(&self.config)
+            .ok_or_else(|| Refused::NoSuchConfig(self.config.clone()))?;
+        Ok(Config { mutant: self.mutant, ..config })
+    }
+
+    /// Perform all of it, or say which action is the first that cannot happen.
+    pub fn perform(&self) -> Result<Vec<TraceStep>, Refused> {
+        TraceStep::perform(&self.config()?, &self.actions)
+    }
+}
+
+fn newly_broken(config: &Config, before: &State, after: &State) -> Vec<&'static str> {
+    let model = LifecycleModel(config.clone());
+    properties(config)
+        .into_iter()
+        .filter(|property| property.expectation.discovery_is_failure())
+        .filter(|p| (p.condition)(&model, before) && !(p.condition)(&model, after))
+        .map(|property| property.name)
+        .collect()
+}
+
+impl TraceStep {
+    /// Perform actions from the initial state on.
+    pub(crate) fn perform(config: &Config, trace: &[Action]) -> Result<Vec<Self>, Refused> {
+        let mut before = State::initial(config);
+        let mut steps = Vec::with_capacity(trace.len());
+        for (index, action) in trace.iter().enumerate() {
+            let Some((after, effects)) = step(config, &before, *action) else {
+                let enabled = actions(config, &before);
+                return Err(Refused::NotEnabled { number: index + 1, action: *action, enabled });
+            };
+            let broken = newly_broken(config, &before, &after);
+            steps.push(Self { action: *action, before, after: after.clone(), effects, broken });
+            before = after;
+        }
+        Ok(steps)
+    }
+
+    /// Who says what to whom: the action, then the effects, and what the kernel passes on to a peer.
+    pub(crate) fn messages(&self) -> Vec<Message> {
+        let mut messages = vec![words::of_action(self.action)];
+        for effect in &self.effects {
+            messages.push(words::of_effect(*effect));
+            messages.extend(self.passed_on(*effect));
+        }
+        messages
+    }
+
+    fn passed_on(&self, effect: Effect) -> Option<Message> {
+        let is_offer = matches!(effect, Effect::OfferDatagramAlert(_) | Effect::AlertWritten(_));
+        let t = effect.transport().filter(|_| is_offer)?;
+        let [before, after] = [&self.before, &self.after].map(|s| s.world.peers[t.index()].alerts);
+        let text = "close_notify".to_owned();
+        (before < after).then_some(Message { from: Party::Kernel, to: Party::Peer(t), text })
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchConfig(name) => {
+                let presets: Vec<_> = Config::presets().iter().map(|config| config.name).collect();
+                write!(f, "no preset is called {name:?}; there are: {}", presets.join(", "))
+            }
+            Self::NotEnabled { number, action, enabled } => {
+                write!(f, "action {number} cannot happen here: {} ({action})", as_json(*action))?;
+                write!(f, "\nwhat can happen instead:")?;
+                enabled.iter().try_for_each(|action| write!(f, "\n  {}", as_json(*action)))
+            }
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
+
+fn as_json(action: Action) -> String {
+    serde_json::to_string(&action).expect("an action holds numbers and names only")
+}
