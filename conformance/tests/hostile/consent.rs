@@ -1,11 +1,11 @@
 //! Time that passes: consent, the handshake's deadline, the bind deadline. Nobody waits for it here.
 
 use crate::manual::{Manual, echo};
-use crate::support::{BOTH, FIRST, PATIENCE, end_of};
+use crate::support::{BOTH, FIRST, PATIENCE, end_of, eventually};
 use std::time::Duration;
-use webrtc_server::control::command::Command;
+use webrtc_server::control::command::{Command, Reply};
 use webrtc_server::lifecycle::{
-    ConnectionId, DtlsState, IceState, NotNeeded, Outcome, Timer, TransportId,
+    ConnectionId, DtlsState, IceState, NotNeeded, Outcome, SocketId, Timer, TransportId,
 };
 use webrtc_server::shell::{Alarm, Clock, Ready};
 use webrtc_server::wire::stun::{Class, MessageBuilder, Method};
@@ -199,6 +199,34 @@ fn cls_25_no_timer_outlives_its_owner() {
     let _ = manual.outputs();
     manual.step();
     assert_eq!(manual.outputs(), []);
+}
+
+/// What meets a full socket is lost and counted; an alert alone waits.
+#[test]
+fn res_04_a_datagram_that_cannot_be_sent_is_lost_and_nothing_else() {
+    let mut manual = Manual::new();
+    let mut peer = manual.pair(1, Protocol::Udp);
+    let mut over_tcp = manual.pair(2, Protocol::Tcp);
+    let blocked = |manual: &mut Manual| {
+        let (reply, stats) = Reply::new();
+        manual.worker.execute(Command::GetStats { reply });
+        stats.try_recv().expect("an answer").sends_blocked
+    };
+    let before = blocked(&mut manual);
+    manual.worker.set_socket_full(SocketId(0), true);
+    let unheard = peer.check(FIRST, true).expect("it leaves");
+    let data = vec![1];
+    let send = Command::Send { transport: TransportId(1), data, reply: None };
+    manual.worker.execute(send);
+    eventually("both are lost and counted", || {
+        manual.step();
+        blocked(&mut manual) == before + 2
+    });
+    echo(&mut manual, 2, &mut over_tcp);
+    manual.worker.set_socket_full(SocketId(0), false);
+    manual.check(&mut peer);
+    echo(&mut manual, 1, &mut peer);
+    assert!(peer.observed().answer_to(unheard).is_none(), "it is not repeated");
 }
 
 /// What the kernel accepted and nobody has looked at is closed like any other, not reset with its listener.

@@ -51,7 +51,7 @@ fn res_01_one_stranger_does_not_keep_others_out() {
 }
 
 #[test]
-fn res_03_res_04_a_port_that_nobody_listens_on_any_more_ends_no_socket() {
+fn res_03_a_port_that_nobody_listens_on_any_more_ends_no_socket() {
     let stage = Stage::new();
     let (member, mut peer) = stage.pair(Protocol::Udp);
     let (alive, mut other) = stage.pair(Protocol::Udp);

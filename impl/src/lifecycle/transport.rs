@@ -148,6 +148,7 @@ impl IceAgent {
     /// Takes an authenticated check in.
     //= STN-20
     //= STN-21
+    //= DMX-10
     pub(super) fn check(&mut self, tuple: Tuple, check: &Check) -> CheckEffect {
         let mut effect = CheckEffect::default();
         let nominated = self.is_nominated(check);

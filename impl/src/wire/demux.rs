@@ -61,6 +61,7 @@ pub enum DemuxError {
 /// shorter than the smallest one of its protocol. The length of STUN is left to its parser, which
 /// counts such packets as malformed STUN.
 //= DMX-01
+//= DMX-11
 pub fn classify(packet: &[u8]) -> Result<PacketKind, DemuxError> {
     let first = *packet.first().ok_or(DemuxError::Empty)?;
     match first {

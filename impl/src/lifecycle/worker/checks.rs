@@ -39,6 +39,7 @@ impl Worker {
             emit(id, Event::IceStateChanged(state), out);
         }
         //= STN-26
+        //= STN-27
         if let Some(consent) = consent {
             self.arm(Timer::Consent(id), consent, out);
         }
@@ -46,6 +47,7 @@ impl Worker {
             self.discard_tuple(evicted, id, out);
         }
         //= DTL-04
+        //= TCP-12
         if dtls == DtlsState::New {
             self.start_dtls(id, out);
         }

@@ -246,6 +246,7 @@ impl DtlsSession {
 
     /// Every call into OpenSSL that works on the session's state goes through here.
     //= CLS-36
+    //= N1
     fn call<T>(&mut self, operation: impl FnOnce(&mut SslStream<DatagramQueues>) -> T) -> T {
         discard_stale_errors();
         operation(&mut self.stream)
