@@ -9,6 +9,7 @@ mod flow;
 mod ice;
 mod manual;
 mod poison;
+mod records;
 mod resources;
 mod stun;
 mod support;

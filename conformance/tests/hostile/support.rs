@@ -1,7 +1,7 @@
 //! A server on its own thread, its transports, peers for them, and a bystander who must never notice anything.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -153,7 +153,8 @@ impl Stage {
         let own = outcomes.transports().iter().find(|(id, _)| *id == number).map(|(_, o)| *o);
         assert!(matches!(own, Some(Outcome::Sent | Outcome::Confirmed)), "{own:?}");
         // Those of this process that are open now may have the same ports, but not the same numbers.
-        let left: Vec<_> = open_sockets().intersection(&sockets).copied().collect();
+        let open = open_sockets();
+        let left: Vec<_> = sockets.iter().filter(|(number, _)| open.contains(number)).collect();
         assert!(left.is_empty(), "left open: {left:?}");
         outcomes
     }
@@ -317,17 +318,27 @@ fn open_sockets() -> BTreeSet<u64> {
         .collect()
 }
 
-/// Numbers of the sockets whose own port is one of the server's: carriers and accepted connections.
-fn server_sockets(server: &WebRtcServer) -> BTreeSet<u64> {
-    let ports: BTreeSet<u16> = server.listen_infos().iter().map(|info| info.port).collect();
-    let tables = ["udp", "udp6", "tcp", "tcp6"].map(|name| format!("/proc/self/net/{name}"));
-    let texts: Vec<_> = tables.iter().flat_map(std::fs::read_to_string).collect();
-    let sockets = texts.iter().flat_map(|text| text.lines().skip(1)).filter_map(|line| {
-        let columns: Vec<_> = line.split_whitespace().collect();
-        let (_, port) = columns.get(1)?.rsplit_once(':')?;
-        let port = u16::from_str_radix(port, 16).ok().filter(|port| ports.contains(port))?;
-        let inode: u64 = columns.get(9)?.parse().ok()?;
-        Some((port, inode))
-    });
-    sockets.map(|(_, inode)| inode).filter(|inode| *inode != 0).collect()
+/// The sockets whose own port is one of the server's for that protocol, carriers and accepted connections: number, and
+/// what the kernel says of each.
+fn server_sockets(server: &WebRtcServer) -> BTreeMap<u64, String> {
+    let is_carrier = |table: &str, port: u16| {
+        server
+            .listen_infos()
+            .iter()
+            .any(|info| info.port == port && table.starts_with(&info.protocol.to_string()))
+    };
+    let mut sockets = BTreeMap::new();
+    for table in ["udp", "udp6", "tcp", "tcp6"] {
+        let text = std::fs::read_to_string(format!("/proc/self/net/{table}")).unwrap_or_default();
+        for line in text.lines().skip(1) {
+            let columns: Vec<_> = line.split_whitespace().collect();
+            let port =
+                columns[1].rsplit_once(':').and_then(|(_, p)| u16::from_str_radix(p, 16).ok());
+            let number: u64 = columns[9].parse().expect("an inode");
+            if number != 0 && port.is_some_and(|port| is_carrier(table, port)) {
+                sockets.insert(number, format!("{table} {line}"));
+            }
+        }
+    }
+    sockets
 }
