@@ -205,6 +205,23 @@ fn cls_07_r_2_peers_that_never_read_do_not_hold_the_close_up() {
 }
 
 #[test]
+fn cls_07_a_connection_that_never_takes_its_alert_is_reset_in_time() {
+    // The deadline of the connection alone: the server is not closed.
+    let stage = narrow(Limits { server: NEVER, ..Limits::default() });
+    let (member, mut peer) = stalled(&stage);
+    fill(&stage, &member);
+    let closed = member.transport.close().wait_timeout(PATIENCE).expect("it ends");
+    let possible = [Outcome::Dropped(DropReason::Deadline), Outcome::Sent];
+    assert!(possible.contains(&closed.outcome), "{closed:?}");
+    assert_eq!(stage.connections().lingering, 0);
+    peer.resume(FIRST).expect("a path");
+    peer.await_until("an end", PATIENCE, |p| p.end(FIRST).ok() != Some(StreamEnd::Open))
+        .expect("aborted");
+    assert_eq!(peer.end(FIRST).expect("a path"), StreamEnd::Reset);
+    stage.end();
+}
+
+#[test]
 fn cls_07_a_peer_that_reads_and_never_closes_its_half_does_not_hold_the_close_up() {
     let stage = narrow(Limits { drain: NEVER, server: NEVER, ..Limits::default() });
     let (member, mut peer) = stage.pair(Protocol::Tcp);
