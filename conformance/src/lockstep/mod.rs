@@ -2,19 +2,19 @@
 //!
 //! The real [`Worker`](webrtc_server::lifecycle::Worker) and the real barrier
 //! ([`Server`](webrtc_server::lifecycle::server::Server), with one worker) stand in for a server. What surrounds them in
-//! life, the shell, OpenSSL, the kernel and the clock, is played by [`outside`]. After every edge three things are
+//! life, the shell, OpenSSL, the kernel and the clock, is played by `outside`. After every edge three things are
 //! compared: the effects, the state, and the timers that are armed.
 //!
 //! # The mapping
 //!
 //! | Model | Real | Where |
 //! |---|---|---|
-//! | `Action` | the `Input`s that say that it happened | [`mapping`] |
-//! | `Effect` | an `Output`, or an answer to one (`AlertWritten`, `CallersComplete`) | [`effects`] |
-//! | `Core` | `Worker`, `Server`, and what was reported of the transports that are gone | [`abstraction`] |
-//! | `World` | what the outputs did to the kernel, the peers and the callers | [`outside`] |
-//! | an enabled deadline | an armed `Timer` | [`timers`] |
-//! | no action | an `Input` that comes too late, of which nothing may come | [`late`] |
+//! | `Action` | the `Input`s that say that it happened | `mapping` |
+//! | `Effect` | an `Output`, or an answer to one (`AlertWritten`, `CallersComplete`) | `effects` |
+//! | `Core` | `Worker`, `Server`, and what was reported of the transports that are gone | `abstraction` |
+//! | `World` | what the outputs did to the kernel, the peers and the callers | `outside` |
+//! | an enabled deadline | an armed `Timer` | `timers` |
+//! | no action | an `Input` that comes too late, of which nothing may come | `late` |
 //!
 //! # What has no counterpart
 //!

@@ -1,16 +1,18 @@
-//! Time that passes: consent, the handshake's deadline, the bind deadline. Nobody waits for it here.
+//! Time that passes: consent, the handshake's deadline, the bind deadline. Nobody waits for it here. And what one turn
+//! may cost.
 
 use crate::manual::{Manual, echo};
-use crate::support::{BOTH, FIRST, PATIENCE, end_of, eventually};
+use crate::support::{BOTH, FIRST, PATIENCE, Stage, end_of, eventually};
 use std::time::Duration;
 use webrtc_server::control::command::{Command, Reply};
 use webrtc_server::lifecycle::{
-    ConnectionId, DtlsState, IceState, NotNeeded, Outcome, SocketId, Timer, TransportId,
+    ConnectionId, DtlsState, IceState, Input, NotNeeded, Outcome, SocketId, Timer, TransportId,
 };
-use webrtc_server::shell::{Alarm, Clock, Ready};
-use webrtc_server::wire::stun::{Class, MessageBuilder, Method};
+use webrtc_server::shell::{Alarm, Clock, JournalEntry, Ready};
+use webrtc_server::wire::framing::frame;
+use webrtc_server::wire::stun::{Class, MessageBuilder, Method, TransactionId};
 use webrtc_server_conformance::peer::{
-    CheckOptions, HandshakeStage, Protocol, StreamEnd, TcpOptions, TcpPath,
+    CheckOptions, Feed, HandshakeStage, Protocol, StreamEnd, TcpOptions, TcpPath,
 };
 
 const CONSENT: Timer = Timer::Consent(TransportId(1));
@@ -148,6 +150,28 @@ fn dtl_15_a_handshake_that_does_not_end_fails_once() {
     }
 }
 
+/// Nothing else happens on the server meanwhile: the repetition must not wait for company.
+#[test]
+fn dtl_14_a_flight_that_is_not_answered_is_repeated_by_itself() {
+    for protocol in BOTH {
+        let stage = Stage::new();
+        let member = stage.member();
+        let mut peer = member.peer(&stage.server, protocol);
+        peer.await_check(FIRST, true, PATIENCE).expect("granted");
+        let hello = HandshakeStage::FlightsSent(1);
+        peer.handshake_until(FIRST, hello, &mut || Ok(()), 20_000).expect("a ClientHello");
+        peer.set_feed(Feed::Held);
+        let is_hello = |datagram: &[u8]| datagram[0] == 22 && datagram[13] == 2;
+        let mut hellos = 0;
+        while hellos < 2 {
+            peer.await_readable(PATIENCE).expect("a ServerHello comes, and again");
+            peer.collect().expect("a socket");
+            hellos += peer.inbox_mut().drain(..).filter(|(_, bytes)| is_hello(bytes)).count();
+        }
+        stage.end();
+    }
+}
+
 #[test]
 fn tcp_07_bytes_that_trickle_in_do_not_move_the_bind_deadline() {
     let mut manual = Manual::new();
@@ -251,4 +275,39 @@ fn cls_34_connections_in_the_backlog_are_closed_with_the_server() {
     for path in &mut waiting {
         assert_eq!(end_of(path), StreamEnd::Fin);
     }
+}
+
+/// More waits on a connection than one delivery may take, all of it frames of a stranger.
+fn flooded(manual: &mut Manual, frame: &[u8]) -> TcpPath {
+    let mut path = TcpPath::connect(manual.tcp, TcpOptions::default()).expect("a listener");
+    manual.until("accepted", |manual| manual.is_armed(Timer::Bind(ConnectionId(0))));
+    path.send_raw(&frame.repeat(150_000 / frame.len())).expect("it leaves");
+    path.await_acknowledged(PATIENCE).expect("it fits");
+    let _ = manual.outputs();
+    manual.worker.poll(Some(PATIENCE)).expect("a poll");
+    path
+}
+
+#[test]
+fn res_14_one_delivery_takes_a_bounded_part_of_what_waits() {
+    let mut manual = Manual::new();
+    manual.transport(1, Duration::from_secs(30));
+    let wrong = MessageBuilder::new(Class::Request, Method::Binding, TransactionId([1; 12]))
+        .username("ufrag1:peer")
+        .message_integrity(b"wrong")
+        .fingerprint();
+    let _path = flooded(&mut manual, &frame(&wrong).expect("short enough"));
+    let readable = Ready::ConnectionReadable(ConnectionId(0));
+    assert!(manual.worker.deliver(readable));
+    assert!(manual.worker.ready().contains(&readable), "the rest waits for its next turn");
+}
+
+#[test]
+fn tcp_20_frames_of_a_stranger_whose_connection_ended_cost_nothing() {
+    let mut manual = Manual::new();
+    let _path = flooded(&mut manual, &frame(&[0x80; 20]).expect("short enough"));
+    let _ = manual.worker.take_journal();
+    manual.step();
+    let junk = |entry: &JournalEntry| matches!(entry.input, Input::JunkReceived { .. });
+    assert_eq!(manual.worker.take_journal().iter().filter(|entry| junk(entry)).count(), 1);
 }

@@ -1,7 +1,9 @@
 //! Datagrams of those who have proven nothing.
 
-use crate::support::{FIRST, PATIENCE, Stage, echo};
-use webrtc_server_conformance::peer::Protocol;
+use crate::support::{BOTH, FIRST, PATIENCE, Stage, echo};
+use std::net::SocketAddr;
+use webrtc_server::{ListenInfo, WebRtcServerOptions};
+use webrtc_server_conformance::peer::{DtlsRole, Path, Protocol};
 
 #[test]
 fn dmx_03_strangers_with_hellos_do_not_disturb_a_handshake() {
@@ -53,5 +55,31 @@ fn dmx_11_empty_and_huge_datagrams_end_nothing() {
     stage.udp_barrier();
     assert!(stage.stats().datagrams_dropped >= before.datagrams_dropped + 2);
     echo(&member, &mut peer, FIRST);
+    stage.end();
+}
+
+#[test]
+fn dmx_12_on_a_dual_stack_socket_an_ipv4_peer_is_an_ipv4_peer() {
+    let [loopback, any] = ["127.0.0.1", "::"].map(|ip| ip.parse().expect("an address"));
+    let infos = [
+        ListenInfo::new(webrtc_server::Protocol::Udp, loopback),
+        ListenInfo::new(webrtc_server::Protocol::Udp, any),
+        ListenInfo::new(webrtc_server::Protocol::Tcp, any),
+    ];
+    let stage = Stage::with_options(WebRtcServerOptions::new(infos));
+    for (protocol, at) in BOTH.into_iter().zip(1..) {
+        let server = SocketAddr::new(loopback, stage.server.listen_infos()[at].port);
+        let member = stage.member();
+        let path = Path::open(protocol, server).expect("a path");
+        let local = path.local_addr();
+        let mut peer = member.peer_on(path, DtlsRole::Client);
+        peer.connect_via(FIRST, PATIENCE).expect("ICE and DTLS connect");
+        assert!(peer.observed().stun.iter().all(|answer| answer.mapped == Some(local)));
+        member.await_event("dtls Connected");
+        let tuple = member.transport.ice_selected_tuple().expect("a path");
+        assert_eq!((tuple.remote_ip.as_str(), tuple.remote_port), ("127.0.0.1", local.port()));
+        assert_eq!(member.dump().tuples, [tuple]);
+        echo(&member, &mut peer, FIRST);
+    }
     stage.end();
 }

@@ -336,25 +336,3 @@ fn dtl_10_a_handshake_that_ends_before_connect_waits_for_it() {
         stage.end();
     }
 }
-
-/// Nothing else happens on the server meanwhile: the repetition must not wait for company.
-#[test]
-fn dtl_14_a_flight_that_is_not_answered_is_repeated_by_itself() {
-    for protocol in BOTH {
-        let stage = Stage::new();
-        let member = stage.member();
-        let mut peer = member.peer(&stage.server, protocol);
-        peer.await_check(FIRST, true, PATIENCE).expect("granted");
-        let hello = HandshakeStage::FlightsSent(1);
-        peer.handshake_until(FIRST, hello, &mut || Ok(()), 20_000).expect("a ClientHello");
-        peer.set_feed(Feed::Held);
-        let is_hello = |datagram: &[u8]| datagram[0] == 22 && datagram[13] == 2;
-        let mut hellos = 0;
-        while hellos < 2 {
-            peer.await_readable(PATIENCE).expect("a ServerHello comes, and again");
-            peer.collect().expect("a socket");
-            hellos += peer.inbox_mut().drain(..).filter(|(_, bytes)| is_hello(bytes)).count();
-        }
-        stage.end();
-    }
-}

@@ -18,6 +18,9 @@ use webrtc_server_conformance::peer::{
     DtlsRole, Path, Peer, PeerCertificate, Protocol, ServerCredentials,
 };
 
+/// Of the server's sockets and connections: enough for a flood to wait there.
+const RECEIVE_BUFFER_BYTES: u32 = 200_000;
+
 /// An event, and the number of the transport whose it is.
 type Heard = (u64, TransportEvent);
 
@@ -48,7 +51,8 @@ impl Manual {
     pub(crate) fn with_clock(clock: Clock) -> Self {
         let loopback = Ipv4Addr::LOCALHOST.into();
         let infos = [webrtc_server::Protocol::Udp, webrtc_server::Protocol::Tcp]
-            .map(|protocol| ListenInfo::new(protocol, loopback));
+            .map(|protocol| ListenInfo::new(protocol, loopback))
+            .map(|info| ListenInfo { recv_buffer_size: Some(RECEIVE_BUFFER_BYTES), ..info });
         let bound = bind(&infos).expect("loopback can be bound");
         let address = |at: usize| match &bound[at].carrier {
             BoundCarrier::Udp(socket) => socket.local_addr().expect("bound"),

@@ -89,8 +89,7 @@ fn ends() -> Vec<End> {
             let member = stage.member();
             let stranger = PeerCertificate::generate().expect("a certificate");
             let mut peer = on_its_way(stage, &member, 0);
-            let session = DtlsSession::new(DtlsRole::Client, &stranger).expect("a session");
-            peer.replace_session(session);
+            peer.replace_session(DtlsSession::new(DtlsRole::Client, &stranger).expect("a session"));
             peer.connect_via(FIRST, PATIENCE).expect_err("it is refused");
             member.await_event("dtls Failed FingerprintMismatch");
         }),

@@ -2,14 +2,13 @@
 
 use super::{Worker, WorkerPhase};
 use crate::lifecycle::{
-    About, Check, ConnectionId, Credential, Credentials, DropReason, Farewell, Input, Limits,
-    ListenerId, Output, SocketId, TUPLES_PER_TRANSPORT_MAX, TransportId, Tuple, Verdict,
+    About, Check, Credential, Credentials, DropReason, Farewell, Input, Limits, Output, SocketId,
+    TUPLES_PER_TRANSPORT_MAX, TransportId, Tuple,
 };
-use std::net::{Ipv6Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Duration;
 
 const SOCKET: SocketId = SocketId(0);
-const LISTENER: ListenerId = ListenerId(1);
 const LEAVING: TransportId = TransportId(1);
 const NEWCOMER: TransportId = TransportId(2);
 
@@ -113,55 +112,4 @@ fn dmx_06_an_evicted_tuple_comes_back_to_its_transport_while_a_reply_waits_on_it
     let _ = feed(&mut worker, [nominates(LEAVING, tuple)]);
     assert_eq!(worker.routes().by_tuple(&tuple), Some(LEAVING));
     assert!(matches!(worker.transports()[&LEAVING].farewell, Farewell::Queued(..)));
-}
-
-/// The least of several measurements of many repetitions: nothing but the work itself makes it longer.
-fn cost(worker: &mut Worker, input: impl Fn(u64) -> Input) -> Duration {
-    let mut once = || {
-        let start = Instant::now();
-        for n in 0..200 {
-            let _ = worker.handle(input(n));
-        }
-        start.elapsed()
-    };
-    (0..10).map(|_| once()).min().expect("ten of them")
-}
-
-/// Far above what differs between two measurements, far below a look at everything that is there.
-const MUCH: u32 = 50;
-
-/// Sockets become writable with every datagram that a stranger sends.
-#[test]
-fn res_06_a_wake_up_costs_the_same_however_many_transports_there_are() {
-    let [few, many] = [10, 20_000].map(|transports| {
-        let mut worker = Worker::new(Limits::default(), [SOCKET], []);
-        for n in 0..transports {
-            let credentials = Credentials { ufrag: format!("{n}"), password: String::new() };
-            let (transport, consent) = (TransportId(n), None);
-            let _ = worker.handle(Input::TransportCreated { transport, credentials, consent });
-        }
-        cost(&mut worker, |_| Input::SocketWritable { socket: SOCKET })
-    });
-    assert!(many < few * MUCH, "{few:?} with few, {many:?} with many");
-}
-
-#[test]
-fn res_01_refusing_a_stranger_costs_the_same_however_many_there_are() {
-    let [few, many] = [10_u64, 10_000].map(|strangers| {
-        let limits = Limits {
-            unbound_connections_max: usize::try_from(strangers).expect("a small number"),
-            ..Limits::default()
-        };
-        let mut worker = Worker::new(limits, [], [LISTENER]);
-        let accepted = |n: u64| Input::ConnectionAccepted {
-            connection: ConnectionId(n),
-            listener: LISTENER,
-            remote: SocketAddr::from((Ipv6Addr::from(u128::from(n)), 5000)),
-        };
-        for n in 0..strangers {
-            assert_eq!(worker.handle(accepted(n)).verdict, Verdict::Applied);
-        }
-        cost(&mut worker, |n| accepted(strangers + n))
-    });
-    assert!(many < few * MUCH, "{few:?} with few, {many:?} with many");
 }

@@ -7,6 +7,7 @@ use crate::lifecycle::{
 use crate::shell::sys::unacknowledged_bytes;
 use crate::shell::timers::Alarm;
 use crate::wire::demux::{PacketKind, classify};
+use crate::wire::framing::Deframer;
 use crate::wire::stun::check::{Judgement, judge};
 use crate::wire::stun::{self, Class, Message, Method};
 use std::io::{self, Read};
@@ -16,8 +17,10 @@ use std::time::Duration;
 /// Datagrams of one delivery: a flood on one socket does not starve the others.
 //= RES-14
 const DATAGRAMS_PER_DELIVERY: usize = 256;
-/// Reads of one delivery.
+/// Reads of one delivery, and bytes after which there is no other: they may be thousands of frames, each with a check to
+/// verify.
 const READS_PER_DELIVERY: usize = 16;
+const BYTES_PER_DELIVERY: usize = 65_536;
 /// Accepts of one delivery.
 const ACCEPTS_PER_DELIVERY: usize = 64;
 /// Pause after the descriptors ran out.
@@ -111,13 +114,15 @@ impl Worker {
     }
 
     fn read(&mut self, id: ConnectionId) {
-        for _ in 0..READS_PER_DELIVERY {
+        let (mut reads, mut bytes) = (0, 0);
+        while reads < READS_PER_DELIVERY && bytes < BYTES_PER_DELIVERY {
             let Some(carrier) = self.carriers.connections.get_mut(&id) else { return };
             let remote = carrier.remote;
             match read_some(&mut carrier.stream, &mut self.buffer) {
                 ReadResult::Nothing => return,
                 ReadResult::Bytes(length) => {
                     self.stats.bytes_received += length as u64;
+                    (reads, bytes) = (reads + 1, bytes + length);
                     carrier.deframer.push(&self.buffer[..length]);
                     self.take_frames(id, remote);
                 }
@@ -145,6 +150,12 @@ impl Worker {
     //= TCP-20
     fn take_frames(&mut self, id: ConnectionId, remote: SocketAddr) {
         while let Some(carrier) = self.carriers.connections.get_mut(&id) {
+            let connection = self.core.connections().get(&id);
+            if connection.is_some_and(|c| c.owner().is_none() && !c.is_in_use()) {
+                // Nobody listens any more: the rest is only read so that the peer's end is seen.
+                carrier.deframer = Deframer::new();
+                return;
+            }
             let Some(frame) = carrier.deframer.next_frame() else { return };
             self.receive(Tuple::Tcp(id), remote, &frame);
         }
