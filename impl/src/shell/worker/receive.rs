@@ -232,11 +232,11 @@ impl Worker {
             Judgement::Ignore(_) => return,
             Judgement::Refuse { code, authenticated, unknown } => {
                 self.stats.stun_errors += 1;
-                let password = authenticated.then_some(password);
-                let reply = stun::error_response(message.transaction, code, &unknown, password);
                 if !authenticated && !self.limiter.allows(mapped.ip()) {
                     return;
                 }
+                let password = authenticated.then_some(password);
+                let reply = stun::error_response(message.transaction, code, &unknown, password);
                 Input::CheckRefused { tuple, reply }
             }
             Judgement::Check { use_candidate, nomination } => {
