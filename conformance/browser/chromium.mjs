@@ -48,9 +48,18 @@ function binary() {
   return built;
 }
 
+const children = new Set();
+
+// Ends the servers of failed tests: while one lives, so does the test runner.
+export function endServers() {
+  for (const child of children) child.kill('SIGKILL');
+}
+
 // Serves the page; resolves when it says where.
 export async function serve(args = []) {
   const child = spawn(binary(), ['--port', '0', ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
+  children.add(child);
+  child.once('exit', () => children.delete(child));
   const lines = createInterface({ input: child.stdout });
   const [url] = await new Promise((resolve, reject) => {
     lines.once('line', (line) => resolve([line.trim().split(' ').at(-1)]));
@@ -58,7 +67,8 @@ export async function serve(args = []) {
   });
   return {
     url,
-    state: async () => (await fetch(new URL('/state', url))).json(),
+    // A server that does not answer fails this test, it does not hold up the ones after it.
+    state: async () => (await fetch(new URL('/state', url), { signal: AbortSignal.timeout(20_000) })).json(),
     isAlive: () => child.exitCode === null && child.signalCode === null,
     stop: () => new Promise((resolve) => {
       child.once('exit', resolve);

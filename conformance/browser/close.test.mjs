@@ -1,11 +1,11 @@
 // The final judge: does a real browser hear the goodbye?
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { launch, serve, until } from './chromium.mjs';
+import { endServers, launch, serve, until } from './chromium.mjs';
 
 let browser;
 before(async () => { browser = await launch(); });
-after(async () => { await browser?.close(); });
+after(async () => { endServers(); await browser?.close(); });
 
 const text = (page, id) => page.textContent(`#${id}`);
 

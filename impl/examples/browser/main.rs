@@ -24,7 +24,7 @@ struct Arguments {
 }
 
 /// What is shown of the transport.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Seen {
     ice: Option<IceState>,
     dtls: Option<DtlsState>,
@@ -152,7 +152,8 @@ impl Session {
     }
 
     fn state(&self) -> Result<Value, Box<dyn Error>> {
-        let seen = self.seen.lock().map_err(|_| "poisoned")?;
+        // Copied, not held: `dump` waits for the worker, and the worker may be waiting for this lock in `note`.
+        let seen = self.seen.lock().map_err(|_| "poisoned")?.clone();
         let server = self.server.as_ref().filter(|server| !server.is_closed());
         let (dump, stats) = match server {
             Some(server) => (Some(server.dump()?), Some(server.get_stats()?)),
