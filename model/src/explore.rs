@@ -1,11 +1,15 @@
 //! Breadth-first exploration into an explicit graph.
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use rustc_hash::FxBuildHasher;
 
 use crate::action::Action;
 use crate::config::Config;
 use crate::state::State;
-use crate::step::{actions, step};
+use crate::step::{every_action, step};
 
 /// One step of the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +44,11 @@ impl Graph {
 
     /// Explore until a state that satisfies `done` was met; then no further state is expanded.
     pub fn explore_until(config: &Config, done: impl Fn(&Config, &State) -> bool) -> Self {
+        let alphabet = every_action(config);
         let initial = State::initial(config);
         let mut finished = done(config, &initial);
-        let mut known = HashMap::from([(initial.clone(), 0_u32)]);
+        let mut known = HashTable::new();
+        known.insert_unique(hash(&initial), 0, |_| 0);
         let mut graph = Self {
             config: config.clone(),
             states: vec![initial],
@@ -53,22 +59,34 @@ impl Graph {
         let mut next = 0;
         while next < graph.states.len() {
             graph.offsets.push(index_of(graph.edges.len()));
-            let state = graph.states[next].clone();
-            for action in if finished { Vec::new() } else { actions(config, &state) } {
-                let Some((after, _)) = step(config, &state, action) else { continue };
+            for action in if finished { &[] } else { alphabet.as_slice() } {
+                let Some((after, _)) = step(config, &graph.states[next], *action) else { continue };
                 let edge = index_of(graph.edges.len());
-                let to = *known.entry(after).or_insert_with_key(|after| {
-                    finished |= done(config, after);
-                    graph.states.push(after.clone());
-                    graph.parents.push(Some(edge));
-                    index_of(graph.states.len() - 1)
-                });
-                graph.edges.push(Edge { from: index_of(next), action, to });
+                let (to, is_new) = graph.number(&mut known, after, edge);
+                finished |= is_new && done(config, &graph.states[to as usize]);
+                graph.edges.push(Edge { from: index_of(next), action: *action, to });
             }
             next += 1;
         }
         graph.offsets.push(index_of(graph.edges.len()));
         graph
+    }
+
+    /// The number of a state, and whether it was met for the first time.
+    fn number(&mut self, known: &mut HashTable<u32>, state: State, edge: u32) -> (u32, bool) {
+        let states = &mut self.states;
+        let hash_of = |index: &u32| hash(&states[*index as usize]);
+        let is_it = |index: &u32| states[*index as usize] == state;
+        match known.entry(hash(&state), is_it, hash_of) {
+            Entry::Occupied(entry) => (*entry.get(), false),
+            Entry::Vacant(entry) => {
+                let index = index_of(states.len());
+                entry.insert(index);
+                states.push(state);
+                self.parents.push(Some(edge));
+                (index, true)
+            }
+        }
     }
 
     /// What was explored.
@@ -121,6 +139,10 @@ impl Graph {
         let found = self.states.iter().position(|state| condition(&self.config, state))?;
         Some(self.path_to(index_of(found)))
     }
+}
+
+fn hash(state: &State) -> u64 {
+    FxBuildHasher.hash_one(state)
 }
 
 fn index_of(number: usize) -> u32 {

@@ -1,21 +1,38 @@
 //! What is true outside the server, and what the properties remember.
 
+use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
+
+use crate::action::Closes;
+use crate::config::Config;
+use crate::ids::{ConnectionId, TransportId};
+use crate::state::{CONNECTIONS_MAX, TRANSPORTS_MAX};
+
+/// UDP sockets, or TCP listeners, that a configuration may have.
+pub const CARRIERS_MAX: usize = 2;
+/// Handles of the server that a configuration may have.
+pub const CALLERS_MAX: usize = 3;
 
 /// What is true outside the server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct World {
-    /// The UDP socket.
-    pub socket: Socket,
-    /// The TCP listener.
-    pub listener: Listener,
+    /// The UDP sockets.
+    pub sockets: ArrayVec<Socket, CARRIERS_MAX>,
+    /// The TCP listeners.
+    pub listeners: ArrayVec<Listener, CARRIERS_MAX>,
+    /// The kernel's side of each connection.
+    pub streams: ArrayVec<Stream, CONNECTIONS_MAX>,
     /// The peer of each transport.
-    pub peers: Vec<Peer>,
-    /// The threads that may close the server.
-    pub callers: Vec<Caller>,
+    pub peers: ArrayVec<Peer, TRANSPORTS_MAX>,
+    /// The threads that have a handle of the server.
+    pub callers: ArrayVec<Caller, CALLERS_MAX>,
+    /// What the owner does inside an event callback.
+    pub callback: Callback,
+    /// A connection that ended while the batch of events at hand holds another event of it.
+    pub stale: Option<ConnectionId>,
 }
 
-/// The UDP socket as the kernel sees it.
+/// A UDP socket as the kernel sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Socket {
     /// It takes a datagram.
@@ -26,7 +43,7 @@ pub enum Socket {
     Released,
 }
 
-/// The TCP listener as the kernel sees it.
+/// A TCP listener as the kernel sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Listener {
     /// Connections are accepted.
@@ -37,23 +54,25 @@ pub enum Listener {
     Released,
 }
 
-/// The peer of one transport, and the kernel's side of its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Peer {
-    /// The connection, whatever the server believes.
-    pub stream: Stream,
-    /// It has said close_notify, first or in answer.
-    pub said_close: bool,
-    /// How many of our close_notify alerts were handed over to the kernel; 2 means several.
-    pub alerts: u8,
-}
-
 /// A TCP connection as the kernel sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Stream {
+pub struct Stream {
+    /// Its descriptor.
+    pub end: End,
+    /// What its send buffer takes.
+    pub room: Room,
+    /// Bytes have arrived that the server has not read.
+    pub unread: bool,
+    /// How often it was opened: 2 means that its addresses and ports, and its descriptor, came back.
+    pub uses: u8,
+}
+
+/// Our end of a TCP connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum End {
     /// Not opened.
     None,
-    /// Open on our side.
+    /// Open.
     Open,
     /// We sent FIN.
     Finished,
@@ -61,24 +80,63 @@ pub enum Stream {
     Closed,
 }
 
-/// A thread that may close the server once.
+/// What the send buffer of a connection takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Room {
+    /// Everything.
+    Plenty,
+    /// The beginning of the next frame, and nothing after it.
+    Little,
+    /// Nothing.
+    None,
+    /// Nothing ever again: the peer has reset the connection, and a write will tell.
+    Broken,
+}
+
+/// The peer of one transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+pub struct Peer {
+    /// How many flights of its handshake have arrived, the last one not counted.
+    pub flights: u8,
+    /// It has said close_notify, first or in answer.
+    pub said_close: bool,
+    /// How many of our close_notify alerts were handed over to the kernel; 2 means several.
+    pub alerts: u8,
+}
+
+/// A thread that has a handle of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Caller {
-    /// It has not called yet.
+    /// It uses the server.
     Idle,
     /// It waits in `close()`.
     Waiting,
     /// `close()` returned.
     Returned,
+    /// It has dropped its handle without closing.
+    Dropped,
+}
+
+/// What the owner does inside an event callback, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Callback {
+    /// Nothing so far.
+    Idle,
+    /// The next event makes it close this.
+    Armed(Closes),
+    /// It has asked for the close of a transport; the worker has not heard it yet.
+    Asked(TransportId),
+    /// It has done so.
+    Done,
 }
 
 /// What the properties remember of the way to a state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Ghost {
     /// Per transport.
-    pub transports: Vec<History>,
+    pub transports: ArrayVec<History, TRANSPORTS_MAX>,
     /// How often each caller's `close()` completed; 2 means several.
-    pub completions: Vec<u8>,
+    pub completions: ArrayVec<u8, CALLERS_MAX>,
     /// Which rules were broken on the way.
     pub broken: Broken,
 }
@@ -96,7 +154,43 @@ pub struct History {
 
 /// A set of broken rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
-pub struct Broken(pub(crate) u16);
+pub struct Broken(pub(crate) u32);
+
+impl World {
+    /// Before anything happened.
+    pub(crate) fn initial(config: &Config) -> Self {
+        let stream = Stream { end: End::None, room: Room::Plenty, unread: false, uses: 0 };
+        Self {
+            sockets: config.sockets.iter().map(|_| Socket::Room).collect(),
+            listeners: config.listeners.iter().map(|_| Listener::Accepting).collect(),
+            streams: config.connections.iter().map(|_| stream).collect(),
+            peers: config.transports.iter().map(|_| Peer::default()).collect(),
+            callers: (0..config.callers).map(|_| Caller::Idle).collect(),
+            callback: Callback::Idle,
+            stale: None,
+        }
+    }
+
+    /// The kernel's side of a connection.
+    pub fn stream(&self, c: ConnectionId) -> Stream {
+        self.streams[c.index()]
+    }
+
+    /// The peer of a transport.
+    pub fn peer(&self, t: TransportId) -> Peer {
+        self.peers[t.index()]
+    }
+}
+
+impl Ghost {
+    pub(crate) fn initial(config: &Config) -> Self {
+        Self {
+            transports: config.transports.iter().map(|_| History::default()).collect(),
+            completions: (0..config.callers).map(|_| 0).collect(),
+            broken: Broken::default(),
+        }
+    }
+}
 
 impl Peer {
     /// The kernel took one more close_notify for it.

@@ -1,244 +1,391 @@
 //! Which actions can happen in which state.
 
-use crate::action::{Action, CallerId, TransportId};
-use crate::config::{Aspects, Config};
+use crate::action::{Action, Check, Closes};
+use crate::config::{Config, TransportConfig};
+use crate::ids::{CallerId, ConnectionId, SocketId, TransportId};
 use crate::mutants::Mutant;
 use crate::state::{
-    Connection, DtlsState, Farewell, Phase, ReadSide, ServerPhase, State, Transport, Via,
+    Connection, DtlsState, Farewell, Phase, ReadSide, ServerPhase, State, Transport, Tuple, Ufrags,
+    Waiting, WorkerPhase,
 };
-use crate::world::{Caller, Peer, Socket};
+use crate::world::{Callback, Caller, End, Room, Socket};
+
+/// How many flights of the peer's handshake arrive before its last.
+const FLIGHTS: u8 = 2;
+/// How often a connection may be opened where it may be opened again.
+const USES_MAX: u8 = 2;
 
 /// Every action that can happen in a state, in a fixed order.
 pub fn actions(config: &Config, state: &State) -> Vec<Action> {
-    every_action(config).filter(|action| is_enabled(config, state, *action)).collect()
+    let all = every_action(config).into_iter();
+    all.filter(|action| is_enabled(config, state, *action)).collect()
 }
 
-/// Every action that has a meaning in a configuration, whether it can ever happen or not.
-pub(crate) fn every_action(config: &Config) -> impl Iterator<Item = Action> + use<> {
-    let transports = (0..config.transports()).map(|index| TransportId(index as u8));
-    let callers = (0..config.callers).map(|index| CallerId(index as u8));
-    transports
-        .flat_map(actions_of_transport)
-        .chain(callers.map(|caller| Action::OwnerClosesServer { caller }))
-        .chain([
-            Action::KernelFillsSocket,
-            Action::KernelMakesRoomOnSocket,
-            Action::ServerDeadlinePasses,
-            Action::WorkersAcknowledge,
-        ])
-}
-
-/// Every action that may ever happen to a transport.
-fn actions_of_transport(t: TransportId) -> [Action; 19] {
-    let check = |via, nominate| Action::PeerChecks { t, via, nominate };
-    [
-        check(Via::Udp, false),
-        check(Via::Udp, true),
-        Action::PeerConnects { t },
-        check(Via::Tcp, false),
-        check(Via::Tcp, true),
-        Action::PeerHandshakes { t },
-        Action::PeerFailsHandshake { t },
-        Action::PeerSendsCloseNotify { t },
-        Action::PeerAnswers { t },
-        Action::PeerSendsFin { t },
-        Action::PeerResets { t },
-        Action::KernelFillsConnection { t },
-        Action::KernelMakesRoomOnConnection { t },
-        Action::KernelAcknowledges { t },
-        Action::OwnerClosesTransport { t },
-        Action::ConsentExpires { t },
-        Action::FarewellDeadlinePasses { t },
-        Action::LingerDeadlinePasses { t },
-        Action::BindDeadlinePasses { t },
-    ]
-}
-
-/// Can this action happen in this state?
-pub(super) fn is_enabled(config: &Config, state: &State, action: Action) -> bool {
-    let Some(t) = action.transport() else { return is_enabled_on_server(config, state, action) };
-    let (Some(transport), Some(aspects)) =
-        (state.core.transports.get(t.index()), config.aspects.get(t.index()))
-    else {
-        return false;
-    };
-    if !is_in_aspects(aspects, action) {
-        return false;
+/// Every action that a configuration allows, whether it can ever happen or not.
+pub fn every_action(config: &Config) -> Vec<Action> {
+    let mut actions = Vec::new();
+    for t in config.transport_ids() {
+        of_transport(config.transport(t), t, &mut actions);
     }
-    if is_for_open_only(action)
-        && (state.core.server != ServerPhase::Open || transport.phase != Phase::Open)
-    {
-        return false;
+    for c in (0..config.connections.len() as u8).map(ConnectionId) {
+        of_connection(config, c, &mut actions);
     }
-    is_enabled_on_transport(config, state, transport, t, action)
+    for s in (0..config.sockets.len() as u8).map(SocketId).filter(|_| config.kernel.full_sockets) {
+        actions.extend([Action::KernelFillsSocket { s }, Action::KernelMakesRoomOnSocket { s }]);
+    }
+    of_server(config, &mut actions);
+    actions
 }
 
-/// Actions that only happen to an open transport of an open server.
-fn is_for_open_only(action: Action) -> bool {
-    matches!(
-        action,
-        Action::PeerChecks { .. }
-            | Action::PeerHandshakes { .. }
-            | Action::PeerFailsHandshake { .. }
-            | Action::PeerSendsCloseNotify { .. }
-            | Action::KernelFillsConnection { .. }
-            | Action::ConsentExpires { .. }
-    )
+fn of_transport(config: &TransportConfig, t: TransportId, actions: &mut Vec<Action>) {
+    let aspects = config.aspects;
+    let mut add = |when: bool, action: Action| actions.extend(when.then_some(action));
+    for from in config.tuples() {
+        add(true, Action::PeerChecks { t, from, check: Check::Plain });
+        add(aspects.nomination, Action::PeerChecks { t, from, check: Check::Nominating });
+        let check = Check::WithFormerCredentials;
+        add(aspects.restarts, Action::PeerChecks { t, from, check });
+    }
+    add(aspects.flights, Action::PeerSendsFlight { t });
+    add(true, Action::PeerHandshakes { t });
+    add(aspects.handshake_failure, Action::PeerFailsHandshake { t });
+    add(aspects.handshake_failure, Action::HandshakeDeadlinePasses { t });
+    add(aspects.peer_closes, Action::PeerSendsCloseNotify { t });
+    add(aspects.fatal_alert, Action::PeerSendsFatalAlert { t });
+    add(true, Action::PeerAnswers { t });
+    add(aspects.created_later, Action::OwnerCreatesTransport { t });
+    add(aspects.restarts, Action::OwnerRestartsIce { t });
+    add(aspects.owner_closes, Action::OwnerClosesTransport { t });
+    add(aspects.consent, Action::ConsentExpires { t });
+    add(true, Action::FarewellDeadlinePasses { t });
 }
 
-fn is_in_aspects(aspects: &Aspects, action: Action) -> bool {
-    match action {
-        Action::PeerChecks { via, nominate, .. } => {
-            let path = match via {
-                Via::Udp => aspects.udp,
-                Via::Tcp => aspects.tcp,
-            };
-            path && (!nominate || aspects.nomination)
+fn of_connection(config: &Config, c: ConnectionId, actions: &mut Vec<Action>) {
+    let kernel = config.kernel;
+    let mut add = |when: bool, action: Action| actions.extend(when.then_some(action));
+    add(true, Action::PeerConnects { c });
+    add(kernel.missing_descriptors, Action::PeerConnectsInVain { c });
+    add(kernel.unread_input, Action::PeerStreams { c });
+    add(true, Action::PeerSendsFin { c });
+    add(true, Action::PeerResets { c });
+    add(kernel.unseen_resets, Action::PeerVanishes { c });
+    for t in config.transport_ids().filter(|_| kernel.unseen_resets) {
+        let may = config.transport(t).may_use(Tuple::Tcp(c));
+        add(may, Action::PeerChecksTwiceAndResets { t, c });
+    }
+    add(kernel.full_connections, Action::KernelFillsConnection { c });
+    add(kernel.little_room, Action::KernelLeavesRoom { c, part: false });
+    add(kernel.little_room, Action::KernelLeavesRoom { c, part: true });
+    add(kernel.little_room || kernel.full_connections, Action::KernelMakesRoomOnConnection { c });
+    add(kernel.little_room, Action::KernelMakesLittleRoom { c });
+    add(true, Action::KernelAcknowledges { c });
+    add(true, Action::LingerDeadlinePasses { c });
+    add(true, Action::BindDeadlinePasses { c });
+    add(kernel.unread_input, Action::WorkerReads { c });
+    add(kernel.stale_events, Action::WorkerMeetsStaleEvent { c });
+}
+
+fn of_server(config: &Config, actions: &mut Vec<Action>) {
+    for caller in (0..config.callers as u8).map(CallerId) {
+        actions.push(Action::OwnerClosesServer { caller });
+        if config.owner.dropped_handles {
+            actions.push(Action::OwnerDropsHandle { caller });
         }
-        Action::PeerConnects { .. } => aspects.tcp,
-        Action::PeerFailsHandshake { .. } => aspects.handshake_failure,
-        Action::PeerSendsCloseNotify { .. } => aspects.peer_closes,
-        Action::OwnerClosesTransport { .. } => aspects.owner_closes,
-        Action::ConsentExpires { .. } => aspects.consent,
-        Action::PeerHandshakes { .. }
-        | Action::PeerAnswers { .. }
-        | Action::PeerSendsFin { .. }
-        | Action::PeerResets { .. }
-        | Action::KernelFillsSocket
-        | Action::KernelMakesRoomOnSocket
-        | Action::KernelFillsConnection { .. }
-        | Action::KernelMakesRoomOnConnection { .. }
-        | Action::KernelAcknowledges { .. }
-        | Action::OwnerClosesServer { .. }
-        | Action::FarewellDeadlinePasses { .. }
-        | Action::LingerDeadlinePasses { .. }
-        | Action::BindDeadlinePasses { .. }
-        | Action::ServerDeadlinePasses
-        | Action::WorkersAcknowledge => true,
+    }
+    if config.owner.callbacks {
+        actions.push(Action::OwnerArmsCallback { closes: Closes::Server });
+        for t in config.transport_ids() {
+            actions.push(Action::OwnerArmsCallback { closes: Closes::Transport(t) });
+            actions.push(Action::WorkerHearsTransportClose { t });
+        }
+    }
+    for w in config.worker_ids() {
+        actions.extend([
+            Action::WorkerHearsClose { w },
+            Action::ServerDeadlinePasses { w },
+            Action::WorkerHearsGrant { w },
+        ]);
     }
 }
 
-fn is_enabled_on_server(config: &Config, state: &State, action: Action) -> bool {
-    let server = state.core.server;
-    let transports = &state.core.transports;
+/// Can this action, which the configuration allows, happen in this state?
+pub(crate) fn is_enabled(config: &Config, state: &State, action: Action) -> bool {
+    let at = At { config, state };
     match action {
-        // Nothing is offered to the socket any more once the server closes, so filling it then
-        // would make no difference.
-        Action::KernelFillsSocket => {
-            server == ServerPhase::Open
-                && state.world.socket == Socket::Room
-                && transports.iter().any(|t| t.phase != Phase::Closed)
+        Action::PeerChecks { t, from, check } => at.may_check(t, from, check),
+        Action::PeerChecksTwiceAndResets { t, c } => {
+            at.may_check(t, Tuple::Tcp(c), Check::Plain)
+                && state.core.connection(c).queue().is_empty()
+                && state.world.stream(c).room == Room::Plenty
         }
-        Action::KernelMakesRoomOnSocket => {
-            matches!(server, ServerPhase::Open | ServerPhase::Closing)
-                && state.world.socket == Socket::Full
+        Action::PeerSendsFlight { t } => {
+            at.may_handshake(t) && state.world.peer(t).flights < FLIGHTS
+        }
+        Action::PeerHandshakes { t } => {
+            let flights = if config.transport(t).aspects.flights { FLIGHTS } else { 0 };
+            at.may_handshake(t) && state.world.peer(t).flights == flights
+        }
+        Action::PeerFailsHandshake { t } => {
+            at.dtls(t) == Some(DtlsState::Connecting) && at.hears(t)
+        }
+        Action::HandshakeDeadlinePasses { t } => at.dtls(t) == Some(DtlsState::Connecting),
+        Action::PeerSendsCloseNotify { t } => {
+            at.dtls(t) == Some(DtlsState::Connected) && at.hears(t)
+        }
+        Action::PeerSendsFatalAlert { t } => {
+            matches!(at.dtls(t), Some(DtlsState::Connecting | DtlsState::Connected)) && at.hears(t)
+        }
+        Action::PeerAnswers { t } => at.may_answer(t),
+        Action::OwnerCreatesTransport { t } => at.transport(t).phase == Phase::Absent,
+        Action::OwnerRestartsIce { t } => at.open(t).is_some(),
+        Action::OwnerClosesTransport { t } => {
+            at.transport(t).phase.is_live() && at.is_heard(t)
+        }
+        Action::ConsentExpires { t } => {
+            let late = config.is(Mutant::LateTimer) && at.transport(t).phase == Phase::Closing;
+            late || at.open(t).is_some_and(|transport| transport.selected.is_some())
+        }
+        Action::FarewellDeadlinePasses { t } => at.awaits_udp(t),
+        Action::WorkerHearsTransportClose { t } => state.world.callback == Callback::Asked(t),
+        Action::KernelFillsSocket { s } => {
+            // Nothing is offered to the socket of a worker once it closes, so filling it then makes no difference.
+            let w = config.sockets[s.index()];
+            state.core.worker(w) == WorkerPhase::Open
+                && state.world.sockets[s.index()] == Socket::Room
+                && config.transport_ids().any(|t| at.transport(t).phase.is_live())
+        }
+        Action::KernelMakesRoomOnSocket { s } => {
+            let w = config.sockets[s.index()];
+            matches!(state.core.worker(w), WorkerPhase::Open | WorkerPhase::Closing)
+                && state.world.sockets[s.index()] == Socket::Full
         }
         Action::OwnerClosesServer { caller } => {
-            state.world.callers.get(caller.index()) == Some(&Caller::Idle)
+            state.world.callers[caller.index()] == Caller::Idle
         }
-        Action::ServerDeadlinePasses => {
-            let waits_forever = config.is(Mutant::NoDeadline)
-                && transports.iter().any(|t| matches!(t.tcp, Connection::Flushing { .. }));
-            server == ServerPhase::Closing && !waits_forever
+        Action::OwnerDropsHandle { caller } => {
+            state.world.callers[caller.index()] == Caller::Idle
+                && state.core.server == ServerPhase::Open
         }
-        Action::WorkersAcknowledge => server == ServerPhase::Drained,
-        Action::PeerChecks { .. }
-        | Action::PeerConnects { .. }
-        | Action::PeerHandshakes { .. }
-        | Action::PeerFailsHandshake { .. }
-        | Action::PeerSendsCloseNotify { .. }
-        | Action::PeerAnswers { .. }
-        | Action::PeerSendsFin { .. }
-        | Action::PeerResets { .. }
-        | Action::KernelFillsConnection { .. }
-        | Action::KernelMakesRoomOnConnection { .. }
-        | Action::KernelAcknowledges { .. }
-        | Action::OwnerClosesTransport { .. }
-        | Action::ConsentExpires { .. }
-        | Action::FarewellDeadlinePasses { .. }
-        | Action::LingerDeadlinePasses { .. }
-        | Action::BindDeadlinePasses { .. } => unreachable!("{action:?} happens to a transport"),
+        Action::OwnerArmsCallback { closes } => at.may_arm(closes),
+        Action::ServerDeadlinePasses { w } => {
+            let waits_forever = config.is(Mutant::NoDeadline) && at.flushes();
+            state.core.worker(w) == WorkerPhase::Closing && !waits_forever
+        }
+        Action::WorkerHearsClose { w } => {
+            let waits = config.is(Mutant::CloseBlocks) && at.flushes();
+            state.core.server != ServerPhase::Open
+                && state.core.worker(w) == WorkerPhase::Open
+                && !waits
+        }
+        Action::WorkerHearsGrant { w } => {
+            let drained = state.core.worker(w) == WorkerPhase::Drained;
+            let early = config.is(Mutant::FirstWorkerReleases)
+                && state.core.server == ServerPhase::Releasing;
+            (drained || early) && state.core.server == ServerPhase::Releasing
+        }
+        Action::PeerConnects { c }
+        | Action::PeerConnectsInVain { c }
+        | Action::PeerStreams { c }
+        | Action::PeerSendsFin { c }
+        | Action::PeerResets { c }
+        | Action::PeerVanishes { c }
+        | Action::KernelFillsConnection { c }
+        | Action::KernelLeavesRoom { c, .. }
+        | Action::KernelMakesRoomOnConnection { c }
+        | Action::KernelMakesLittleRoom { c }
+        | Action::KernelAcknowledges { c }
+        | Action::LingerDeadlinePasses { c }
+        | Action::BindDeadlinePasses { c }
+        | Action::WorkerReads { c }
+        | Action::WorkerMeetsStaleEvent { c } => at.is_enabled_on_connection(action, c),
     }
 }
 
-fn is_enabled_on_transport(
-    config: &Config,
-    state: &State,
-    transport: &Transport,
-    t: TransportId,
-    action: Action,
-) -> bool {
-    let server = state.core.server;
-    let tcp = transport.tcp;
-    let dtls = transport.dtls;
-    let has_path = transport.selected.is_some();
-    match action {
-        Action::PeerChecks { via: Via::Udp, .. } => state.world.socket != Socket::Released,
-        Action::PeerChecks { via: Via::Tcp, .. } => tcp.is_bound() || tcp == Connection::Unbound,
-        Action::PeerConnects { .. } => {
-            let late = config.is(Mutant::AcceptWhileClosing) && server == ServerPhase::Closing;
-            tcp == Connection::None && (server == ServerPhase::Open || late)
-        }
-        Action::PeerHandshakes { .. } => {
-            dtls == DtlsState::Connecting && is_writable(state, transport)
-        }
-        Action::PeerFailsHandshake { .. } => dtls == DtlsState::Connecting && has_path,
-        Action::PeerSendsCloseNotify { .. } => dtls == DtlsState::Connected && has_path,
-        Action::PeerAnswers { .. } => may_answer(transport, &state.world.peers[t.index()]),
-        Action::PeerSendsFin { .. } => {
-            tcp.is_live() && !matches!(tcp, Connection::Flushing { eof: ReadSide::Ended, .. })
-        }
-        Action::PeerResets { .. } => tcp.is_live(),
-        Action::KernelFillsConnection { .. } => {
-            tcp.is_bound()
-                && tcp.queue().is_empty()
-                && transport.selected == Some(Via::Tcp)
-                && dtls == DtlsState::Connected
-        }
-        Action::KernelMakesRoomOnConnection { .. } => !tcp.queue().is_empty(),
-        Action::KernelAcknowledges { .. } => matches!(tcp, Connection::Draining { .. }),
-        Action::OwnerClosesTransport { .. } => transport.phase != Phase::Closed,
-        Action::ConsentExpires { .. } => has_path,
-        Action::FarewellDeadlinePasses { .. } => awaits_udp(transport),
-        Action::LingerDeadlinePasses { .. } => match tcp {
-            Connection::Flushing { .. } => !config.is(Mutant::NoDeadline),
+/// A state to ask.
+struct At<'a> {
+    config: &'a Config,
+    state: &'a State,
+}
+
+impl At<'_> {
+    fn transport(&self, t: TransportId) -> &Transport {
+        self.state.core.transport(t)
+    }
+
+    /// Does the worker of a transport still work?
+    fn is_heard(&self, t: TransportId) -> bool {
+        matches!(
+            self.state.core.worker(self.config.worker_of(t)),
+            WorkerPhase::Open | WorkerPhase::Closing
+        )
+    }
+
+    /// A transport that is open, on a worker that is.
+    fn open(&self, t: TransportId) -> Option<&Transport> {
+        let open = self.state.core.worker(self.config.worker_of(t)) == WorkerPhase::Open;
+        Some(self.transport(t)).filter(|transport| open && transport.phase == Phase::Open)
+    }
+
+    /// The DTLS state of an open transport.
+    fn dtls(&self, t: TransportId) -> Option<DtlsState> {
+        self.open(t).map(|transport| transport.dtls)
+    }
+
+    fn may_check(&self, t: TransportId, from: Tuple, check: Check) -> bool {
+        let Some(transport) = self.open(t) else { return false };
+        let arrives = match from {
+            Tuple::Udp(_) => true,
+            Tuple::Tcp(c) => {
+                self.state.core.connection(c).is_in_use() && self.is_reachable(from)
+            }
+        };
+        let known = check != Check::WithFormerCredentials
+            || transport.ufrags == Ufrags::CurrentAndPrevious;
+        arrives && known
+    }
+
+    /// Does what the peer sends on this path still arrive, in order?
+    fn is_reachable(&self, path: Tuple) -> bool {
+        path.connection().is_none_or(|c| {
+            let stream = self.state.world.stream(c);
+            stream.room != Room::Broken && !stream.unread
+        })
+    }
+
+    /// Does the peer of an open transport have a path?
+    fn hears(&self, t: TransportId) -> bool {
+        self.transport(t).selected.is_some_and(|path| self.is_reachable(path))
+    }
+
+    /// Can a flight come in, and its answer go out?
+    fn may_handshake(&self, t: TransportId) -> bool {
+        let writable = match self.transport(t).selected {
+            None => false,
+            Some(Tuple::Udp(address)) => {
+                let s = self.config.socket_of(address);
+                self.state.world.sockets[s.index()] == Socket::Room
+            }
+            Some(Tuple::Tcp(c)) => {
+                let room = self.state.world.stream(c).room;
+                self.state.core.connection(c).queue().is_empty() && room == Room::Plenty
+            }
+        };
+        self.dtls(t) == Some(DtlsState::Connecting) && self.hears(t) && writable
+    }
+
+    /// Has the peer seen an alert that it can still answer?
+    fn may_answer(&self, t: TransportId) -> bool {
+        let transport = self.transport(t);
+        let peer = self.state.world.peer(t);
+        let Farewell::Sent(path) = transport.farewell else { return false };
+        let open = match path {
+            Tuple::Udp(address) => !self.state.is_taken(t, address),
+            Tuple::Tcp(c) => {
+                self.state.core.connection(c).owner() == Some(t) && self.is_reachable(path)
+            }
+        };
+        transport.phase == Phase::Closing
+            && transport.outcome.is_none()
+            && peer.alerts > 0
+            && !peer.said_close
+            && open
+    }
+
+    /// Does a deadline run for an alert over UDP, to hand it over or to hear the answer?
+    fn awaits_udp(&self, t: TransportId) -> bool {
+        let transport = self.transport(t);
+        let unanswered = transport.phase == Phase::Closing && transport.outcome.is_none();
+        transport.phase.is_live()
+            && match transport.farewell {
+                Farewell::Queued(path) => path.is_udp(),
+                Farewell::Sent(path) => path.is_udp() && unanswered,
+                Farewell::None | Farewell::Confirmed(_) | Farewell::Dropped(_) => false,
+            }
+    }
+
+    fn may_arm(&self, closes: Closes) -> bool {
+        let subject_lives = match closes {
+            Closes::Server => self.state.core.server == ServerPhase::Open,
+            Closes::Transport(t) => self.transport(t).phase == Phase::Open,
+        };
+        self.state.world.callback == Callback::Idle && subject_lives
+    }
+
+    /// Is anything of the server at the end of its use and not written yet?
+    fn flushes(&self) -> bool {
+        let mut connections = self.state.core.connections.iter();
+        connections.any(|connection| matches!(connection, Connection::Flushing { .. }))
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]
+    fn is_enabled_on_connection(&self, action: Action, c: ConnectionId) -> bool {
+        let connection = self.state.core.connection(c);
+        let stream = self.state.world.stream(c);
+        let queue = connection.queue();
+        let lingers = match connection {
+            Connection::Flushing { .. } => !self.config.is(Mutant::NoDeadline),
             Connection::Draining { .. } => true,
             Connection::None
             | Connection::Unbound
             | Connection::Bound { .. }
             | Connection::Gone => false,
-        },
-        Action::BindDeadlinePasses { .. } => tcp == Connection::Unbound,
-        Action::KernelFillsSocket
-        | Action::KernelMakesRoomOnSocket
-        | Action::OwnerClosesServer { .. }
-        | Action::ServerDeadlinePasses
-        | Action::WorkersAcknowledge => unreachable!("{action:?} happens to the server"),
+        };
+        match action {
+            Action::PeerConnects { .. } => self.may_connect(c),
+            Action::PeerConnectsInVain { .. } => connection == Connection::None && self.may_connect(c),
+            Action::PeerStreams { .. } => {
+                connection.is_bound() && !stream.unread && stream.room != Room::Broken
+            }
+            Action::PeerSendsFin { .. } => {
+                let ended = matches!(connection, Connection::Flushing { eof: ReadSide::Ended, .. });
+                connection.is_live() && !ended && !stream.unread && stream.room != Room::Broken
+            }
+            Action::PeerResets { .. } => connection.is_live(),
+            Action::PeerVanishes { .. } => {
+                let used = connection.is_bound() || matches!(connection, Connection::Flushing { .. });
+                used && stream.room != Room::Broken
+            }
+            Action::KernelFillsConnection { .. } => {
+                let owner = connection.owner().filter(|_| connection.is_bound());
+                queue.is_empty()
+                    && stream.room == Room::Plenty
+                    && owner.is_some_and(|t| {
+                        self.dtls(t) == Some(DtlsState::Connected)
+                            && self.transport(t).selected == Some(Tuple::Tcp(c))
+                    })
+            }
+            Action::KernelLeavesRoom { .. } => {
+                connection.is_bound() && queue.is_empty() && stream.room == Room::Plenty
+            }
+            Action::KernelMakesRoomOnConnection { .. } => {
+                let used = connection.is_bound() || matches!(connection, Connection::Flushing { .. });
+                used && matches!(stream.room, Room::Little | Room::None)
+            }
+            Action::KernelMakesLittleRoom { .. } => {
+                let front = if queue.other == Waiting::No { queue.alert } else { queue.other };
+                front == Waiting::Whole && stream.room == Room::None
+            }
+            Action::KernelAcknowledges { .. } => {
+                matches!(connection, Connection::Draining { .. }) && stream.end == End::Finished
+            }
+            Action::LingerDeadlinePasses { .. } => lingers,
+            Action::BindDeadlinePasses { .. } => connection == Connection::Unbound,
+            Action::WorkerReads { .. } => connection.is_live() && stream.unread,
+            Action::WorkerMeetsStaleEvent { .. } => self.state.world.stale == Some(c),
+            _ => unreachable!("{action:?} does not happen to a connection"),
+        }
     }
-}
 
-/// Has the peer seen an alert that it can still answer?
-fn may_answer(transport: &Transport, peer: &Peer) -> bool {
-    transport.phase == Phase::Closing
-        && matches!(transport.farewell, Farewell::Sent(_))
-        && transport.outcome.is_none()
-        && peer.alerts > 0
-        && !peer.said_close
-}
-
-/// Does the selected path take a packet?
-fn is_writable(state: &State, transport: &Transport) -> bool {
-    match transport.selected {
-        None => false,
-        Some(Via::Udp) => state.world.socket == Socket::Room,
-        Some(Via::Tcp) => !transport.tcp.queue().begun,
+    fn may_connect(&self, c: ConnectionId) -> bool {
+        let uses = self.state.world.stream(c).uses;
+        let again = match self.config.kernel.reopened_connections {
+            true => uses < USES_MAX,
+            false => uses == 0,
+        };
+        let worker = self.state.core.worker(self.config.worker_of_connection(c));
+        let late =
+            self.config.is(Mutant::AcceptWhileClosing) && worker == WorkerPhase::Closing;
+        let connection = self.state.core.connection(c);
+        !connection.is_live() && again && (worker == WorkerPhase::Open || late)
     }
-}
-
-/// Does a deadline run for an alert over UDP, to hand it over or to hear the answer?
-fn awaits_udp(transport: &Transport) -> bool {
-    let unanswered = transport.phase == Phase::Closing
-        && transport.farewell == Farewell::Sent(Via::Udp)
-        && transport.outcome.is_none();
-    transport.farewell == Farewell::Queued(Via::Udp) || unanswered
 }

@@ -1,39 +1,39 @@
 //! What the effects of the server do to the world, whether they make sense or not.
 
 use crate::effect::Effect;
-use crate::world::{Caller, Listener, Socket, Stream, World};
+use crate::world::{Caller, End, Listener, Socket, World};
 
 impl World {
     /// The kernel and the callers take note of an effect.
     pub(super) fn apply(&mut self, effect: Effect) {
         match effect {
-            Effect::StopAccepting => {
-                if self.listener == Listener::Accepting {
-                    self.listener = Listener::Refusing;
+            Effect::StopAccepting(l) => {
+                let listener = &mut self.listeners[l.index()];
+                if *listener == Listener::Accepting {
+                    *listener = Listener::Refusing;
                 }
             }
-            Effect::OfferDatagramAlert(t) => {
-                if self.socket == Socket::Room {
+            Effect::OfferDatagramAlert(t, s) => {
+                if self.sockets[s.index()] == Socket::Room {
                     self.peers[t.index()].hear_alert();
                 }
             }
-            Effect::AlertWritten(t) => {
-                let peer = &mut self.peers[t.index()];
-                if peer.stream == Stream::Open {
-                    peer.hear_alert();
+            Effect::AlertWritten(t, c) => {
+                if self.streams[c.index()].end == End::Open {
+                    self.peers[t.index()].hear_alert();
                 }
             }
-            Effect::ShutdownWrite(t) => {
-                let peer = &mut self.peers[t.index()];
-                if peer.stream == Stream::Open {
-                    peer.stream = Stream::Finished;
+            Effect::ShutdownWrite(c) => {
+                let stream = &mut self.streams[c.index()];
+                if stream.end == End::Open {
+                    stream.end = End::Finished;
                 }
             }
-            Effect::CloseConnection(t) | Effect::AbortConnection(t) => {
-                self.peers[t.index()].stream = Stream::Closed;
+            Effect::CloseConnection(c) | Effect::AbortConnection(c) => {
+                self.streams[c.index()].end = End::Closed;
             }
-            Effect::ReleaseSocket => self.socket = Socket::Released,
-            Effect::ReleaseListener => self.listener = Listener::Released,
+            Effect::ReleaseSocket(s) => self.sockets[s.index()] = Socket::Released,
+            Effect::ReleaseListener(l) => self.listeners[l.index()] = Listener::Released,
             Effect::CallersComplete => {
                 for caller in &mut self.callers {
                     if *caller == Caller::Waiting {
@@ -47,8 +47,8 @@ impl World {
             | Effect::IceStateChanged(..)
             | Effect::DtlsStateChanged(..)
             | Effect::TransportClosed(..)
-            | Effect::WorkerDrained
-            | Effect::WorkerReleased => {}
+            | Effect::WorkerDrained(_)
+            | Effect::WorkerReleased(_) => {}
         }
     }
 }
