@@ -3,7 +3,6 @@
 use super::farewell::Farewell;
 use super::ids::{ConnectionId, Tuple};
 use super::input::Check;
-use super::limits::TUPLES_PER_TRANSPORT_MAX;
 use super::routing::Credentials;
 use super::state::{CloseReason, DtlsRole, DtlsState, IceState, NotNeeded};
 use std::collections::BTreeSet;
@@ -145,11 +144,11 @@ impl IceAgent {
         }
     }
 
-    /// Takes an authenticated check in.
+    /// Takes an authenticated check in. With more than `tuples_max` tuples one gives way.
     //= STN-20
     //= STN-21
     //= DMX-10
-    pub(super) fn check(&mut self, tuple: Tuple, check: &Check) -> CheckEffect {
+    pub(super) fn check(&mut self, tuple: Tuple, check: &Check, tuples_max: usize) -> CheckEffect {
         let mut effect = CheckEffect::default();
         let nominated = self.is_nominated(check);
         if !self.tuples.contains(&tuple) {
@@ -169,7 +168,7 @@ impl IceAgent {
             self.state = state;
             effect.state = Some(state);
         }
-        effect.evicted = self.evict(tuple);
+        effect.evicted = self.evict(tuple, tuples_max);
         effect
     }
 
@@ -186,8 +185,8 @@ impl IceAgent {
     }
 
     //= STN-31
-    fn evict(&mut self, newest: Tuple) -> Option<Tuple> {
-        if self.tuples.len() <= TUPLES_PER_TRANSPORT_MAX {
+    fn evict(&mut self, newest: Tuple, tuples_max: usize) -> Option<Tuple> {
+        if self.tuples.len() <= tuples_max {
             return None;
         }
         let keep = self.selected;

@@ -28,8 +28,9 @@ impl Worker {
         self.take_tuple(tuple, id, out);
         self.confirm_credentials(id, check.credential);
         self.reply(tuple, reply, out);
+        let tuples_max = self.limits.tuples_per_transport_max;
         let Some(transport) = self.open(id) else { return Verdict::Late };
-        let effect = transport.ice.check(tuple, check);
+        let effect = transport.ice.check(tuple, check, tuples_max);
         let (consent, dtls) = (transport.ice.consent, transport.dtls);
         //= STN-30
         if effect.selected.is_some() {
