@@ -14,7 +14,6 @@ mod farewell;
 mod ids;
 mod input;
 mod limits;
-#[cfg(feature = "testing")]
 mod mutants;
 mod output;
 mod queue;
