@@ -21,6 +21,8 @@ mod connections;
 mod dtls;
 mod farewells;
 mod mistakes;
+#[cfg(all(test, feature = "testing"))]
+mod mutant_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
