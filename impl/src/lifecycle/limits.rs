@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-/// Tuples of one transport; the oldest that is neither selected nor new gives way (mediasoup `MaxTuples`).
-pub const TUPLES_PER_TRANSPORT_MAX: usize = 8;
-
 /// Bytes that wait for one TCP connection before application data is dropped.
 pub const SEND_QUEUE_BYTES_MAX: usize = 256 * 1024;
 
@@ -30,6 +27,9 @@ pub struct Limits {
     pub unbound_connections_per_source_max: usize,
     /// TCP connections of this worker. Default 10 000.
     pub connections_max: usize,
+    /// Tuples of one transport; of more the oldest that is neither selected nor new gives way (mediasoup `MaxTuples`).
+    /// Default 8.
+    pub tuples_per_transport_max: usize,
 }
 
 impl Default for Limits {
@@ -43,6 +43,7 @@ impl Default for Limits {
             unbound_connections_max: 1024,
             unbound_connections_per_source_max: 64,
             connections_max: 10_000,
+            tuples_per_transport_max: 8,
         }
     }
 }

@@ -14,7 +14,6 @@ mod farewell;
 mod ids;
 mod input;
 mod limits;
-#[cfg(feature = "testing")]
 mod mutants;
 mod output;
 mod queue;
@@ -29,9 +28,7 @@ pub use connection::{Connection, ConnectionPhase, InputHalf, WriteState};
 pub use farewell::{Farewell, QueuedRecord};
 pub use ids::{ConnectionId, ListenerId, SocketId, TransportId, Tuple};
 pub use input::{Check, Credential, Input, RecordKind};
-pub use limits::{
-    Limits, SEND_QUEUE_BYTES_MAX, SEND_QUEUE_RESERVE_BYTES, TUPLES_PER_TRANSPORT_MAX,
-};
+pub use limits::{Limits, SEND_QUEUE_BYTES_MAX, SEND_QUEUE_RESERVE_BYTES};
 #[cfg(feature = "testing")]
 pub use mutants::Mutant;
 pub use output::{About, Event, Output, Step, Verdict};

@@ -13,6 +13,7 @@
 //! Invariants of absence: no output is ever given twice; nobody is told `Complete` while a worker
 //! that lives may still hold a carrier; an input that is repeated or impossible leaves no trace.
 
+use super::mutants::{Mutant, Planted};
 use super::output::Verdict;
 
 /// Phase of the server, all workers together.
@@ -84,13 +85,27 @@ pub struct ServerStep {
 pub struct Server {
     phase: ServerPhase,
     shares: Vec<WorkerShare>,
+    planted: Planted,
 }
 
 impl Server {
     /// An open server of so many workers. With none there is nothing to wait for.
     #[must_use]
     pub fn new(workers: usize) -> Self {
-        Self { phase: ServerPhase::Open, shares: vec![WorkerShare::Open; workers] }
+        let shares = vec![WorkerShare::Open; workers];
+        Self { phase: ServerPhase::Open, shares, planted: Planted::default() }
+    }
+
+    /// The same server with one defect.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn with_mutant(mut self, mutant: Option<Mutant>) -> Self {
+        self.planted = Planted::new(mutant);
+        self
+    }
+
+    fn is(&self, mutant: Mutant) -> bool {
+        self.planted.is(mutant)
     }
 
     /// Where the server is.
@@ -188,15 +203,25 @@ impl Server {
 
     /// Goes as far as the shares allow.
     fn advance(&mut self, outputs: &mut Vec<ServerOutput>) {
-        if self.phase == ServerPhase::Closing && !self.shares.contains(&WorkerShare::Open) {
+        if self.phase == ServerPhase::Closing && self.may_release() {
             self.phase = ServerPhase::Releasing;
             outputs.push(ServerOutput::GrantRelease);
         }
         //= CLS-04
-        if self.phase == ServerPhase::Releasing && self.carriers_are_released() {
+        if self.phase == ServerPhase::Releasing && self.may_complete() {
             self.phase = ServerPhase::Closed;
             outputs.push(ServerOutput::Complete);
         }
+    }
+
+    fn may_release(&self) -> bool {
+        let first_is_drained = self.shares.contains(&WorkerShare::Drained);
+        !self.shares.contains(&WorkerShare::Open)
+            || (first_is_drained && self.is(Mutant::BarrierFirstWorker))
+    }
+
+    fn may_complete(&self) -> bool {
+        self.carriers_are_released() || self.is(Mutant::CallerEarly)
     }
 
     fn carriers_are_released(&self) -> bool {
@@ -206,8 +231,11 @@ impl Server {
         })
     }
 
-    /// What the phase says of the shares.
+    /// What the phase says of the shares. A wrong variant would break it, and is left to its tests.
     fn is_consistent(&self) -> bool {
+        if self.is(Mutant::CallerEarly) || self.is(Mutant::BarrierFirstWorker) {
+            return true;
+        }
         let none_is = |share| !self.shares.contains(&share);
         match self.phase {
             ServerPhase::Open => none_is(WorkerShare::Drained) && none_is(WorkerShare::Released),
@@ -334,6 +362,33 @@ mod tests {
         let mut server = Server::new(0);
         assert_eq!(feed(&mut server, &[ServerInput::CloseRequested]).len(), 3);
         assert_eq!(server.phase(), ServerPhase::Closed);
+    }
+
+    #[cfg(feature = "testing")]
+    #[test]
+    fn o2_a_barrier_that_opens_at_the_first_worker_grants_too_early() {
+        let script = [ServerInput::CloseRequested, ServerInput::WorkerDrained(A)];
+        let granted = |mutant| {
+            feed(&mut Server::new(2).with_mutant(mutant), &script)
+                .contains(&ServerOutput::GrantRelease)
+        };
+        assert!(!granted(None));
+        assert!(granted(Some(Mutant::BarrierFirstWorker)));
+    }
+
+    #[cfg(feature = "testing")]
+    #[test]
+    fn x3_a_barrier_that_answers_its_callers_with_the_grant_answers_too_early() {
+        let script = [
+            ServerInput::CloseRequested,
+            ServerInput::WorkerDrained(A),
+            ServerInput::WorkerDrained(B),
+        ];
+        let completed = |mutant| {
+            feed(&mut Server::new(2).with_mutant(mutant), &script).contains(&ServerOutput::Complete)
+        };
+        assert!(!completed(None));
+        assert!(completed(Some(Mutant::CallerEarly)));
     }
 
     /// Every reachable state of two workers: pins their number, and that each can still be closed.

@@ -3,7 +3,7 @@
 use super::farewell::Farewell;
 use super::ids::{ConnectionId, Tuple};
 use super::input::Check;
-use super::limits::TUPLES_PER_TRANSPORT_MAX;
+use super::mutants::{Mutant, Planted};
 use super::routing::Credentials;
 use super::state::{CloseReason, DtlsRole, DtlsState, IceState, NotNeeded};
 use std::collections::BTreeSet;
@@ -145,11 +145,17 @@ impl IceAgent {
         }
     }
 
-    /// Takes an authenticated check in.
+    /// Takes an authenticated check in. With more than `tuples_max` tuples one gives way.
     //= STN-20
     //= STN-21
     //= DMX-10
-    pub(super) fn check(&mut self, tuple: Tuple, check: &Check) -> CheckEffect {
+    pub(super) fn check(
+        &mut self,
+        tuple: Tuple,
+        check: &Check,
+        tuples_max: usize,
+        planted: Planted,
+    ) -> CheckEffect {
         let mut effect = CheckEffect::default();
         let nominated = self.is_nominated(check);
         if !self.tuples.contains(&tuple) {
@@ -169,7 +175,7 @@ impl IceAgent {
             self.state = state;
             effect.state = Some(state);
         }
-        effect.evicted = self.evict(tuple);
+        effect.evicted = self.evict(tuple, tuples_max, planted);
         effect
     }
 
@@ -186,27 +192,39 @@ impl IceAgent {
     }
 
     //= STN-31
-    fn evict(&mut self, newest: Tuple) -> Option<Tuple> {
-        if self.tuples.len() <= TUPLES_PER_TRANSPORT_MAX {
+    fn evict(&mut self, newest: Tuple, tuples_max: usize, planted: Planted) -> Option<Tuple> {
+        if self.tuples.len() <= tuples_max {
             return None;
         }
         let keep = self.selected;
-        let at = self.tuples.iter().position(|t| *t != newest && Some(*t) != keep)?;
+        let at = if planted.is(Mutant::EvictsNewest) {
+            self.tuples.iter().rposition(|t| Some(*t) != keep)
+        } else if planted.is(Mutant::EvictsSelected) {
+            self.tuples.iter().position(|t| *t != newest)
+        } else {
+            self.tuples.iter().position(|t| *t != newest && Some(*t) != keep)
+        }?;
         Some(self.tuples.remove(at))
     }
 
     /// One tuple is gone. The most recently added of the others takes over if it was the selected one.
     //= TCP-11
-    pub(super) fn lose(&mut self, tuple: Tuple) -> LossEffect {
+    pub(super) fn lose(&mut self, tuple: Tuple, planted: Planted) -> LossEffect {
         self.tuples.retain(|t| *t != tuple);
         if self.selected != Some(tuple) {
             return LossEffect::Unnoticed;
         }
-        self.selected = self.tuples.last().copied();
-        match self.selected {
-            Some(next) => LossEffect::Reselected(next),
+        let next = match planted.is(Mutant::ReselectsOldest) {
+            true => self.tuples.first().copied(),
+            false => self.tuples.last().copied(),
+        };
+        match next {
+            Some(next) => {
+                self.selected = Some(next);
+                LossEffect::Reselected(next)
+            }
             None => {
-                self.disconnect();
+                self.disconnect(planted);
                 LossEffect::Disconnected
             }
         }
@@ -215,9 +233,11 @@ impl IceAgent {
     /// Every tuple is gone; what belongs to the session is forgotten, so that a reconnection starts afresh
     /// (mediasoup #1176).
     //= S9
-    pub(super) fn disconnect(&mut self) -> Vec<Tuple> {
+    pub(super) fn disconnect(&mut self, planted: Planted) -> Vec<Tuple> {
         self.state = IceState::Disconnected;
-        self.selected = None;
+        if !planted.is(Mutant::SelectionKept) {
+            self.selected = None;
+        }
         self.nomination = None;
         std::mem::take(&mut self.tuples)
     }

@@ -1,7 +1,7 @@
 //! What must hold between the maps of a worker, whatever was fed to it in whatever order.
 
 use super::{Worker, WorkerPhase};
-use crate::lifecycle::close_order::{TRANSPORT_CLOSE_ORDER, TransportCloseStep};
+use crate::lifecycle::close_order::TransportCloseStep;
 use crate::lifecycle::connection::ConnectionPhase;
 use crate::lifecycle::farewell::Farewell;
 use crate::lifecycle::ids::Tuple;
@@ -33,7 +33,7 @@ impl Worker {
     //= O3
     fn routes_agree(&self) -> Result<(), String> {
         for (ufrag, id) in self.routes.ufrags() {
-            let owner = self.transports.get(&id).filter(|t| t.is_mapped());
+            let owner = self.transports.get(&id).filter(|t| self.is_mapped(t));
             let known = owner.is_some_and(|t| {
                 t.ice.credentials.ufrag == ufrag
                     || t.ice.previous.as_ref().is_some_and(|p| p.ufrag == ufrag)
@@ -95,20 +95,20 @@ impl Worker {
         }
         Ok(())
     }
-}
 
-impl Transport {
-    /// Whether it is to be found by its ufrags: it is open, or waits for the record of its farewell, after which it is
-    /// unmapped.
-    fn is_mapped(&self) -> bool {
-        match self.phase {
+    /// Whether a transport is to be found by its ufrags: it is open, or waits for the record of its farewell, after which
+    /// it is unmapped.
+    fn is_mapped(&self, transport: &Transport) -> bool {
+        match transport.phase {
             Phase::Open => true,
             Phase::Closing { step, .. } => {
-                !TRANSPORT_CLOSE_ORDER[..=step].contains(&TransportCloseStep::Unmap)
+                !self.transport_close_order()[..=step].contains(&TransportCloseStep::Unmap)
             }
         }
     }
+}
 
+impl Transport {
     //= S9
     fn agrees(&self) -> Result<(), String> {
         let ice = &self.ice;

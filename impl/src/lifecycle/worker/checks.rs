@@ -5,6 +5,7 @@ use crate::lifecycle::connection::ConnectionPhase;
 use crate::lifecycle::farewell::Farewell;
 use crate::lifecycle::ids::{TransportId, Tuple};
 use crate::lifecycle::input::{Check, Credential};
+use crate::lifecycle::mutants::Mutant;
 use crate::lifecycle::output::{About, Event, Output, Verdict};
 use crate::lifecycle::queue::FrameKind;
 use crate::lifecycle::routing::Credentials;
@@ -28,8 +29,9 @@ impl Worker {
         self.take_tuple(tuple, id, out);
         self.confirm_credentials(id, check.credential);
         self.reply(tuple, reply, out);
+        let (tuples_max, planted) = (self.limits.tuples_per_transport_max, self.planted);
         let Some(transport) = self.open(id) else { return Verdict::Late };
-        let effect = transport.ice.check(tuple, check);
+        let effect = transport.ice.check(tuple, check, tuples_max, planted);
         let (consent, dtls) = (transport.ice.consent, transport.dtls);
         //= STN-30
         if effect.selected.is_some() {
@@ -129,7 +131,8 @@ impl Worker {
     //= DMX-07
     fn take_tuple(&mut self, tuple: Tuple, id: TransportId, out: &mut Outputs) {
         let owner = self.routes.by_tuple(&tuple);
-        if owner == Some(id) {
+        let shadowed = owner.is_some() && self.is(Mutant::ForeignTupleKept);
+        if owner == Some(id) || shadowed {
             return;
         }
         let former = owner.or_else(|| self.routes.by_parting(&tuple));
@@ -137,6 +140,10 @@ impl Worker {
             self.lose_tuple(tuple, former, out);
             self.withdraw(tuple, former, out);
         }
+        debug_assert!(
+            self.routes.by_tuple(&tuple).is_none() || self.is(Mutant::StaleRoute),
+            "a tuple has one owner"
+        );
         self.routes.map_tuple(tuple, id);
         if let Tuple::Tcp(connection) = tuple {
             self.end_strangeness(connection, out);
@@ -169,9 +176,12 @@ impl Worker {
     /// Unmaps a tuple and lets its transport take the next one, or be disconnected. The owner of a closing transport
     /// is not told.
     pub(super) fn lose_tuple(&mut self, tuple: Tuple, id: TransportId, out: &mut Outputs) {
-        self.routes.unmap_tuple(&tuple, id);
+        if !self.is(Mutant::StaleRoute) {
+            self.routes.unmap_tuple(&tuple, id);
+        }
+        let planted = self.planted;
         let Some(transport) = self.transports.get_mut(&id) else { return };
-        let effect = transport.ice.lose(tuple);
+        let effect = transport.ice.lose(tuple, planted);
         if transport.phase != Phase::Open {
             return;
         }
@@ -209,8 +219,9 @@ impl Worker {
     /// Consent expired: nothing more may be sent to this peer, an alert that waits included (RFC 7675 §5.1).
     //= STN-26
     pub(super) fn expire_consent(&mut self, id: TransportId, out: &mut Outputs) -> Verdict {
-        let Some(transport) = self.open(id) else { return Verdict::Late };
-        let tuples = transport.ice.disconnect();
+        let planted = self.planted;
+        let Some(transport) = self.consenting(id) else { return Verdict::Late };
+        let tuples = transport.ice.disconnect(planted);
         let connections: Vec<_> = transport.connections.iter().copied().collect();
         if let Some(path) = transport.farewell.waits_on() {
             transport.farewell = Farewell::Dropped(DropReason::NoConsent);

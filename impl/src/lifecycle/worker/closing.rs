@@ -1,14 +1,13 @@
 //! The walk through the close order. A step is entered once, and left when its condition holds; the order itself is
 //! data in [`close_order`](crate::lifecycle::close_order).
 
-use super::{Outputs, Worker, WorkerPhase};
-use crate::lifecycle::close_order::{
-    TRANSPORT_CLOSE_ORDER, TransportCloseStep, WORKER_CLOSE_ORDER, WorkerCloseStep,
-};
+use super::{Outputs, Worker, WorkerPhase, emit};
+use crate::lifecycle::close_order::{TransportCloseStep, WorkerCloseStep};
 use crate::lifecycle::connection::ConnectionPhase;
 use crate::lifecycle::farewell::Farewell;
 use crate::lifecycle::ids::{TransportId, Tuple};
-use crate::lifecycle::output::{Output, Verdict};
+use crate::lifecycle::mutants::Mutant;
+use crate::lifecycle::output::{Event, Output, Verdict};
 use crate::lifecycle::state::{CloseReason, DropReason, DtlsState, IceState, NotNeeded};
 use crate::lifecycle::timer::Timer;
 use crate::lifecycle::transport::Phase;
@@ -42,11 +41,11 @@ impl Worker {
     }
 
     fn close_order(&self) -> &'static [WorkerCloseStep] {
-        #[cfg(feature = "testing")]
-        if let Some(mutant) = self.mutant {
-            return mutant.worker_close_order();
-        }
-        &WORKER_CLOSE_ORDER
+        self.planted.worker_close_order()
+    }
+
+    pub(super) fn transport_close_order(&self) -> &'static [TransportCloseStep] {
+        self.planted.transport_close_order()
     }
 
     /// Leaves every step whose condition holds.
@@ -78,6 +77,7 @@ impl Worker {
     fn enter_worker_step(&mut self, step: usize, out: &mut Outputs) {
         self.phase = WorkerPhase::Closing { step };
         match self.close_order().get(step) {
+            Some(WorkerCloseStep::RefuseNewcomers) if self.is(Mutant::AcceptWhileClosing) => {}
             Some(WorkerCloseStep::RefuseNewcomers) => {
                 out.extend(self.listeners.iter().map(|id| Output::StopAccepting(*id)));
             }
@@ -93,7 +93,11 @@ impl Worker {
 
     //= CLS-34
     fn close_everything(&mut self, out: &mut Outputs) {
-        let transports: Vec<_> = self.transports.keys().copied().collect();
+        if self.is(Mutant::ConnectionsFirst) {
+            self.close_connections(out);
+        }
+        let stride = if self.is(Mutant::EverySecondTransport) { 2 } else { 1 };
+        let transports: Vec<_> = self.transports.keys().copied().step_by(stride).collect();
         for id in transports {
             self.begin_close(id, CloseReason::ServerClosed, out);
         }
@@ -110,15 +114,19 @@ impl Worker {
 
     /// In the right order no connection is left by now.
     fn release_carriers(&mut self, out: &mut Outputs) {
+        self.close_connections(out);
+        let sockets = std::mem::take(&mut self.sockets);
+        let listeners = std::mem::take(&mut self.listeners);
+        out.extend(sockets.into_iter().map(Output::ReleaseSocket));
+        out.extend(listeners.into_iter().map(Output::ReleaseListener));
+    }
+
+    fn close_connections(&mut self, out: &mut Outputs) {
         let left: Vec<_> = self.connections.keys().copied().collect();
         for id in left {
             out.push(Output::CloseTcp(id));
             self.remove_connection(id, DropReason::CarrierReleased, out);
         }
-        let sockets = std::mem::take(&mut self.sockets);
-        let listeners = std::mem::take(&mut self.listeners);
-        out.extend(sockets.into_iter().map(Output::ReleaseSocket));
-        out.extend(listeners.into_iter().map(Output::ReleaseListener));
     }
 
     /// Time is up: nobody is waited for any longer.
@@ -148,32 +156,36 @@ impl Worker {
     }
 
     fn begin_close(&mut self, id: TransportId, reason: CloseReason, out: &mut Outputs) {
+        let (order, planted) = (self.transport_close_order(), self.planted);
         let Some(transport) = self.open(id) else { return };
-        let excuse = transport.excuse();
+        let excuse = planted.excuse(transport, reason);
         transport.phase = Phase::Closing { reason, step: 0, excuse };
-        self.enter_transport_step(id, TRANSPORT_CLOSE_ORDER[0], excuse, out);
+        self.enter_transport_step(id, order[0], excuse, out);
         self.progress(id, out);
     }
 
     /// Leaves every step of the transport's close order whose condition holds; after the last it is gone.
     pub(super) fn progress(&mut self, id: TransportId, out: &mut Outputs) {
+        let order = self.transport_close_order();
+        let connections_first = self.is(Mutant::CloseBeforeUnmap);
         while let Some(transport) = self.transports.get_mut(&id) {
             let Phase::Closing { reason, step, excuse } = transport.phase else { return };
-            let done = match TRANSPORT_CLOSE_ORDER[step] {
+            let done = match order[step] {
                 TransportCloseStep::SayFarewell => {
                     excuse.is_some() || !matches!(transport.farewell, Farewell::Making(_))
                 }
                 TransportCloseStep::Report => {
                     transport.farewell.is_over(excuse) && transport.connections.is_empty()
                 }
-                TransportCloseStep::StopData
-                | TransportCloseStep::Unmap
-                | TransportCloseStep::CloseConnections => true,
+                TransportCloseStep::CloseConnections => {
+                    !connections_first || transport.connections.is_empty()
+                }
+                TransportCloseStep::StopData | TransportCloseStep::Unmap => true,
             };
             if !done {
                 return;
             }
-            match TRANSPORT_CLOSE_ORDER.get(step + 1) {
+            match order.get(step + 1) {
                 Some(next) => {
                     transport.phase = Phase::Closing { reason, step: step + 1, excuse };
                     self.enter_transport_step(id, *next, excuse, out);
@@ -191,9 +203,13 @@ impl Worker {
         out: &mut Outputs,
     ) {
         match step {
+            TransportCloseStep::StopData if self.is(Mutant::LateTimer) => {}
             TransportCloseStep::StopData => {
                 self.disarm(Timer::Consent(id), out);
                 self.disarm(Timer::Handshake(id), out);
+                if excuse == Some(NotNeeded::Handshaking) && self.is(Mutant::ErrorLeaks) {
+                    self.end_another_association(out);
+                }
             }
             TransportCloseStep::SayFarewell => {
                 let Some(transport) = self.transports.get_mut(&id) else { return };
@@ -203,11 +219,16 @@ impl Worker {
                 }
             }
             TransportCloseStep::Unmap => self.unmap(id),
+            TransportCloseStep::CloseConnections
+                if excuse == Some(NotNeeded::PeerClosed) && self.is(Mutant::RemoteCloseLeaks) => {}
             TransportCloseStep::CloseConnections => {
                 let connections = self.transports.get(&id).map(|t| t.connections.clone());
                 for connection in connections.into_iter().flatten() {
                     self.retire(connection, out);
                 }
+            }
+            TransportCloseStep::Report if self.is(Mutant::ReportedEarly) => {
+                self.count_as_sent(id, out);
             }
             TransportCloseStep::Report => {}
         }
@@ -219,15 +240,20 @@ impl Worker {
     //= DMX-08
     //= N3
     fn unmap(&mut self, id: TransportId) {
+        let planted = self.planted;
         let Some(transport) = self.transports.get_mut(&id) else { return };
         transport.dtls = DtlsState::Closed;
         transport.ice.state = IceState::Closed;
-        transport.ice.selected = None;
+        if !planted.is(Mutant::AlertAfterUnmap) {
+            transport.ice.selected = None;
+        }
         for tuple in std::mem::take(&mut transport.ice.tuples) {
             self.routes.unmap_tuple(&tuple, id);
         }
         self.routes.unmap_ufrag(&transport.ice.credentials.ufrag);
-        if let Some(previous) = transport.ice.previous.take() {
+        if let Some(previous) = transport.ice.previous.take()
+            && !planted.is(Mutant::RestartedUfragKept)
+        {
             self.routes.unmap_ufrag(&previous.ufrag);
         }
         if let Some(path @ Tuple::Udp { .. }) = transport.farewell.waits_on() {
@@ -253,5 +279,8 @@ impl Worker {
         out.push(Output::DropDtls(id));
         let outcome = transport.farewell.outcome(excuse);
         out.push(Output::ReportClosed { transport: id, reason, outcome });
+        if self.is(Mutant::EventAfterReport) {
+            emit(id, Event::IceStateChanged(IceState::Closed), out);
+        }
     }
 }

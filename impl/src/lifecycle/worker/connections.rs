@@ -5,6 +5,7 @@ use super::{Outputs, Worker, WorkerPhase};
 use crate::lifecycle::connection::{Connection, ConnectionPhase, InputHalf, WriteState};
 use crate::lifecycle::farewell::Farewell;
 use crate::lifecycle::ids::{ConnectionId, ListenerId, TransportId, Tuple};
+use crate::lifecycle::mutants::Mutant;
 use crate::lifecycle::output::{Output, Verdict};
 use crate::lifecycle::queue::{FrameKind, SendQueue};
 use crate::lifecycle::state::DropReason;
@@ -23,7 +24,8 @@ impl Worker {
         if self.connections.contains_key(&id) {
             return Verdict::Impossible;
         }
-        if self.phase != WorkerPhase::Open || !self.has_room_for(remote) {
+        let closing = self.phase != WorkerPhase::Open && !self.is(Mutant::AcceptWhileClosing);
+        if closing || !self.has_room_for(remote) {
             out.push(Output::CloseTcp(id));
             return Verdict::Late;
         }
@@ -157,21 +159,29 @@ impl Worker {
             return;
         }
         connection.phase = ConnectionPhase::Flushing { owner: connection.owner(), input };
+        let waits = !connection.queue.is_empty();
         self.end_strangeness(id, out);
         //= L2
-        self.arm(Timer::Linger(id), self.limits.drain, out);
+        if !(waits && self.is(Mutant::NoDrainDeadline)) {
+            self.arm(Timer::Linger(id), self.limits.drain, out);
+        }
         self.end_flush(id, out);
     }
 
     /// With the queue empty our half is ended; with the peer's half ended as well, so is the connection.
     fn end_flush(&mut self, id: ConnectionId, out: &mut Outputs) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get(&id) else { return };
         let ConnectionPhase::Flushing { owner, input } = connection.phase else { return };
-        if !connection.queue.is_empty() {
+        let hasty = input == InputHalf::Open && self.is(Mutant::FinFirst);
+        if !connection.queue.is_empty() && !hasty {
             return;
         }
         match input {
+            InputHalf::Open if self.is(Mutant::HardClose) && self.is_left(owner) => {
+                self.close_connection(id, out);
+            }
             InputHalf::Open => {
+                let Some(connection) = self.connections.get_mut(&id) else { return };
                 connection.phase = ConnectionPhase::Draining { owner };
                 out.push(Output::ShutdownTcp(id));
             }
@@ -260,6 +270,9 @@ impl Worker {
         let Some(connection) = self.connections.remove(&id) else { return };
         self.disarm(Timer::Linger(id), out);
         if let Some(owner) = connection.owner() {
+            if self.is(Mutant::ConnectionKept) && self.is_closing(owner) {
+                self.connections.insert(id, connection);
+            }
             self.leave_transport(id, owner, cause, out);
         }
     }

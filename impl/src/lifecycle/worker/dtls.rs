@@ -193,7 +193,7 @@ impl Worker {
     }
 
     /// An established association is over, and no close_notify is called for: a fatal alert came, or was sent.
-    fn end_association(
+    pub(super) fn end_association(
         &mut self,
         id: TransportId,
         reason: DtlsReason,

@@ -1,8 +1,9 @@
 //! How far the one close_notify of a transport has come.
 
-use super::{Outputs, Worker};
+use super::{Outputs, Worker, WorkerPhase};
 use crate::lifecycle::farewell::{Farewell, QueuedRecord};
 use crate::lifecycle::ids::{SocketId, TransportId, Tuple};
+use crate::lifecycle::mutants::Mutant;
 use crate::lifecycle::output::{About, Output, Verdict};
 use crate::lifecycle::queue::FrameKind;
 use crate::lifecycle::state::DropReason;
@@ -26,7 +27,7 @@ impl Worker {
             Tuple::Udp { .. } => {
                 transport.farewell = Farewell::Queued(path, QueuedRecord::Datagram(datagram));
                 self.arm(Timer::Farewell(id), self.limits.drain, out);
-                self.offer(id, out);
+                self.offer(id, About::CloseNotify(id), out);
             }
             Tuple::Tcp(connection) => {
                 transport.farewell = Farewell::Queued(path, QueuedRecord::Frame);
@@ -44,7 +45,7 @@ impl Worker {
     }
 
     /// Hands a queued datagram to its socket. The answer says whether the socket took it.
-    fn offer(&self, id: TransportId, out: &mut Outputs) {
+    fn offer(&self, id: TransportId, about: About, out: &mut Outputs) {
         if let Some(Farewell::Queued(
             Tuple::Udp { socket, remote },
             QueuedRecord::Datagram(record),
@@ -54,7 +55,7 @@ impl Worker {
                 socket: *socket,
                 remote: *remote,
                 datagram: record.clone(),
-                about: About::CloseNotify(id),
+                about,
             });
         }
     }
@@ -71,7 +72,9 @@ impl Worker {
         let deadlines = self.timers.range(first..=last);
         let ids: Vec<_> = deadlines.filter_map(|timer| self.waits_for(socket, timer)).collect();
         for id in &ids {
-            self.offer(*id, out);
+            let unheard = self.is(Mutant::CompletionAfterClose) && self.is_closing(*id);
+            let about = if unheard { About::Records } else { About::CloseNotify(*id) };
+            self.offer(*id, about, out);
         }
         if ids.is_empty() { Verdict::Late } else { Verdict::Applied }
     }
@@ -94,6 +97,9 @@ impl Worker {
     /// The kernel took the close_notify.
     pub(super) fn farewell_sent(&mut self, id: TransportId, out: &mut Outputs) -> Verdict {
         let closing = self.is_closing(id);
+        if closing && self.is(Mutant::FarewellForgotten) {
+            return Verdict::Late;
+        }
         let Some(transport) = self.transports.get_mut(&id) else { return Verdict::Late };
         let Farewell::Queued(path, _) = transport.farewell else { return Verdict::Late };
         transport.farewell = Farewell::Sent(path);
@@ -112,7 +118,10 @@ impl Worker {
     }
 
     /// The socket is full; the deadline is armed already.
-    pub(super) fn farewell_blocked(&mut self, id: TransportId) -> Verdict {
+    pub(super) fn farewell_blocked(&mut self, id: TransportId, out: &mut Outputs) -> Verdict {
+        if self.phase != WorkerPhase::Open && self.is(Mutant::AlertCancelled) {
+            return self.farewell_dropped(id, DropReason::CarrierReleased, out);
+        }
         match self.transports.get(&id).map(|transport| &transport.farewell) {
             Some(Farewell::Queued(Tuple::Udp { .. }, _)) => Verdict::Applied,
             Some(_) | None => Verdict::Late,

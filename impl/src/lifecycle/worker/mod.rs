@@ -12,6 +12,7 @@
 //! | `connections.rs` | TCP connections and their queues |
 //! | `closing.rs` | the walk through the close order |
 //! | `agreement.rs` | what must hold between the maps, whatever happened |
+//! | `mistakes.rs` | what only a [`Mutant`] does |
 
 mod agreement;
 mod checks;
@@ -19,6 +20,9 @@ mod closing;
 mod connections;
 mod dtls;
 mod farewells;
+mod mistakes;
+#[cfg(all(test, feature = "testing"))]
+mod mutant_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -28,6 +32,7 @@ use super::connection::Connection;
 use super::ids::{ConnectionId, ListenerId, SocketId, TransportId};
 use super::input::Input;
 use super::limits::Limits;
+use super::mutants::{Mutant, Planted};
 use super::output::{Event, Output, Step, Verdict};
 use super::routing::{Credentials, Routes};
 use super::state::DtlsReason;
@@ -64,8 +69,7 @@ pub struct Worker {
     timers: BTreeSet<Timer>,
     sockets: BTreeSet<SocketId>,
     listeners: BTreeSet<ListenerId>,
-    #[cfg(feature = "testing")]
-    mutant: Option<super::mutants::Mutant>,
+    planted: Planted,
 }
 
 type Outputs = Vec<Output>;
@@ -87,16 +91,15 @@ impl Worker {
             timers: BTreeSet::new(),
             sockets: sockets.into_iter().collect(),
             listeners: listeners.into_iter().collect(),
-            #[cfg(feature = "testing")]
-            mutant: None,
+            planted: Planted::default(),
         }
     }
 
     /// The same worker with one defect.
     #[cfg(feature = "testing")]
     #[must_use]
-    pub fn with_mutant(mut self, mutant: Option<super::mutants::Mutant>) -> Self {
-        self.mutant = mutant;
+    pub fn with_mutant(mut self, mutant: Option<Mutant>) -> Self {
+        self.planted = Planted::new(mutant);
         self
     }
 
@@ -196,7 +199,7 @@ impl Worker {
                 self.farewell_made(transport, datagram, out)
             }
             Input::CloseNotifySent { transport } => self.farewell_sent(transport, out),
-            Input::CloseNotifyBlocked { transport } => self.farewell_blocked(transport),
+            Input::CloseNotifyBlocked { transport } => self.farewell_blocked(transport, out),
             Input::CloseNotifyFailed { transport, reason } => {
                 self.farewell_dropped(transport, reason, out)
             }
@@ -221,6 +224,9 @@ impl Worker {
         consent: Option<Duration>,
     ) -> Verdict {
         if self.phase != WorkerPhase::Open {
+            if self.is(Mutant::RegistrationLeft) {
+                self.routes.map_ufrag(&credentials.ufrag, id);
+            }
             return Verdict::Late;
         }
         if self.transports.contains_key(&id) || !self.routes.map_ufrag(&credentials.ufrag, id) {

@@ -129,7 +129,7 @@ fn worker() -> Worker {
 }
 
 /// What a shell does whose kernel takes everything, or (`blocked`) nothing.
-fn answer(worker: &Worker, output: &Output, blocked: bool) -> Option<Input> {
+pub(super) fn answer(worker: &Worker, output: &Output, blocked: bool) -> Option<Input> {
     if let Output::WriteTcp(connection) = output {
         let (connection, bytes) = (*connection, worker.unwritten(*connection).len());
         return match (blocked, bytes) {
@@ -154,7 +154,7 @@ fn answer(worker: &Worker, output: &Output, blocked: bool) -> Option<Input> {
     })
 }
 
-fn settle(worker: &mut Worker, input: Input, blocked: bool) -> Vec<Output> {
+pub(super) fn settle(worker: &mut Worker, input: Input, blocked: bool) -> Vec<Output> {
     let mut inputs = std::collections::VecDeque::from([input]);
     let mut outputs = Vec::new();
     while let Some(input) = inputs.pop_front() {

@@ -3,7 +3,7 @@
 use super::{Worker, WorkerPhase};
 use crate::lifecycle::{
     About, Check, Credential, Credentials, DropReason, Farewell, Input, Limits, Output, SocketId,
-    TUPLES_PER_TRANSPORT_MAX, TransportId, Tuple,
+    TransportId, Tuple,
 };
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -85,7 +85,7 @@ fn n3_a_reply_that_waits_while_its_transport_closes_never_reaches_the_next_owner
 fn n3_a_reply_that_waits_on_an_evicted_tuple_never_reaches_the_next_owner_of_the_tuple() {
     let tuple = from_port(5000);
     let mut worker = reply_waits_on(tuple);
-    let others = (5001..).map(from_port).take(TUPLES_PER_TRANSPORT_MAX);
+    let others = (5001..).map(from_port).take(Limits::default().tuples_per_transport_max);
     let _ = feed(&mut worker, others.map(|other| nominates(LEAVING, other)));
     assert_eq!(worker.routes().by_tuple(&tuple), None, "it gave way");
     assert_newcomer_hears_no_alert(worker, tuple);
@@ -107,7 +107,7 @@ fn l3_a_reply_that_waits_while_its_transport_closes_leaves_when_there_is_room() 
 fn dmx_06_an_evicted_tuple_comes_back_to_its_transport_while_a_reply_waits_on_it() {
     let tuple = from_port(5000);
     let mut worker = reply_waits_on(tuple);
-    let others = (5001..).map(from_port).take(TUPLES_PER_TRANSPORT_MAX);
+    let others = (5001..).map(from_port).take(Limits::default().tuples_per_transport_max);
     let _ = feed(&mut worker, others.map(|other| nominates(LEAVING, other)));
     let _ = feed(&mut worker, [nominates(LEAVING, tuple)]);
     assert_eq!(worker.routes().by_tuple(&tuple), Some(LEAVING));
