@@ -25,23 +25,26 @@
 mod action;
 // TODO mod change;
 // TODO mod check;
-// TODO mod class;
-// TODO mod class_check;
+mod class;
+mod class_check;
 mod config;
-// TODO mod covers;
+mod covers;
 mod effect;
 // TODO mod endings;
 // TODO mod explain;
 mod explore;
+mod groups;
 mod ids;
 mod known_bugs;
 mod model;
 mod monitor;
 mod mutants;
 // TODO mod phase_matrix;
+mod parties;
 mod presets;
 mod properties;
 mod rank;
+mod reads;
 mod state;
 pub mod step;
 // TODO mod svg;
@@ -50,9 +53,13 @@ pub mod step;
 mod world;
 
 pub use action::{Action, Check as StunCheck, Closes, Subject};
+pub use class::{Classes, EdgeClass, Fact, Grain, edge_classes};
+pub use class_check::{ClassConflict, OrderMatters, check_classes, check_commutation};
 pub use config::{Aspects, Config, KernelAspects, OwnerAspects, Role, TransportConfig};
+pub use covers::{Cover, cover, cover_edges};
 pub use effect::Effect;
 pub use explore::{Edge, Graph};
+pub use groups::{Group, Groups};
 pub use ids::{
     AddressId, CallerId, ConnectionId, ListenerId, SocketId, TransportId, WorkerId,
 };

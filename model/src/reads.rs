@@ -1,0 +1,99 @@
+//! Which actions depend on which facts: the table behind the classes of edges.
+//!
+//! That it does not say too little is checked on every edge of every configuration. Where it says more, it keeps apart
+//! what an implementation may treat differently though the model does not.
+
+use crate::action::Action;
+
+/// What a fact is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Aspect {
+    Phase,
+    Ice,
+    Dtls,
+    Tuples,
+    Selected,
+    Ufrags,
+    Farewell,
+    Reason,
+    Outcome,
+    Flights,
+    SaidClose,
+    Alerts,
+    Held,
+    Connection,
+    End,
+    Room,
+    Unread,
+    Uses,
+    Socket,
+    Worker,
+    OthersLeft,
+    OtherWorkers,
+    Server,
+    Callback,
+    Stale,
+    CallerWaits,
+}
+
+/// The facts about those to whom an action happens that make a difference to what it does.
+pub(crate) fn reads(action: Action) -> &'static [Aspect] {
+    use Aspect::*;
+    match action {
+        Action::PeerChecks { .. } => {
+            &[Ice, Dtls, Tuples, Selected, Farewell, Outcome, Held, Connection, Room, Callback]
+        }
+        Action::PeerChecksTwiceAndResets { .. } => &[Dtls, Tuples, Selected, Callback],
+        Action::PeerSendsFlight { .. } => &[Flights, Selected],
+        Action::PeerHandshakes { .. }
+        | Action::PeerFailsHandshake { .. }
+        | Action::HandshakeDeadlinePasses { .. } => &[Selected, Callback],
+        Action::PeerSendsFatalAlert { .. } => &[Dtls, Selected, Callback],
+        Action::PeerSendsCloseNotify { .. } => &[Selected, Connection, Room, Socket, Callback],
+        Action::ConsentExpires { .. } => &[Selected, Farewell, Connection, Callback],
+        Action::OwnerClosesTransport { .. } | Action::WorkerHearsTransportClose { .. } => {
+            &[Phase, Dtls, Selected, Farewell, Connection, Room, Socket, Callback]
+        }
+        Action::WorkerHearsClose { .. } => {
+            &[Phase, Dtls, Selected, Farewell, Connection, Room, Socket, Callback]
+        }
+        Action::ServerDeadlinePasses { .. } => {
+            &[Phase, Farewell, Reason, Outcome, Connection, Callback]
+        }
+        Action::KernelMakesRoomOnSocket { .. } => &[Farewell, Reason, Outcome, Held, Callback],
+        Action::PeerAnswers { .. } => &[Farewell, Reason, Held, OthersLeft, OtherWorkers, Callback],
+        Action::FarewellDeadlinePasses { .. } | Action::KernelAcknowledges { .. } => {
+            &[Farewell, Reason, Outcome, Held, OthersLeft, OtherWorkers, Callback]
+        }
+        Action::LingerDeadlinePasses { .. } | Action::KernelMakesRoomOnConnection { .. } => {
+            &[Farewell, Reason, Outcome, Held, Connection, OthersLeft, OtherWorkers, Callback]
+        }
+        Action::PeerSendsFin { .. } | Action::PeerResets { .. } => &[
+            Tuples,
+            Selected,
+            Farewell,
+            Reason,
+            Outcome,
+            Held,
+            Connection,
+            OthersLeft,
+            OtherWorkers,
+            Callback,
+        ],
+        Action::PeerConnects { .. } | Action::PeerConnectsInVain { .. } => &[Connection],
+        Action::PeerStreams { .. }
+        | Action::PeerVanishes { .. }
+        | Action::KernelFillsConnection { .. }
+        | Action::KernelLeavesRoom { .. }
+        | Action::KernelMakesLittleRoom { .. }
+        | Action::WorkerReads { .. }
+        | Action::WorkerMeetsStaleEvent { .. } => &[Connection],
+        Action::OwnerCreatesTransport { .. } => &[Worker],
+        Action::OwnerRestartsIce { .. } => &[Ufrags],
+        Action::BindDeadlinePasses { .. } => &[Worker],
+        Action::WorkerHearsGrant { .. } => &[OtherWorkers, CallerWaits],
+        Action::OwnerClosesServer { .. } => &[Server, CallerWaits],
+        Action::OwnerDropsHandle { .. } => &[Server],
+        Action::OwnerArmsCallback { .. } | Action::KernelFillsSocket { .. } => &[],
+    }
+}
