@@ -23,6 +23,7 @@
 //! that any answer may fail to come.
 
 mod action;
+mod aspects;
 // TODO mod change;
 // TODO mod check;
 // TODO mod class;
@@ -50,12 +51,11 @@ pub mod step;
 mod world;
 
 pub use action::{Action, Check as StunCheck, Closes, Subject};
+pub use aspects::{APART, Apart, Aspect, are_apart, meetings};
 pub use config::{Aspects, Config, KernelAspects, OwnerAspects, Role, TransportConfig};
 pub use effect::Effect;
 pub use explore::{Edge, Graph};
-pub use ids::{
-    AddressId, CallerId, ConnectionId, ListenerId, SocketId, TransportId, WorkerId,
-};
+pub use ids::{AddressId, CallerId, ConnectionId, ListenerId, SocketId, TransportId, WorkerId};
 pub use known_bugs::{KNOWN_BUGS, KnownBug};
 pub use model::LifecycleModel;
 pub use mutants::{Mutant, MutantReport, run_mutant};
