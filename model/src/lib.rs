@@ -48,6 +48,7 @@ pub mod step;
 // TODO mod svg;
 // TODO mod trace;
 // TODO mod words;
+mod tables;
 mod world;
 
 pub use action::{Action, Check as StunCheck, Closes, Subject};
@@ -68,6 +69,7 @@ pub use state::{
     Transport, Tuple, Ufrags, WORKERS_MAX, Waiting, WorkerPhase,
 };
 pub use step::{actions, every_action, step};
+pub use tables::catalogue;
 pub use world::{
     Broken, CALLERS_MAX, CARRIERS_MAX, Callback, Caller, End, Ghost, History, Listener, Peer, Room,
     Socket, Stream, World,
