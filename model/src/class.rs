@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::groups::{Group, Groups};
 use crate::ids::{CallerId, ConnectionId, SocketId, TransportId, WorkerId};
 use crate::parties::Parties;
-use crate::reads::{Aspect, reads};
+use crate::reads::{FactKind, reads};
 use crate::state::{
     CloseReason, Connection, DtlsState, Farewell, IceState, Outcome, Phase, ServerPhase, State,
     TUPLES_MAX, Tuple, Ufrags, WorkerPhase,
@@ -146,19 +146,19 @@ impl<'a> Classes<'a> {
 
     /// The class of an edge as one group sees it.
     pub(crate) fn as_seen_by(&self, group: &Group, state: &State, action: Action) -> EdgeClass {
-        self.with_aspects(group, state, action, |aspect| match self.grain {
-            Grain::Whole => aspect != Aspect::CallerWaits || reads(action).contains(&aspect),
-            Grain::Read => reads(action).contains(&aspect),
+        self.with_kinds(group, state, action, |kind| match self.grain {
+            Grain::Whole => kind != FactKind::CallerWaits || reads(action).contains(&kind),
+            Grain::Read => reads(action).contains(&kind),
         })
     }
 
-    /// The class that holds these aspects.
-    pub(crate) fn with_aspects(
+    /// The class that holds these kinds.
+    pub(crate) fn with_kinds(
         &self,
         group: &Group,
         state: &State,
         action: Action,
-        holds: impl Fn(Aspect) -> bool,
+        holds: impl Fn(FactKind) -> bool,
     ) -> EdgeClass {
         let parties = match self.grain {
             Grain::Whole => Parties::all(self.config, group),
@@ -166,7 +166,7 @@ impl<'a> Classes<'a> {
         };
         let mut facts = Vec::new();
         let mut add = |fact: Fact| {
-            if holds(fact.aspect()) {
+            if holds(fact.kind()) {
                 facts.push(fact);
             }
         };
@@ -239,34 +239,34 @@ pub(crate) fn of_server(config: &Config, state: &State) -> Vec<Fact> {
 
 impl Fact {
     /// What it is about.
-    pub(crate) fn aspect(&self) -> Aspect {
+    pub(crate) fn kind(&self) -> FactKind {
         match self {
-            Self::Phase(..) => Aspect::Phase,
-            Self::Ice(..) => Aspect::Ice,
-            Self::Dtls(..) => Aspect::Dtls,
-            Self::Tuples(..) => Aspect::Tuples,
-            Self::Selected(..) => Aspect::Selected,
-            Self::Ufrags(..) => Aspect::Ufrags,
-            Self::Farewell(..) => Aspect::Farewell,
-            Self::Reason(..) => Aspect::Reason,
-            Self::Outcome(..) => Aspect::Outcome,
-            Self::Flights(..) => Aspect::Flights,
-            Self::SaidClose(..) => Aspect::SaidClose,
-            Self::Alerts(..) => Aspect::Alerts,
-            Self::Held(..) => Aspect::Held,
-            Self::Connection(..) => Aspect::Connection,
-            Self::End(..) => Aspect::End,
-            Self::Room(..) => Aspect::Room,
-            Self::Unread(..) => Aspect::Unread,
-            Self::Uses(..) => Aspect::Uses,
-            Self::Socket(..) => Aspect::Socket,
-            Self::Worker(..) => Aspect::Worker,
-            Self::OthersLeft(..) => Aspect::OthersLeft,
-            Self::OtherWorkers(_) => Aspect::OtherWorkers,
-            Self::Server(_) => Aspect::Server,
-            Self::Callback(_) => Aspect::Callback,
-            Self::Stale(_) => Aspect::Stale,
-            Self::CallerWaits(_) => Aspect::CallerWaits,
+            Self::Phase(..) => FactKind::Phase,
+            Self::Ice(..) => FactKind::Ice,
+            Self::Dtls(..) => FactKind::Dtls,
+            Self::Tuples(..) => FactKind::Tuples,
+            Self::Selected(..) => FactKind::Selected,
+            Self::Ufrags(..) => FactKind::Ufrags,
+            Self::Farewell(..) => FactKind::Farewell,
+            Self::Reason(..) => FactKind::Reason,
+            Self::Outcome(..) => FactKind::Outcome,
+            Self::Flights(..) => FactKind::Flights,
+            Self::SaidClose(..) => FactKind::SaidClose,
+            Self::Alerts(..) => FactKind::Alerts,
+            Self::Held(..) => FactKind::Held,
+            Self::Connection(..) => FactKind::Connection,
+            Self::End(..) => FactKind::End,
+            Self::Room(..) => FactKind::Room,
+            Self::Unread(..) => FactKind::Unread,
+            Self::Uses(..) => FactKind::Uses,
+            Self::Socket(..) => FactKind::Socket,
+            Self::Worker(..) => FactKind::Worker,
+            Self::OthersLeft(..) => FactKind::OthersLeft,
+            Self::OtherWorkers(_) => FactKind::OtherWorkers,
+            Self::Server(_) => FactKind::Server,
+            Self::Callback(_) => FactKind::Callback,
+            Self::Stale(_) => FactKind::Stale,
+            Self::CallerWaits(_) => FactKind::CallerWaits,
         }
     }
 }

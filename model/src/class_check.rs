@@ -167,7 +167,7 @@ mod tests {
 
     use super::*;
     use crate::presets::Preset;
-    use crate::reads::{Aspect, reads};
+    use crate::reads::{FactKind, reads};
 
     /// What one edge did to one group, with every fact that it may have read.
     struct Seen {
@@ -188,7 +188,7 @@ mod tests {
                 for group in &classes.subjects(state, edge.action) {
                     let effects = effects_on(group, edge.action, &effects);
                     let changes = changes(&graph, group, edge.action, state, &after);
-                    let class = classes.with_aspects(group, state, edge.action, |_| true);
+                    let class = classes.with_kinds(group, state, edge.action, |_| true);
                     let name = format!("{:?}", discriminant(&edge.action));
                     seen.entry(name).or_default().push(Seen { config, class, effects, changes });
                 }
@@ -197,12 +197,12 @@ mod tests {
         seen
     }
 
-    /// Do all edges that agree in these aspects do the same?
-    fn suffice(seen: &[Seen], aspects: &[Aspect]) -> bool {
+    /// Do all edges that agree in these kinds do the same?
+    fn suffice(seen: &[Seen], kinds: &[FactKind]) -> bool {
         let mut known = FxHashMap::default();
         seen.iter().all(|edge| {
             let facts = edge.class.facts.iter();
-            let held: Vec<_> = facts.filter(|fact| aspects.contains(&fact.aspect())).collect();
+            let held: Vec<_> = facts.filter(|fact| kinds.contains(&fact.kind())).collect();
             let first = known.entry((edge.config, edge.class.action, held)).or_insert_with(|| {
                 let changes: Vec<_> = edge.changes.iter().map(Change::new).collect();
                 (&edge.effects, changes)
@@ -213,7 +213,7 @@ mod tests {
     }
 
     /// An entry is spare if without it no two edges of `standard` would be confused. Such entries keep apart what an
-    /// implementation may treat differently, or are needed where aspects meet that do not meet in `standard`.
+    /// implementation may treat differently, or are needed where kinds meet that do not meet in `standard`.
     #[test]
     #[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
     fn the_table_says_what_it_must_and_little_else() {
@@ -222,8 +222,8 @@ mod tests {
             let action = seen[0].class.action;
             let table = reads(action);
             assert!(suffice(seen, table), "{action:?}");
-            for aspect in table {
-                let rest: Vec<_> = table.iter().copied().filter(|other| other != aspect).collect();
+            for kind in table {
+                let rest: Vec<_> = table.iter().copied().filter(|other| other != kind).collect();
                 *(if suffice(seen, &rest) { &mut spare } else { &mut needed }) += 1;
             }
         }

@@ -23,6 +23,7 @@
 //! that any answer may fail to come.
 
 mod action;
+mod aspects;
 // TODO mod change;
 // TODO mod check;
 mod class;
@@ -50,9 +51,11 @@ pub mod step;
 // TODO mod svg;
 // TODO mod trace;
 // TODO mod words;
+mod tables;
 mod world;
 
 pub use action::{Action, Check as StunCheck, Closes, Subject};
+pub use aspects::{APART, Apart, Aspect, are_apart, meetings};
 pub use class::{Classes, EdgeClass, Fact, Grain, edge_classes};
 pub use class_check::{ClassConflict, OrderMatters, check_classes, check_commutation};
 pub use config::{Aspects, Config, KernelAspects, OwnerAspects, Role, TransportConfig};
@@ -60,9 +63,7 @@ pub use covers::{Cover, cover, cover_edges};
 pub use effect::Effect;
 pub use explore::{Edge, Graph};
 pub use groups::{Group, Groups};
-pub use ids::{
-    AddressId, CallerId, ConnectionId, ListenerId, SocketId, TransportId, WorkerId,
-};
+pub use ids::{AddressId, CallerId, ConnectionId, ListenerId, SocketId, TransportId, WorkerId};
 pub use known_bugs::{KNOWN_BUGS, KnownBug};
 pub use model::LifecycleModel;
 pub use mutants::{Mutant, MutantReport, run_mutant};
@@ -75,6 +76,7 @@ pub use state::{
     Transport, Tuple, Ufrags, WORKERS_MAX, Waiting, WorkerPhase,
 };
 pub use step::{actions, every_action, step};
+pub use tables::catalogue;
 pub use world::{
     Broken, CALLERS_MAX, CARRIERS_MAX, Callback, Caller, End, Ghost, History, Listener, Peer, Room,
     Socket, Stream, World,

@@ -7,7 +7,7 @@ use crate::action::Action;
 
 /// What a fact is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Aspect {
+pub(crate) enum FactKind {
     Phase,
     Ice,
     Dtls,
@@ -37,8 +37,8 @@ pub(crate) enum Aspect {
 }
 
 /// The facts about those to whom an action happens that make a difference to what it does.
-pub(crate) fn reads(action: Action) -> &'static [Aspect] {
-    use Aspect::*;
+pub(crate) fn reads(action: Action) -> &'static [FactKind] {
+    use FactKind::*;
     match action {
         Action::PeerChecks { .. } => {
             &[Ice, Dtls, Tuples, Selected, Farewell, Outcome, Held, Connection, Room, Callback]
