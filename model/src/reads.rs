@@ -40,19 +40,21 @@ pub(crate) enum FactKind {
 pub(crate) fn reads(action: Action) -> &'static [FactKind] {
     use FactKind::*;
     match action {
-        Action::PeerChecks { .. } => {
-            &[Ice, Dtls, Tuples, Selected, Farewell, Outcome, Held, Connection, Room, Callback]
-        }
-        Action::PeerChecksTwiceAndResets { .. } => &[Dtls, Tuples, Selected, Callback],
+        Action::PeerChecks { .. } => &[
+            Ice, Dtls, Tuples, Selected, Farewell, Outcome, Held, Connection, Room, Stale, Callback,
+        ],
+        Action::PeerChecksTwiceAndResets { .. } => &[Dtls, Tuples, Selected, Stale, Callback],
         Action::PeerSendsFlight { .. } => &[Flights, Selected],
         Action::PeerHandshakes { .. }
         | Action::PeerFailsHandshake { .. }
         | Action::HandshakeDeadlinePasses { .. } => &[Selected, Callback],
         Action::PeerSendsFatalAlert { .. } => &[Dtls, Selected, Callback],
-        Action::PeerSendsCloseNotify { .. } => &[Selected, Connection, Room, Socket, Callback],
-        Action::ConsentExpires { .. } => &[Selected, Farewell, Connection, Callback],
+        Action::PeerSendsCloseNotify { .. } => {
+            &[Selected, Connection, Room, Socket, Stale, Callback]
+        }
+        Action::ConsentExpires { .. } => &[Selected, Farewell, Connection, Stale, Callback],
         Action::OwnerClosesTransport { .. } | Action::WorkerHearsTransportClose { .. } => {
-            &[Phase, Dtls, Selected, Farewell, Connection, Room, Socket, Callback]
+            &[Phase, Dtls, Selected, Farewell, Connection, Room, Socket, Stale, Callback]
         }
         Action::WorkerHearsClose { .. } => {
             &[Phase, Dtls, Selected, Farewell, Connection, Room, Socket, Callback]
@@ -61,13 +63,23 @@ pub(crate) fn reads(action: Action) -> &'static [FactKind] {
             &[Phase, Farewell, Reason, Outcome, Connection, Callback]
         }
         Action::KernelMakesRoomOnSocket { .. } => &[Farewell, Reason, Outcome, Held, Callback],
-        Action::PeerAnswers { .. } => &[Farewell, Reason, Held, OthersLeft, OtherWorkers, Callback],
-        Action::FarewellDeadlinePasses { .. } | Action::KernelAcknowledges { .. } => {
+        Action::PeerAnswers { .. } | Action::FarewellDeadlinePasses { .. } => {
             &[Farewell, Reason, Outcome, Held, OthersLeft, OtherWorkers, Callback]
         }
-        Action::LingerDeadlinePasses { .. } | Action::KernelMakesRoomOnConnection { .. } => {
-            &[Farewell, Reason, Outcome, Held, Connection, OthersLeft, OtherWorkers, Callback]
+        Action::KernelAcknowledges { .. } => {
+            &[Farewell, Reason, Outcome, Held, OthersLeft, OtherWorkers, Stale, Callback]
         }
+        Action::LingerDeadlinePasses { .. } | Action::KernelMakesRoomOnConnection { .. } => &[
+            Farewell,
+            Reason,
+            Outcome,
+            Held,
+            Connection,
+            OthersLeft,
+            OtherWorkers,
+            Stale,
+            Callback,
+        ],
         Action::PeerSendsFin { .. } | Action::PeerResets { .. } => &[
             Tuples,
             Selected,
@@ -78,6 +90,7 @@ pub(crate) fn reads(action: Action) -> &'static [FactKind] {
             Connection,
             OthersLeft,
             OtherWorkers,
+            Stale,
             Callback,
         ],
         Action::PeerConnects { .. } | Action::PeerConnectsInVain { .. } => &[Connection],
@@ -88,9 +101,8 @@ pub(crate) fn reads(action: Action) -> &'static [FactKind] {
         | Action::KernelMakesLittleRoom { .. }
         | Action::WorkerReads { .. }
         | Action::WorkerMeetsStaleEvent { .. } => &[Connection],
-        Action::OwnerCreatesTransport { .. } => &[Worker],
+        Action::OwnerCreatesTransport { .. } | Action::BindDeadlinePasses { .. } => &[Worker],
         Action::OwnerRestartsIce { .. } => &[Ufrags],
-        Action::BindDeadlinePasses { .. } => &[Worker],
         Action::WorkerHearsGrant { .. } => &[OtherWorkers, CallerWaits],
         Action::OwnerClosesServer { .. } => &[Server, CallerWaits],
         Action::OwnerDropsHandle { .. } => &[Server],
