@@ -51,6 +51,7 @@ mod reads;
 mod state;
 pub mod step;
 // TODO mod svg;
+mod symmetry;
 // TODO mod trace;
 // TODO mod words;
 mod tables;
@@ -80,6 +81,7 @@ pub use state::{
     Transport, Tuple, Ufrags, WORKERS_MAX, Waiting, WorkerPhase,
 };
 pub use step::{actions, every_action, step};
+pub use symmetry::{Asymmetry, Reduced, Symmetry, check_symmetry};
 pub use tables::catalogue;
 pub use world::{
     Broken, CALLERS_MAX, CARRIERS_MAX, Callback, Caller, End, Ghost, History, Listener, Peer, Room,
