@@ -23,7 +23,7 @@
 //! that any answer may fail to come.
 
 mod action;
-// TODO mod change;
+mod change;
 // TODO mod check;
 // TODO mod class;
 // TODO mod class_check;
@@ -31,27 +31,29 @@ mod config;
 // TODO mod covers;
 mod effect;
 // TODO mod endings;
-// TODO mod explain;
+mod explain;
 mod explore;
 mod ids;
 mod known_bugs;
 mod model;
 mod monitor;
 mod mutants;
-// TODO mod phase_matrix;
+mod phase_diagram;
+mod phase_matrix;
 mod presets;
 mod properties;
 mod rank;
 mod state;
 pub mod step;
-// TODO mod svg;
-// TODO mod trace;
-// TODO mod words;
+mod svg;
+mod trace;
+mod words;
 mod world;
 
 pub use action::{Action, Check as StunCheck, Closes, Subject};
 pub use config::{Aspects, Config, KernelAspects, OwnerAspects, Role, TransportConfig};
 pub use effect::Effect;
+pub use explain::explain;
 pub use explore::{Edge, Graph};
 pub use ids::{
     AddressId, CallerId, ConnectionId, ListenerId, SocketId, TransportId, WorkerId,
@@ -59,6 +61,7 @@ pub use ids::{
 pub use known_bugs::{KNOWN_BUGS, KnownBug};
 pub use model::LifecycleModel;
 pub use mutants::{Mutant, MutantReport, run_mutant};
+pub use phase_matrix::phase_matrix;
 pub use presets::Preset;
 pub use properties::{Verdict, judge, properties};
 pub use rank::rank;
@@ -68,6 +71,7 @@ pub use state::{
     Transport, Tuple, Ufrags, WORKERS_MAX, Waiting, WorkerPhase,
 };
 pub use step::{actions, every_action, step};
+pub use trace::{Refused, Trace, TraceStep};
 pub use world::{
     Broken, CALLERS_MAX, CARRIERS_MAX, Callback, Caller, End, Ghost, History, Listener, Peer, Room,
     Socket, Stream, World,
