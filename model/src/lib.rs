@@ -23,6 +23,7 @@
 //! that any answer may fail to come.
 
 mod action;
+mod aspects;
 mod change;
 // TODO mod check;
 // TODO mod class;
@@ -46,18 +47,18 @@ mod rank;
 mod state;
 pub mod step;
 mod svg;
+mod tables;
 mod trace;
 mod words;
 mod world;
 
 pub use action::{Action, Check as StunCheck, Closes, Subject};
+pub use aspects::{APART, Apart, Aspect, are_apart, meetings};
 pub use config::{Aspects, Config, KernelAspects, OwnerAspects, Role, TransportConfig};
 pub use effect::Effect;
 pub use explain::explain;
 pub use explore::{Edge, Graph};
-pub use ids::{
-    AddressId, CallerId, ConnectionId, ListenerId, SocketId, TransportId, WorkerId,
-};
+pub use ids::{AddressId, CallerId, ConnectionId, ListenerId, SocketId, TransportId, WorkerId};
 pub use known_bugs::{KNOWN_BUGS, KnownBug};
 pub use model::LifecycleModel;
 pub use mutants::{Mutant, MutantReport, run_mutant};
@@ -71,6 +72,7 @@ pub use state::{
     Transport, Tuple, Ufrags, WORKERS_MAX, Waiting, WorkerPhase,
 };
 pub use step::{actions, every_action, step};
+pub use tables::catalogue;
 pub use trace::{Refused, Trace, TraceStep};
 pub use world::{
     Broken, CALLERS_MAX, CARRIERS_MAX, Callback, Caller, End, Ghost, History, Listener, Peer, Room,
