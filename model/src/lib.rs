@@ -54,6 +54,7 @@ mod world;
 
 pub use action::{Action, Check as StunCheck, Closes, Subject};
 pub use aspects::{APART, Apart, Aspect, are_apart, meetings};
+pub use change::{Change, changes};
 pub use config::{Aspects, Config, KernelAspects, OwnerAspects, Role, TransportConfig};
 pub use effect::Effect;
 pub use explain::explain;

@@ -30,7 +30,12 @@ pub(crate) fn diagram(
     diagram + "```\n"
 }
 
-/// One line for each kind of input, with what those of the kind have in common.
+/// What the name of an input begins with says who acts; of the others it is the clock.
+const ACTORS: [&str; 4] = ["Peer", "Kernel", "Owner", "Worker"];
+/// How many inputs a line of a label holds.
+const INPUTS_PER_LINE: usize = 3;
+
+/// The kinds of inputs, each actor's on lines of their own; of a kind, what its inputs have in common.
 fn label(causes: &BTreeSet<usize>, order: &[usize], inputs: &[Input]) -> Vec<String> {
     let mut kinds: Vec<Input> = Vec::new();
     for input in order.iter().filter(|input| causes.contains(input)).map(|input| &inputs[*input]) {
@@ -39,11 +44,17 @@ fn label(causes: &BTreeSet<usize>, order: &[usize], inputs: &[Input]) -> Vec<Str
             None => kinds.push(input.clone()),
         }
     }
-    let words = |Input { kind, details }: Input| {
-        let details: String = details.iter().map(|detail| format!(" {detail}")).collect();
-        kind + &details
+    let is_of_one_actor = |one: &Input, other: &Input| {
+        ACTORS.iter().all(|actor| one.kind.starts_with(actor) == other.kind.starts_with(actor))
     };
-    kinds.into_iter().map(words).collect()
+    let actors = kinds.chunk_by(is_of_one_actor);
+    let lines = actors.flat_map(|of_actor| of_actor.chunks(INPUTS_PER_LINE));
+    lines.map(|line| line.iter().map(words).collect::<Vec<_>>().join(", ")).collect()
+}
+
+fn words(Input { kind, details }: &Input) -> String {
+    let details: String = details.iter().map(|detail| format!(" {detail}")).collect();
+    format!("{kind}{details}")
 }
 
 #[cfg(test)]
@@ -51,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn inputs_of_a_kind_share_a_line_with_what_they_have_in_common() {
+    fn inputs_of_a_kind_are_one_with_what_they_have_in_common() {
         let input = |kind: &str, details: &[&'static str]| Input {
             kind: kind.to_owned(),
             details: details.to_vec(),
@@ -61,9 +72,10 @@ mod tests {
             input("PeerChecks", &["over TCP", "nominating"]),
             input("PeerResets", &[]),
             input("PeerSendsFin", &[]),
+            input("ConsentExpires", &[]),
         ];
-        let causes = BTreeSet::from([0, 1, 3]);
-        let told = label(&causes, &[3, 0, 1, 2], &inputs);
-        assert_eq!(told, ["PeerSendsFin", "PeerChecks nominating"]);
+        let causes = BTreeSet::from([0, 1, 3, 4]);
+        let told = label(&causes, &[3, 0, 1, 2, 4], &inputs);
+        assert_eq!(told, ["PeerSendsFin, PeerChecks nominating", "ConsentExpires"]);
     }
 }

@@ -26,6 +26,7 @@ For each machine: how it comes from phase to phase, and then, for each phase and
 - **changes**: it can happen, and something is different afterwards;
 - repeated: it can happen, and changes nothing;
 - **changes** or repeated: the one or the other, depending on the rest of the state;
+- → and phases: it can lead there;
 - impossible: there is no reachable state of this phase in which it can happen.
 
 What counts as different: of the server everything, its world included; of a worker its phase and all that it serves; of
@@ -354,14 +355,14 @@ fn look(machine: &Machine, graph: &Graph, numbers: &HashMap<Action, usize>, sigh
 fn table(machine: &Machine, sight: &Sight, order: &[usize], inputs: &[Input]) -> String {
     let mut table = format!("| Input | {} |\n", machine.phases.join(" | "));
     table += &format!("|---{}|\n", "|---".repeat(machine.phases.len()));
-    let seen = |input, phase| sight.cells.get(&(input, phase)).copied().unwrap_or_default();
     for input in order {
-        let cells = (0..machine.phases.len()).map(|phase| cell(seen(*input, phase)));
+        let cells = (0..machine.phases.len()).map(|phase| cell(machine, sight, *input, phase));
         let cells: Vec<_> = cells.collect();
-        if cells.iter().any(|cell| *cell != IMPOSSIBLE) {
+        if cells.iter().any(|cell| cell != IMPOSSIBLE) {
             let Input { kind, details } = &inputs[*input];
-            let name: String = details.iter().map(|detail| format!(" {detail}")).collect();
-            table += &format!("| `{kind}`{name} | {} |\n", cells.join(" | "));
+            let details = details.join(", ");
+            table +=
+                &format!("| {} | {} |\n", format!("`{kind}` {details}").trim(), cells.join(" | "));
         }
     }
     table
@@ -369,12 +370,21 @@ fn table(machine: &Machine, sight: &Sight, order: &[usize], inputs: &[Input]) ->
 
 const IMPOSSIBLE: &str = "impossible";
 
-fn cell(seen: Seen) -> &'static str {
-    match (seen.changes, seen.repeated) {
+/// What an input does in a phase, and where it can lead.
+fn cell(machine: &Machine, sight: &Sight, input: usize, phase: usize) -> String {
+    let Seen { changes, repeated } = sight.cells.get(&(input, phase)).copied().unwrap_or_default();
+    let text = match (changes, repeated) {
         (true, false) => "**changes**",
         (false, true) => "repeated",
         (true, true) => "**changes** or repeated",
         (false, false) => IMPOSSIBLE,
+    };
+    let leads = |((from, to), causes): (&(usize, usize), &BTreeSet<usize>)| {
+        (*from == phase && causes.contains(&input)).then_some(machine.phases[*to])
+    };
+    match sight.ways.iter().filter_map(leads).collect::<Vec<_>>().as_slice() {
+        [] => text.to_owned(),
+        targets => format!("{text} → {}", targets.join(", ")),
     }
 }
 

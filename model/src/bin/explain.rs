@@ -13,7 +13,7 @@ use webrtc_server_model::{Trace, explain};
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// The trace: JSON with the name of a preset, perhaps a mutant, and the actions
+    /// The trace: JSON with the name of a configuration, perhaps a mutant, and the actions
     file: PathBuf,
 }
 
