@@ -20,12 +20,8 @@ pub(crate) fn diagram(
         let label = label(causes, order, inputs).join("<br/>");
         diagram += &format!("    {} --> {} : {label}\n", name(*from), name(*to));
     }
-    let leads_on = |phase: usize| sight.ways.keys().any(|(from, _)| *from == phase);
-    let is_met = |phase: usize| {
-        sight.initial.contains(&phase) || sight.ways.keys().any(|(_, to)| *to == phase)
-    };
-    for phase in (0..machine.phases.len()).filter(|phase| is_met(*phase) && !leads_on(*phase)) {
-        diagram += &format!("    {} --> [*]\n", name(phase));
+    for phase in &sight.last {
+        diagram += &format!("    {} --> [*]\n", name(*phase));
     }
     diagram + "```\n"
 }

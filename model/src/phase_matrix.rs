@@ -78,6 +78,8 @@ pub(crate) struct Sight {
     cells: HashMap<(usize, usize), Seen>,
     /// The phases that it begins in.
     pub(crate) initial: BTreeSet<usize>,
+    /// The phases that it ends in: nothing can change any more.
+    pub(crate) last: BTreeSet<usize>,
     /// The inputs that lead from a phase to another one.
     pub(crate) ways: BTreeMap<(usize, usize), BTreeSet<usize>>,
 }
@@ -332,6 +334,12 @@ fn look(machine: &Machine, graph: &Graph, numbers: &HashMap<Action, usize>, sigh
     let config = graph.config();
     let instances = (machine.instances)(config);
     sight.initial.extend((0..instances).map(|index| (machine.phase)(&graph.states()[0], index)));
+    for (number, state) in (0u32..).zip(graph.states()) {
+        let mut edges = graph.edges_from(number).map(|edge| graph.edges()[edge]);
+        if edges.all(|edge| edge.to == number) {
+            sight.last.extend((0..instances).map(|index| (machine.phase)(state, index)));
+        }
+    }
     for edge in graph.edges() {
         let [before, after] = [edge.from, edge.to].map(|at| &graph.states()[at as usize]);
         let step = Step { config, before, action: edge.action, after };

@@ -42,7 +42,7 @@ fn what_the_graphs_show_is_current() {
     assert_eq!([absent, refused, closed], ["impossible"; 3], "what is not there cannot be closed");
     assert_eq!(
         [open, closing],
-        ["**changes**", "repeated"],
+        ["**changes** → Closing, Closed", "repeated"],
         "repeated is another answer than impossible"
     );
 }
