@@ -12,7 +12,7 @@ use crate::mutants::Mutant;
 use crate::presets::Preset;
 use crate::properties::properties;
 use crate::state::State;
-use crate::step::{actions, step};
+use crate::step::{actions, every_action, step};
 use crate::words::{Cast, Message, Party};
 
 /// What a trace file holds: where to begin, and what happens.
@@ -110,10 +110,14 @@ fn newly_broken(config: &Config, before: &State, after: &State) -> Vec<&'static 
 impl TraceStep {
     /// Perform actions from the initial state on.
     pub fn perform(config: &Config, trace: &[Action]) -> Result<Vec<Self>, Refused> {
+        let alphabet = every_action(config);
         let mut before = State::initial(config);
         let mut steps = Vec::with_capacity(trace.len());
         for (index, action) in trace.iter().enumerate() {
-            let Some((after, effects)) = step(config, &before, *action) else {
+            // A file may name what the configuration does not have.
+            let is_known = alphabet.contains(action);
+            let told = is_known.then(|| step(config, &before, *action)).flatten();
+            let Some((after, effects)) = told else {
                 let enabled = actions(config, &before);
                 return Err(Refused::NotEnabled { number: index + 1, action: *action, enabled });
             };
