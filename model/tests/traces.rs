@@ -76,8 +76,9 @@ fn story(name: &str) -> Trace {
     serde_json::from_str(&text).expect("a trace")
 }
 
-/// What each story must show.
-const STORIES: [(&str, fn(&Told)); 22] = [
+/// The name of a story, and what it must show.
+type Story = (&'static str, fn(&Told));
+const STORIES: [Story; 22] = [
     ("alert_behind_a_begun_frame", |told| {
         told.passes(|s| {
             s.core.connection(C).queue().is_begun() && s.core.connection(C).queue().holds_alert()
