@@ -24,7 +24,7 @@
 
 mod action;
 mod aspects;
-// TODO mod change;
+mod change;
 // TODO mod check;
 mod class;
 mod class_check;
@@ -34,7 +34,7 @@ mod covers;
 mod cycles;
 mod effect;
 mod endings;
-// TODO mod explain;
+mod explain;
 mod explore;
 mod groups;
 mod ids;
@@ -42,22 +42,24 @@ mod known_bugs;
 mod model;
 mod monitor;
 mod mutants;
-// TODO mod phase_matrix;
 mod parties;
+mod phase_diagram;
+mod phase_matrix;
 mod presets;
 mod properties;
 mod rank;
 mod reads;
 mod state;
 pub mod step;
-// TODO mod svg;
-// TODO mod trace;
-// TODO mod words;
+mod svg;
 mod tables;
+mod trace;
+mod words;
 mod world;
 
 pub use action::{Action, Check as StunCheck, Closes, Subject};
 pub use aspects::{APART, Apart, Aspect, are_apart, meetings};
+pub use change::{Change, changes};
 pub use class::{Classes, EdgeClass, Fact, Grain, edge_classes};
 pub use class_check::{ClassConflict, OrderMatters, check_classes, check_commutation};
 pub use config::{Aspects, Config, KernelAspects, OwnerAspects, Role, TransportConfig};
@@ -65,12 +67,14 @@ pub use covers::{Cover, cover, cover_edges};
 pub use cycles::{Cycles, FairCycle, Transit, check_cycles};
 pub use effect::Effect;
 pub use endings::{Endings, Stuck, check_endings};
+pub use explain::explain;
 pub use explore::{Edge, Graph};
 pub use groups::{Group, Groups};
 pub use ids::{AddressId, CallerId, ConnectionId, ListenerId, SocketId, TransportId, WorkerId};
 pub use known_bugs::{KNOWN_BUGS, KnownBug};
 pub use model::LifecycleModel;
 pub use mutants::{Mutant, MutantReport, run_mutant};
+pub use phase_matrix::phase_matrix;
 pub use presets::Preset;
 pub use properties::{Verdict, judge, properties};
 pub use rank::rank;
@@ -81,6 +85,7 @@ pub use state::{
 };
 pub use step::{actions, every_action, step};
 pub use tables::catalogue;
+pub use trace::{Refused, Trace, TraceStep};
 pub use world::{
     Broken, CALLERS_MAX, CARRIERS_MAX, Callback, Caller, End, Ghost, History, Listener, Peer, Room,
     Socket, Stream, World,
