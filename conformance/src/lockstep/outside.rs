@@ -76,8 +76,10 @@ pub(crate) enum Creation {
 }
 
 /// What was counted during one edge.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
+    /// Timers that were armed or moved.
+    pub(super) armed: Vec<(WorkerId, Timer)>,
     /// STUN replies that left over UDP.
     pub(super) replies: usize,
     /// Bytes that connections took, those of handshakes apart.
@@ -172,6 +174,7 @@ impl Outside {
             }
             Output::ArmTimer { timer, after } => {
                 self.timers.insert((w, *timer), *after);
+                self.tally.armed.push((w, *timer));
             }
             Output::DisarmTimer(timer) => self.disarm(w, *timer)?,
             Output::Emit { transport, event } => {

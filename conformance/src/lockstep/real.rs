@@ -209,7 +209,7 @@ impl Real {
     /// A check that counts is answered once, on the path by which it came, if only by a frame that waits.
     fn was_replied(&self, before: &State, action: Action, kept: usize) -> Result<(), String> {
         let Action::PeerChecks { from, .. } = action else { return Ok(()) };
-        let Tally { replies, written } = self.outside.tally;
+        let Tally { replies, written, .. } = self.outside.tally;
         let replied = match from {
             Tuple::Udp(_) => replies == 1 && written == 0,
             Tuple::Tcp(c) if before.world.stream(c).room == Room::Broken => replies == 0,

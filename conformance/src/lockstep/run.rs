@@ -181,6 +181,7 @@ impl<'a> Walk<'a> {
             return Err(Mismatch::new("the effects", &expected, &got));
         }
         compare_states(real, after)?;
+        compare_begun(real, before, edge.action)?;
         Ok(expected.len())
     }
 
@@ -219,6 +220,19 @@ fn compare_states(real: &Real, model: &State) -> Result<(), Mismatch> {
     let expected = timers::expected(real.config(), &real.outside.limits, &model.core, &names);
     let armed = timers::armed(real).map_err(Mismatch::broken)?;
     if expected == *armed { Ok(()) } else { Err(Mismatch::new("the timers", &expected, armed)) }
+}
+
+/// The timers that were armed in the step, as far as they still run.
+fn compare_begun(real: &Real, before: &State, action: Action) -> Result<(), Mismatch> {
+    let (config, clock) = (real.config(), &real.outside.timers);
+    let ran = timers::expected(config, &real.outside.limits, &before.core, &real.outside.names());
+    let expected = timers::begun(config, action, &ran, clock);
+    let armed = real.outside.tally.armed.iter().copied();
+    let begun = armed.filter(|timer| clock.contains_key(timer)).collect();
+    if expected == begun {
+        return Ok(());
+    }
+    Err(Mismatch::new("the timers that begin", &expected, &begun))
 }
 
 /// A core that panics is a divergence with a trace, not the end of the run.

@@ -2,11 +2,12 @@
 
 use super::names::{self, Names};
 use super::real::Real;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use webrtc_server::lifecycle::{Limits, Timer};
 use webrtc_server_model::{
-    Config, Connection, Core, DtlsState, Farewell, Phase, Transport, Tuple, WorkerId, WorkerPhase,
+    Action, Config, Connection, Core, DtlsState, Farewell, Phase, Transport, Tuple, WorkerId,
+    WorkerPhase,
 };
 
 /// The timers of a state by their workers, with the time that each was given.
@@ -67,6 +68,25 @@ fn awaits_udp(transport: &Transport, limits: &Limits) -> Option<Duration> {
             | Farewell::Dropped(_),
         ) => None,
     }
+}
+
+/// Which of the timers that run after an action must have begun with it: those that are new, or run for another time, and
+/// consent, which each check renews. No other timer may begin again, or it would never end.
+pub(super) fn begun(
+    config: &Config,
+    action: Action,
+    before: &Timers,
+    after: &Timers,
+) -> BTreeSet<(WorkerId, Timer)> {
+    let mut renewed = None;
+    if let Action::PeerChecks { t, .. } | Action::PeerChecksTwiceAndResets { t, .. } = action {
+        renewed = Some((config.worker_of(t), Timer::Consent(names::transport(t))));
+    }
+    let begins = |timer: &(WorkerId, Timer), time: &Duration| {
+        before.get(timer) != Some(time) || renewed == Some(*timer)
+    };
+    let begun = after.iter().filter(|(timer, time)| begins(timer, time));
+    begun.map(|(timer, _)| *timer).collect()
 }
 
 /// The timers of the clock; an error if a worker believes in others, because it forgot to say so.
