@@ -273,8 +273,8 @@ impl Seen<'_> {
     fn judge_alert(&self, t: TransportId, after: &mut State) {
         let (old, new) = (self.before.core.transport(t), after.core.transport(t));
         let heard = after.world.peer(t).alerts > 0;
-        let attempted = self.before.ghost.transports[t.index()].alerts > 0
-            || new.farewell != Farewell::None;
+        let attempted =
+            self.before.ghost.transports[t.index()].alerts > 0 || new.farewell != Farewell::None;
         let given_up = matches!(new.farewell, Farewell::Dropped(_))
             && !matches!(old.farewell, Farewell::Dropped(_));
         let stream_closed = match old.farewell {
@@ -335,8 +335,8 @@ impl Seen<'_> {
     /// X4: a transport that closes while connected and with a path makes one alert, and only then.
     fn judge_alert_count(&self, t: TransportId, after: &mut State) {
         let old = self.before.core.transport(t);
-        let made =
-            after.ghost.transports[t.index()].alerts - self.before.ghost.transports[t.index()].alerts;
+        let made = after.ghost.transports[t.index()].alerts
+            - self.before.ghost.transports[t.index()].alerts;
         let connected = old.dtls == DtlsState::Connected && old.selected.is_some();
         let closes = old.phase == Phase::Open && after.core.transport(t).phase != Phase::Open;
         let kept = if closes { made == u8::from(connected) } else { made == 0 || connected };
@@ -353,8 +353,9 @@ impl Seen<'_> {
             let alive = after.core.connection(c).is_live();
             after.ghost.broken.note(Rule::SurvivesItsEnd, !mapped && !alive);
             let said = |farewell: Farewell| farewell == Farewell::Sent(Tuple::Tcp(c));
-            let carries = self.effects.iter().any(|e| matches!(*e, Effect::AlertWritten(_, d) if d == c))
-                || self.before.core.transports.iter().any(|t| said(t.farewell));
+            let carries =
+                self.effects.iter().any(|e| matches!(*e, Effect::AlertWritten(_, d) if d == c))
+                    || self.before.core.transports.iter().any(|t| said(t.farewell));
             let stream = self.before.world.stream(c);
             let excused = stream.room == Room::Broken
                 || matches!(
@@ -388,8 +389,7 @@ impl Seen<'_> {
         let twice = |(index, effect): (usize, &Effect)| {
             matches!(effect, Effect::StopAccepting(_)) && self.effects[..index].contains(effect)
         };
-        let kept =
-            self.effects.iter().all(heard) && !self.effects.iter().enumerate().any(twice);
+        let kept = self.effects.iter().all(heard) && !self.effects.iter().enumerate().any(twice);
         after.ghost.broken.note(Rule::Reentered, kept);
     }
 
@@ -404,14 +404,16 @@ impl Seen<'_> {
             },
             Subject::Worker | Subject::Server => return,
         };
-        let taken = match self.action {
-            Action::PeerChecksTwiceAndResets { c, .. } => Some(Tuple::Tcp(c)),
-            Action::PeerChecks { from, .. } => Some(from),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "checks alone make tuples change hands")]
-            _ => None,
+        let taken = if let Action::PeerChecksTwiceAndResets { c, .. } = self.action {
+            Some(Tuple::Tcp(c))
+        } else if let Action::PeerChecks { from, .. } = self.action {
+            Some(from)
+        } else {
+            None
         };
-        let waits =
-            |t: TransportId| taken.is_some() && self.before.core.transport(t).farewell.path() == taken;
+        let waits = |t: TransportId| {
+            taken.is_some() && self.before.core.transport(t).farewell.path() == taken
+        };
         let owner = taken.and_then(|tuple| self.before.core.owner(tuple));
         let same = |t: TransportId| {
             Some(t) == subject
@@ -430,32 +432,34 @@ impl Seen<'_> {
     fn judge_news(&self, after: &mut State) {
         let same = self.before.core == after.core;
         let unchanged = same && self.before.world == after.world;
-        match self.action {
+        let is_news = matches!(
+            self.action,
             Action::PeerSendsFin { .. }
-            | Action::PeerResets { .. }
-            | Action::KernelAcknowledges { .. }
-            | Action::WorkerReads { .. }
-            | Action::WorkerMeetsStaleEvent { .. } => {
-                after.ghost.broken.note(Rule::Spins, !unchanged);
-            }
-            Action::ConsentExpires { t } | Action::HandshakeDeadlinePasses { t } => {
-                let open = self.before.core.transport(t).phase == Phase::Open;
-                after.ghost.broken.note(Rule::LateTimer, open || same);
-            }
-            Action::FarewellDeadlinePasses { t } => {
-                let live = self.before.core.transport(t).phase.is_live();
-                after.ghost.broken.note(Rule::LateTimer, live || same);
-            }
-            Action::BindDeadlinePasses { c } => {
-                let unbound = self.before.core.connection(c) == Connection::Unbound;
-                after.ghost.broken.note(Rule::LateTimer, unbound || same);
-            }
-            #[expect(clippy::wildcard_enum_match_arm, reason = "no news and no timer")]
-            _ => {}
+                | Action::PeerResets { .. }
+                | Action::KernelAcknowledges { .. }
+                | Action::WorkerReads { .. }
+                | Action::WorkerMeetsStaleEvent { .. }
+        );
+        let is_stale = matches!(self.action, Action::WorkerMeetsStaleEvent { .. });
+        let broken = &mut after.ghost.broken;
+        broken.note(Rule::Spins, !(is_news && unchanged));
+        broken.note(Rule::LateTimer, self.is_in_time() || same);
+        broken.note(Rule::StaleEvent, !is_stale || same);
+    }
+
+    /// Is the phase still there that a timer was for?
+    fn is_in_time(&self) -> bool {
+        let core = &self.before.core;
+        if let Action::ConsentExpires { t } | Action::HandshakeDeadlinePasses { t } = self.action {
+            return core.transport(t).phase == Phase::Open;
         }
-        if matches!(self.action, Action::WorkerMeetsStaleEvent { .. }) {
-            after.ghost.broken.note(Rule::StaleEvent, same);
+        if let Action::FarewellDeadlinePasses { t } = self.action {
+            return core.transport(t).phase.is_live();
         }
+        if let Action::BindDeadlinePasses { c } = self.action {
+            return core.connection(c) == Connection::Unbound;
+        }
+        true
     }
 
     /// L1: once the server closes, a step brings the end nearer, changes nothing, or happens to a worker that has not
