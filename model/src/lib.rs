@@ -25,7 +25,7 @@
 mod action;
 mod aspects;
 mod change;
-// TODO mod check;
+mod check;
 mod class;
 mod class_check;
 mod components;
@@ -52,6 +52,7 @@ mod reads;
 mod state;
 pub mod step;
 mod svg;
+mod symmetry;
 mod tables;
 mod trace;
 mod words;
@@ -60,6 +61,10 @@ mod world;
 pub use action::{Action, Check as StunCheck, Closes, Subject};
 pub use aspects::{APART, Apart, Aspect, are_apart, meetings};
 pub use change::{Change, changes};
+    Breach, Check, ClassesRow, ConfigRow, CyclesRow, EndingsRow, Kill, KillRow, MutantRow, Need,
+    NeedRow, PropertyRow, Seconds, SymmetryRow, Unneeded, Why, check,
+pub use check::{
+};
 pub use class::{Classes, EdgeClass, Fact, Grain, edge_classes};
 pub use class_check::{ClassConflict, OrderMatters, check_classes, check_commutation};
 pub use config::{Aspects, Config, KernelAspects, OwnerAspects, Role, TransportConfig};
@@ -84,6 +89,7 @@ pub use state::{
     Transport, Tuple, Ufrags, WORKERS_MAX, Waiting, WorkerPhase,
 };
 pub use step::{actions, every_action, step};
+pub use symmetry::{Asymmetry, Reduced, Symmetry, check_symmetry};
 pub use tables::catalogue;
 pub use trace::{Refused, Trace, TraceStep};
 pub use world::{
