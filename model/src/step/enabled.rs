@@ -342,9 +342,8 @@ impl At<'_> {
             }
             Action::PeerResets { .. } => connection.is_live(),
             Action::PeerVanishes { .. } => {
-                let used =
-                    connection.is_bound() || matches!(connection, Connection::Flushing { .. });
-                used && stream.room != Room::Broken
+                // Where something waits the server polls for room, and is told.
+                connection.is_bound() && queue.is_empty() && stream.room != Room::Broken
             }
             Action::KernelFillsConnection { .. } => {
                 let owner = connection.owner().filter(|_| connection.is_bound());
