@@ -61,9 +61,9 @@ mod world;
 pub use action::{Action, Check as StunCheck, Closes, Subject};
 pub use aspects::{APART, Apart, Aspect, are_apart, meetings};
 pub use change::{Change, changes};
+pub use check::{
     Breach, Check, ClassesRow, ConfigRow, CyclesRow, EndingsRow, Kill, KillRow, MutantRow, Need,
     NeedRow, PropertyRow, Seconds, SymmetryRow, Unneeded, Why, check,
-pub use check::{
 };
 pub use class::{Classes, EdgeClass, Fact, Grain, edge_classes};
 pub use class_check::{ClassConflict, OrderMatters, check_classes, check_commutation};

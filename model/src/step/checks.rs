@@ -7,7 +7,8 @@ use crate::effect::Effect;
 use crate::ids::{ConnectionId, TransportId};
 use crate::mutants::Mutant;
 use crate::state::{
-    Connection, DropReason, DtlsState, Farewell, IceState, Outcome, Phase, Queue, Tuple, Ufrags, Waiting,
+    Connection, DropReason, DtlsState, Farewell, IceState, Outcome, Phase, Queue, Tuple, Ufrags,
+    Waiting,
 };
 
 impl Run<'_> {
