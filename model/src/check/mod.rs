@@ -69,9 +69,8 @@ pub struct PropertyRow {
 /// Explore every configuration, judge everything on it, and explore each of these mistakes: in full in the smallest
 /// configuration that shows it, and as far as needed in the others.
 pub fn check(preset: &Preset, bugs: &[KnownBug]) -> Check {
-    let is_ours = |bug: &&KnownBug| {
-        preset.configs.iter().any(|config| config.name == (bug.config)().name)
-    };
+    let is_ours =
+        |bug: &&KnownBug| preset.configs.iter().any(|config| config.name == (bug.config)().name);
     let ours: Vec<_> = bugs.iter().filter(is_ours).copied().collect();
     let mut check = check_alone(preset);
     check.mutants = parallel::map(&ours, mutants::check_mutant);
