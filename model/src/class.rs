@@ -2,67 +2,91 @@
 
 use std::fmt;
 
+use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
-use crate::action::{Action, CallerId, TransportId};
+use crate::action::Action;
+use crate::config::Config;
+use crate::groups::{Group, Groups};
+use crate::ids::{CallerId, ConnectionId, SocketId, TransportId, WorkerId};
+use crate::parties::Parties;
+use crate::reads::{FactKind, reads};
 use crate::state::{
-    CloseReason, Connection, DtlsState, Farewell, IceState, Outcome, Phase, ServerPhase, State, Via,
+    CloseReason, Connection, DtlsState, Farewell, IceState, Outcome, Phase, ServerPhase, State,
+    TUPLES_MAX, Tuple, Ufrags, WorkerPhase,
 };
-use crate::world::{Caller, Socket, Stream};
+use crate::world::{Callback, Caller, End, Room, Socket};
 
 /// How fine the classes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Grain {
-    /// A class holds the whole local state, whether the action reads it or not.
+    /// A class holds the whole state of a group, whether the action reads it or not.
     Whole,
     /// A class holds only what the action reads.
     Read,
 }
 
-/// One thing that a step may depend on, seen from one transport.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// One thing that a step may depend on, seen from one group.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Fact {
-    /// The phase of the transport.
-    Phase(Phase),
+    /// The phase of a transport.
+    Phase(TransportId, Phase),
     /// Its ICE state.
-    Ice(IceState),
+    Ice(TransportId, IceState),
     /// Its DTLS state.
-    Dtls(DtlsState),
-    /// Whether it has a UDP tuple.
-    Udp(bool),
-    /// Its peer's connection.
-    Tcp(Connection),
+    Dtls(TransportId, DtlsState),
+    /// Its tuples.
+    Tuples(TransportId, ArrayVec<Tuple, TUPLES_MAX>),
     /// Its selected tuple.
-    Selected(Option<Via>),
+    Selected(TransportId, Option<Tuple>),
+    /// Its ufrags.
+    Ufrags(TransportId, Ufrags),
     /// Its close_notify.
-    Farewell(Farewell),
+    Farewell(TransportId, Farewell),
     /// Why it closes.
-    Reason(Option<CloseReason>),
+    Reason(TransportId, Option<CloseReason>),
     /// What came of its farewell.
-    Outcome(Option<Outcome>),
-    /// The kernel's side of the connection.
-    Stream(Stream),
-    /// Whether the peer has said close_notify.
-    SaidClose(bool),
+    Outcome(TransportId, Option<Outcome>),
+    /// How many flights of its handshake came.
+    Flights(TransportId, u8),
+    /// Whether its peer has said close_notify.
+    SaidClose(TransportId, bool),
     /// How many of our alerts the kernel took.
-    Alerts(u8),
+    Alerts(TransportId, u8),
+    /// Whether its close waits for a connection to which the action does not happen.
+    Held(TransportId, bool),
+    /// A connection as the server knows it.
+    Connection(ConnectionId, Connection),
+    /// Our end of it.
+    End(ConnectionId, End),
+    /// What its send buffer takes.
+    Room(ConnectionId, Room),
+    /// Whether input lies unread.
+    Unread(ConnectionId, bool),
+    /// How often it was opened.
+    Uses(ConnectionId, u8),
+    /// A socket.
+    Socket(SocketId, Socket),
+    /// The phase of a worker.
+    Worker(WorkerId, WorkerPhase),
+    /// Whether something of the worker is left to which the action does not happen.
+    OthersLeft(WorkerId, bool),
+    /// How far the other workers are, at least.
+    OtherWorkers(Option<WorkerPhase>),
     /// The phase of the server.
     Server(ServerPhase),
-    /// The shared socket.
-    Socket(Socket),
-    /// Whether another transport, or its connection, is left.
-    OthersLeft(bool),
+    /// What the owner does in callbacks.
+    Callback(Callback),
+    /// The connection of which an event is still in the batch.
+    Stale(Option<ConnectionId>),
     /// Whether a caller waits.
     CallerWaits(bool),
 }
 
-/// How many of the facts are local to the transport; they come first.
-pub(crate) const LOCAL_FACTS: usize = 12;
-
-/// What a step depends on, seen from one transport. Two edges of one class do the same to it.
+/// What a step depends on, seen from one group. Two edges of one class do the same to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EdgeClass {
-    /// What happens, with every id replaced by 0.
+    /// What happens; the caller, if one does it, is 0.
     pub action: Action,
     /// What it depends on.
     pub facts: Vec<Fact>,
@@ -75,147 +99,188 @@ impl fmt::Display for EdgeClass {
     }
 }
 
-/// The classes of an edge: one for an action on a transport, one per transport for an action on
-/// the server.
-pub fn edge_classes(grain: Grain, state: &State, action: Action) -> Vec<EdgeClass> {
-    subjects(state, action).map(|t| edge_class(grain, state, action, t)).collect()
+/// The classes of the edges of one configuration.
+///
+/// An action on a transport or a connection happens to the whole group. An action on what all share happens to each
+/// transport with its connections, and to each connection that is nobody's, one by one.
+#[derive(Clone, Debug)]
+pub struct Classes<'a> {
+    config: &'a Config,
+    grain: Grain,
+    groups: Groups,
 }
 
-/// The class of an edge as one transport sees it.
-pub fn edge_class(grain: Grain, state: &State, action: Action, t: TransportId) -> EdgeClass {
-    let facts = facts(state, t).into_iter();
-    let held = facts.filter(|fact| match grain {
-        Grain::Whole => !matches!(fact, Fact::CallerWaits(_)) || reads(action, *fact),
-        Grain::Read => reads(action, *fact) && is_telling(state, t, *fact),
-    });
-    EdgeClass { action: anonymous(action), facts: held.collect() }
+impl<'a> Classes<'a> {
+    /// Classes as fine as that.
+    pub fn new(grain: Grain, config: &'a Config) -> Self {
+        Self { config, grain, groups: Groups::of(config) }
+    }
+
+    /// The classes of an edge: one for an action on a group, several for an action on what all share.
+    pub fn of(&self, state: &State, action: Action) -> Vec<EdgeClass> {
+        let mut classes = Vec::new();
+        for group in self.subjects(state, action) {
+            let class = self.as_seen_by(&group, state, action);
+            if !classes.contains(&class) {
+                classes.push(class);
+            }
+        }
+        classes
+    }
+
+    /// To whom an action happens, as far as they are seen by themselves.
+    pub(crate) fn subjects(&self, state: &State, action: Action) -> Vec<Group> {
+        if let Some(one) = self.groups.subject(action) {
+            return vec![self.groups.all()[one].clone()];
+        }
+        let with_its_connections = |t: TransportId| {
+            let connections = state.core.connections_of(t).collect();
+            Group { transports: vec![t], connections }
+        };
+        let strangers =
+            state.core.connection_ids().filter(|c| state.core.connection(*c).owner().is_none());
+        let alone = |c| Group { transports: Vec::new(), connections: vec![c] };
+        let transports = state.core.transport_ids().map(with_its_connections);
+        transports.chain(strangers.map(alone)).collect()
+    }
+
+    /// The class of an edge as one group sees it.
+    pub(crate) fn as_seen_by(&self, group: &Group, state: &State, action: Action) -> EdgeClass {
+        self.with_kinds(group, state, action, |kind| match self.grain {
+            Grain::Whole => kind != FactKind::CallerWaits || reads(action).contains(&kind),
+            Grain::Read => reads(action).contains(&kind),
+        })
+    }
+
+    /// The class that holds these kinds.
+    pub(crate) fn with_kinds(
+        &self,
+        group: &Group,
+        state: &State,
+        action: Action,
+        holds: impl Fn(FactKind) -> bool,
+    ) -> EdgeClass {
+        let parties = match self.grain {
+            Grain::Whole => Parties::all(self.config, group),
+            Grain::Read => Parties::of(self.config, group, state, action),
+        };
+        let mut facts = Vec::new();
+        let mut add = |fact: Fact| {
+            if holds(fact.kind()) {
+                facts.push(fact);
+            }
+        };
+        parties
+            .transports
+            .iter()
+            .for_each(|t| of_transport(state, *t).into_iter().for_each(&mut add));
+        parties
+            .connections
+            .iter()
+            .for_each(|c| of_connection(state, *c).into_iter().for_each(&mut add));
+        parties.shared(self.config, state, action).into_iter().for_each(&mut add);
+        EdgeClass { action: anonymous(action), facts }
+    }
 }
 
-/// Everything that a step may depend on; the local facts come first.
-pub(crate) fn facts(state: &State, t: TransportId) -> [Fact; LOCAL_FACTS + 4] {
+/// The classes of an edge: one for an action on a group, several for an action on what all share.
+pub fn edge_classes(
+    grain: Grain,
+    config: &Config,
+    state: &State,
+    action: Action,
+) -> Vec<EdgeClass> {
+    Classes::new(grain, config).of(state, action)
+}
+
+/// Everything about one transport.
+pub(crate) fn of_transport(state: &State, t: TransportId) -> [Fact; 12] {
     let transport = state.core.transport(t);
-    let peer = state.world.peers[t.index()];
-    let others_left = state.core.transports.iter().enumerate().any(|(index, other)| {
-        index != t.index() && (other.phase != Phase::Closed || other.tcp.is_live())
-    });
+    let peer = state.world.peer(t);
     [
-        Fact::Phase(transport.phase),
-        Fact::Ice(transport.ice),
-        Fact::Dtls(transport.dtls),
-        Fact::Udp(transport.udp),
-        Fact::Tcp(transport.tcp),
-        Fact::Selected(transport.selected),
-        Fact::Farewell(transport.farewell),
-        Fact::Reason(transport.reason),
-        Fact::Outcome(transport.outcome),
-        Fact::Stream(peer.stream),
-        Fact::SaidClose(peer.said_close),
-        Fact::Alerts(peer.alerts),
-        Fact::Server(state.core.server),
-        Fact::Socket(state.world.socket),
-        Fact::OthersLeft(others_left),
-        Fact::CallerWaits(state.world.callers.contains(&Caller::Waiting)),
+        Fact::Phase(t, transport.phase),
+        Fact::Ice(t, transport.ice),
+        Fact::Dtls(t, transport.dtls),
+        Fact::Tuples(t, transport.tuples.clone()),
+        Fact::Selected(t, transport.selected),
+        Fact::Ufrags(t, transport.ufrags),
+        Fact::Farewell(t, transport.farewell),
+        Fact::Reason(t, transport.reason),
+        Fact::Outcome(t, transport.outcome),
+        Fact::Flights(t, peer.flights),
+        Fact::SaidClose(t, peer.said_close),
+        Fact::Alerts(t, peer.alerts),
     ]
 }
 
-/// Which actions depend on which facts. That this is not too little is checked on every edge.
-fn reads(action: Action, fact: Fact) -> bool {
-    let checks = matches!(action, Action::PeerChecks { .. });
-    let handshakes =
-        matches!(action, Action::PeerHandshakes { .. } | Action::PeerFailsHandshake { .. });
-    let says = matches!(action, Action::PeerSendsCloseNotify { .. });
-    let closes =
-        matches!(action, Action::OwnerClosesServer { .. } | Action::OwnerClosesTransport { .. });
-    let loses = matches!(
-        action,
-        Action::PeerSendsFin { .. } | Action::PeerResets { .. } | Action::ConsentExpires { .. }
-    );
-    let callers = matches!(action, Action::OwnerClosesServer { .. } | Action::WorkersAcknowledge);
-    let finishes = loses || may_finish(action);
-    match fact {
-        Fact::Phase(_) | Fact::Server(_) => true,
-        Fact::Ice(_) => checks || loses,
-        Fact::Dtls(_) => checks || closes,
-        Fact::Udp(_) => checks || loses,
-        Fact::Tcp(_) => checks || says || closes || finishes,
-        Fact::Selected(_) => checks || handshakes || says || closes || loses,
-        Fact::Farewell(_) => closes || finishes,
-        Fact::Reason(_) | Fact::Outcome(_) | Fact::OthersLeft(_) => closes || finishes,
-        Fact::Socket(_) => says || closes,
-        Fact::CallerWaits(_) => callers,
-        // The peer's side follows from the rest or decides only whether an action can happen.
-        Fact::Stream(_) | Fact::SaidClose(_) | Fact::Alerts(_) => false,
+/// Everything about one connection.
+pub(crate) fn of_connection(state: &State, c: ConnectionId) -> [Fact; 5] {
+    let stream = state.world.stream(c);
+    [
+        Fact::Connection(c, state.core.connection(c)),
+        Fact::End(c, stream.end),
+        Fact::Room(c, stream.room),
+        Fact::Unread(c, stream.unread),
+        Fact::Uses(c, stream.uses),
+    ]
+}
+
+/// What all groups share and what an action on one of them may change.
+pub(crate) fn of_server(config: &Config, state: &State) -> Vec<Fact> {
+    let mut facts = vec![
+        Fact::Server(state.core.server),
+        Fact::Callback(state.world.callback),
+        Fact::Stale(state.world.stale),
+        Fact::CallerWaits(state.world.callers.contains(&Caller::Waiting)),
+    ];
+    facts.extend(config.worker_ids().map(|w| Fact::Worker(w, state.core.worker(w))));
+    facts
+}
+
+impl Fact {
+    /// What it is about.
+    pub(crate) fn kind(&self) -> FactKind {
+        match self {
+            Self::Phase(..) => FactKind::Phase,
+            Self::Ice(..) => FactKind::Ice,
+            Self::Dtls(..) => FactKind::Dtls,
+            Self::Tuples(..) => FactKind::Tuples,
+            Self::Selected(..) => FactKind::Selected,
+            Self::Ufrags(..) => FactKind::Ufrags,
+            Self::Farewell(..) => FactKind::Farewell,
+            Self::Reason(..) => FactKind::Reason,
+            Self::Outcome(..) => FactKind::Outcome,
+            Self::Flights(..) => FactKind::Flights,
+            Self::SaidClose(..) => FactKind::SaidClose,
+            Self::Alerts(..) => FactKind::Alerts,
+            Self::Held(..) => FactKind::Held,
+            Self::Connection(..) => FactKind::Connection,
+            Self::End(..) => FactKind::End,
+            Self::Room(..) => FactKind::Room,
+            Self::Unread(..) => FactKind::Unread,
+            Self::Uses(..) => FactKind::Uses,
+            Self::Socket(..) => FactKind::Socket,
+            Self::Worker(..) => FactKind::Worker,
+            Self::OthersLeft(..) => FactKind::OthersLeft,
+            Self::OtherWorkers(_) => FactKind::OtherWorkers,
+            Self::Server(_) => FactKind::Server,
+            Self::Callback(_) => FactKind::Callback,
+            Self::Stale(_) => FactKind::Stale,
+            Self::CallerWaits(_) => FactKind::CallerWaits,
+        }
     }
 }
 
-/// Actions that end something that a close waits for.
-fn may_finish(action: Action) -> bool {
-    matches!(
-        action,
-        Action::PeerAnswers { .. }
-            | Action::KernelMakesRoomOnSocket
-            | Action::KernelMakesRoomOnConnection { .. }
-            | Action::KernelAcknowledges { .. }
-            | Action::FarewellDeadlinePasses { .. }
-            | Action::LingerDeadlinePasses { .. }
-            | Action::ServerDeadlinePasses
-    )
-}
-
-/// Does this fact make a difference in this state?
-fn is_telling(state: &State, t: TransportId, fact: Fact) -> bool {
-    let transport = state.core.transport(t);
-    match fact {
-        Fact::Socket(_) => transport.selected == Some(Via::Udp),
-        Fact::OthersLeft(_) => state.core.server == ServerPhase::Closing,
-        Fact::Phase(_)
-        | Fact::Ice(_)
-        | Fact::Dtls(_)
-        | Fact::Udp(_)
-        | Fact::Tcp(_)
-        | Fact::Selected(_)
-        | Fact::Farewell(_)
-        | Fact::Reason(_)
-        | Fact::Outcome(_)
-        | Fact::Stream(_)
-        | Fact::SaidClose(_)
-        | Fact::Alerts(_)
-        | Fact::Server(_)
-        | Fact::CallerWaits(_) => true,
-    }
-}
-
-/// The transports that an action happens to.
-pub(crate) fn subjects(state: &State, action: Action) -> impl Iterator<Item = TransportId> + use<> {
-    let all = 0..state.core.transports.len();
-    all.map(|index| TransportId(index as u8))
-        .filter(move |t| action.transport().is_none_or(|subject| subject == *t))
-}
-
-/// The same action on transport 0, by caller 0.
-pub(crate) fn anonymous(action: Action) -> Action {
-    let t = TransportId(0);
+/// The same action by caller 0.
+fn anonymous(action: Action) -> Action {
+    let caller = CallerId(0);
     match action {
-        Action::PeerChecks { via, nominate, .. } => Action::PeerChecks { t, via, nominate },
-        Action::PeerConnects { .. } => Action::PeerConnects { t },
-        Action::PeerHandshakes { .. } => Action::PeerHandshakes { t },
-        Action::PeerFailsHandshake { .. } => Action::PeerFailsHandshake { t },
-        Action::PeerSendsCloseNotify { .. } => Action::PeerSendsCloseNotify { t },
-        Action::PeerAnswers { .. } => Action::PeerAnswers { t },
-        Action::PeerSendsFin { .. } => Action::PeerSendsFin { t },
-        Action::PeerResets { .. } => Action::PeerResets { t },
-        Action::KernelFillsConnection { .. } => Action::KernelFillsConnection { t },
-        Action::KernelMakesRoomOnConnection { .. } => Action::KernelMakesRoomOnConnection { t },
-        Action::KernelAcknowledges { .. } => Action::KernelAcknowledges { t },
-        Action::OwnerClosesServer { .. } => Action::OwnerClosesServer { caller: CallerId(0) },
-        Action::OwnerClosesTransport { .. } => Action::OwnerClosesTransport { t },
-        Action::ConsentExpires { .. } => Action::ConsentExpires { t },
-        Action::FarewellDeadlinePasses { .. } => Action::FarewellDeadlinePasses { t },
-        Action::LingerDeadlinePasses { .. } => Action::LingerDeadlinePasses { t },
-        Action::BindDeadlinePasses { .. } => Action::BindDeadlinePasses { t },
-        Action::KernelFillsSocket
-        | Action::KernelMakesRoomOnSocket
-        | Action::ServerDeadlinePasses
-        | Action::WorkersAcknowledge => action,
+        Action::OwnerClosesServer { .. } => Action::OwnerClosesServer { caller },
+        Action::OwnerDropsHandle { .. } => Action::OwnerDropsHandle { caller },
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "nobody else has a number of no meaning"
+        )]
+        _ => action,
     }
 }

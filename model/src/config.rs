@@ -64,7 +64,8 @@ pub enum Role {
 
 /// What the peer and the owner of one transport may do.
 ///
-/// A switch only takes actions away: no transition reads it, so what a transport does in a given
+/// A switch only takes actions away: no transition reads it (but that only where events may be stale one is left behind),
+/// so what a transport does in a given
 /// state is the same in every configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Default)]
 pub struct Aspects {
@@ -131,6 +132,29 @@ impl Aspects {
             owner_closes: true,
             restarts: false,
             created_later: false,
+        }
+    }
+}
+
+impl Aspects {
+    /// Whatever one peer and one owner do, but for the flights of a handshake one by one.
+    pub const fn rich() -> Self {
+        Self { fatal_alert: true, restarts: true, ..Self::usual() }
+    }
+}
+
+impl KernelAspects {
+    /// Everything.
+    pub const fn all() -> Self {
+        Self {
+            full_sockets: true,
+            full_connections: true,
+            little_room: true,
+            unread_input: true,
+            unseen_resets: true,
+            reopened_connections: true,
+            stale_events: true,
+            missing_descriptors: true,
         }
     }
 }

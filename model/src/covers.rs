@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::action::Action;
-use crate::class::{Grain, edge_classes};
+use crate::class::{Classes, Grain};
 use crate::explore::Graph;
 
 /// How many states the search for the next edge looks at before a new trace is begun.
@@ -28,9 +28,10 @@ impl Cover {
 /// Traces that walk an edge of every class.
 pub fn cover(grain: Grain, graph: &Graph) -> Cover {
     let mut numbers = HashMap::new();
+    let of = Classes::new(grain, graph.config());
     let labels = graph.edges().iter().map(|edge| {
         let state = &graph.states()[edge.from as usize];
-        let classes = edge_classes(grain, state, edge.action).into_iter();
+        let classes = of.of(state, edge.action).into_iter();
         classes
             .map(|class| {
                 let next = numbers.len();

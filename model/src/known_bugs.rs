@@ -30,7 +30,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup #1388",
         description: "the UDP socket is released, then transports say goodbye over it",
         killed_by: "S1 nothing is done on a released carrier",
-        length: 0,
+        length: 4,
         config: Config::small,
     },
     KnownBug {
@@ -39,7 +39,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup #1388 over TCP",
         description: "connections go with the listener, then transports use them",
         killed_by: "S1 nothing is done on a released carrier",
-        length: 0,
+        length: 4,
         config: Config::small,
     },
     KnownBug {
@@ -48,7 +48,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup #1369",
         description: "children that close take themselves out of the set that is walked",
         killed_by: "S5 a closing worker leaves no transport open",
-        length: 0,
+        length: 2,
         config: Config::handshake,
     },
     KnownBug {
@@ -57,7 +57,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup #1381",
         description: "the server is not told that a transport closed its connection",
         killed_by: "X1 each child leaves its parent exactly once",
-        length: 0,
+        length: 4,
         config: Config::small,
     },
     KnownBug {
@@ -66,7 +66,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup #1392",
         description: "the end of the connection finds its tuple still in the table",
         killed_by: "O4 unmap before the connections go",
-        length: 0,
+        length: 3,
         config: Config::small,
     },
     KnownBug {
@@ -75,7 +75,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup #883",
         description: "the entry is looked for with a key that is gone, so it stays",
         killed_by: "O3 no routing entry outlives its transport or its carrier",
-        length: 0,
+        length: 3,
         config: Config::small,
     },
     KnownBug {
@@ -84,7 +84,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup #333",
         description: "a write that fails closes the connection inside the loop that reads it",
         killed_by: "S6 nothing survives its own end",
-        length: 0,
+        length: 2,
         config: Config::kernel,
     },
     KnownBug {
@@ -93,7 +93,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup #970",
         description: "the completion keeps the id of a transport that is closed",
         killed_by: "S3 nothing is done for a transport that is not there",
-        length: 0,
+        length: 6,
         config: Config::small,
     },
     KnownBug {
@@ -102,7 +102,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup R-9, #1382",
         description: "only one of two who wait for the close is told",
         killed_by: "X3 each caller returns once, after the carriers went",
-        length: 0,
+        length: 4,
         config: Config::small,
     },
     KnownBug {
@@ -111,7 +111,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup #258",
         description: "a write that waits is dropped and its owner waits on",
         killed_by: "S4 an alert that waits keeps its transport and its carrier",
-        length: 0,
+        length: 4,
         config: Config::small,
     },
     KnownBug {
@@ -120,7 +120,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup, 2016",
         description: "the loop that reports is re-entered by what it reports",
         killed_by: "S7 what a callback asks for happens after it",
-        length: 0,
+        length: 2,
         config: Config::owner,
     },
     KnownBug {
@@ -129,7 +129,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup #259",
         description: "the early way out of a close skips the release",
         killed_by: "S8 a tuple and its connection have one owner",
-        length: 0,
+        length: 5,
         config: Config::small,
     },
     KnownBug {
@@ -138,7 +138,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup #1176",
         description: "a disconnect leaves the selected tuple behind",
         killed_by: "S9 ICE state, selected tuple and tuples agree",
-        length: 0,
+        length: 2,
         config: Config::small,
     },
     KnownBug {
@@ -147,7 +147,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup #257, libdatachannel #1103",
         description: "a timer fires for a phase that is over",
         killed_by: "L5 a timer of a phase that is over does nothing",
-        length: 0,
+        length: 4,
         config: Config::small,
     },
     KnownBug {
@@ -156,7 +156,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup #1466",
         description: "what was taken from one pool is returned to another",
         killed_by: "X2 a carrier is released once, by its worker",
-        length: 0,
+        length: 4,
         config: Config::pair,
     },
     KnownBug {
@@ -165,7 +165,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup #1586, #839",
         description: "datagrams from one address at two sockets look alike",
         killed_by: "N1 what happens to one transport changes no other",
-        length: 0,
+        length: 2,
         config: Config::carriers,
     },
     KnownBug {
@@ -174,7 +174,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup #1690",
         description: "the tuple of a former session shadows the new ufrag",
         killed_by: "S8 a tuple and its connection have one owner",
-        length: 0,
+        length: 2,
         config: Config::takeover,
     },
     KnownBug {
@@ -183,7 +183,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup R-1",
         description: "the error of a closed handshake ends an innocent association",
         killed_by: "N1 what happens to one transport changes no other",
-        length: 0,
+        length: 4,
         config: Config::handshake,
     },
     KnownBug {
@@ -192,7 +192,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup R-2",
         description: "a peer that does not read keeps the close waiting for ever",
         killed_by: "L2 whatever a close waits for has a deadline",
-        length: 0,
+        length: 5,
         config: Config::small,
     },
     KnownBug {
@@ -201,7 +201,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup R-3",
         description: "an alert that waits for the socket is thrown away",
         killed_by: "L3 an alert leaves unless a deadline or the peer stops it",
-        length: 0,
+        length: 5,
         config: Config::small,
     },
     KnownBug {
@@ -210,7 +210,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup R-4",
         description: "close over unread input resets the connection, and the alert is lost",
         killed_by: "O6 an alert is not thrown away over unread input",
-        length: 0,
+        length: 5,
         config: Config::kernel,
     },
     KnownBug {
@@ -219,7 +219,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup R-4",
         description: "FIN overtakes the queued alert",
         killed_by: "O6 no FIN while the alert waits",
-        length: 0,
+        length: 5,
         config: Config::small,
     },
     KnownBug {
@@ -228,7 +228,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "pion/dtls #197",
         description: "a close says goodbye again after the reply to the peer's",
         killed_by: "X4 one close_notify if it can be said, and never two",
-        length: 0,
+        length: 4,
         config: Config::small,
     },
     KnownBug {
@@ -237,7 +237,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup #1388",
         description: "transports that close with their server say nothing",
         killed_by: "X4 one close_notify if it can be said, and never two",
-        length: 0,
+        length: 4,
         config: Config::small,
     },
     KnownBug {
@@ -246,7 +246,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup R-5",
         description: "a failed creation leaves a registration behind",
         killed_by: "S10 what was not created has left nothing",
-        length: 0,
+        length: 3,
         config: Config::owner,
     },
     KnownBug {
@@ -255,7 +255,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "go-libp2p #2717",
         description: "a connection is accepted after the close began",
         killed_by: "O2 transports go before carriers, and nobody joins",
-        length: 0,
+        length: 5,
         config: Config::small,
     },
     KnownBug {
@@ -264,7 +264,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup #800",
         description: "who returns early takes carriers for free that are not",
         killed_by: "X3 each caller returns once, after the carriers went",
-        length: 0,
+        length: 4,
         config: Config::pair,
     },
     KnownBug {
@@ -273,7 +273,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup 8732091ff",
         description: "what workers share goes while one of them still uses it",
         killed_by: "O5 a worker outlives what it serves, the barrier its workers",
-        length: 0,
+        length: 3,
         config: Config::pair,
     },
     KnownBug {
@@ -282,7 +282,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup R-15",
         description: "a state event follows the report that the transport is closed",
         killed_by: "X5 a transport is reported closed once, and then silent",
-        length: 0,
+        length: 1,
         config: Config::small,
     },
     KnownBug {
@@ -291,7 +291,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mio, io_uring",
         description: "a token comes back within one batch of events",
         killed_by: "N3 an event of a connection that is gone does nothing",
-        length: 0,
+        length: 4,
         config: Config::reuse,
     },
     KnownBug {
@@ -300,7 +300,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "dimpl #155",
         description: "closed is reported while the alert still waits",
         killed_by: "L3 an alert leaves unless a deadline or the peer stops it",
-        length: 0,
+        length: 4,
         config: Config::small,
     },
     KnownBug {
@@ -309,7 +309,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "libcoap #332",
         description: "the goodbye is made when the association is already taken apart",
         killed_by: "O1 alert, then unmap, then report",
-        length: 0,
+        length: 3,
         config: Config::small,
     },
     KnownBug {
@@ -318,7 +318,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "pion/ice #412",
         description: "the ufrag from before a restart is forgotten at the close",
         killed_by: "O3 no routing entry outlives its transport or its carrier",
-        length: 0,
+        length: 2,
         config: Config::restart,
     },
     KnownBug {
@@ -327,7 +327,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup IceServer",
         description: "the selected tuple gives way to a new one",
         killed_by: "S9 ICE state, selected tuple and tuples agree",
-        length: 0,
+        length: 4,
         config: Config::eviction,
     },
     KnownBug {
@@ -336,7 +336,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup IceServer",
         description: "a connection whose tuple gave way is nobody's and stays",
         killed_by: "S8 a tuple and its connection have one owner",
-        length: 0,
+        length: 4,
         config: Config::eviction,
     },
     KnownBug {
@@ -345,7 +345,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mbedTLS #3050",
         description: "a late alert hits the next user of the 5-tuple",
         killed_by: "N3 an alert never waits on a tuple of somebody else",
-        length: 0,
+        length: 5,
         config: Config::takeover,
     },
     KnownBug {
@@ -354,7 +354,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "SRS #4642",
         description: "an event names a connection that is closed",
         killed_by: "S2 an event names only what is there",
-        length: 0,
+        length: 3,
         config: Config::pair,
     },
     KnownBug {
@@ -363,7 +363,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "Janus #154",
         description: "a descriptor at its end is polled as readable",
         killed_by: "L4 what is told once changes something",
-        length: 0,
+        length: 6,
         config: Config::small,
     },
     KnownBug {
@@ -372,7 +372,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "pion/webrtc #1459",
         description: "a close waits for a peer before it is begun",
         killed_by: "L2 a worker hears of the close whatever its peers do",
-        length: 0,
+        length: 6,
         config: Config::pair,
     },
     KnownBug {
@@ -381,7 +381,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup R-7",
         description: "an error on a stranger's connection reaches a transport",
         killed_by: "N2 what a stranger does changes no transport",
-        length: 0,
+        length: 3,
         config: Config::small,
     },
     KnownBug {
@@ -390,7 +390,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "webrtc-rs #608",
         description: "dropping the last handle closes nothing",
         killed_by: "L1 a server without handles closes",
-        length: 0,
+        length: 2,
         config: Config::owner,
     },
     KnownBug {
@@ -399,7 +399,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         source: "mediasoup #861",
         description: "a deadline that passes begins again what it was to end",
         killed_by: "L1 every step of a closing server is progress",
-        length: 0,
+        length: 7,
         config: Config::small,
     },
 ];

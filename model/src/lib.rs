@@ -23,39 +23,47 @@
 //! that any answer may fail to come.
 
 mod action;
+mod aspects;
 // TODO mod change;
 // TODO mod check;
-// TODO mod class;
-// TODO mod class_check;
+mod class;
+mod class_check;
 mod config;
-// TODO mod covers;
+mod covers;
 mod effect;
 // TODO mod endings;
 // TODO mod explain;
 mod explore;
+mod groups;
 mod ids;
 mod known_bugs;
 mod model;
 mod monitor;
 mod mutants;
 // TODO mod phase_matrix;
+mod parties;
 mod presets;
 mod properties;
 mod rank;
+mod reads;
 mod state;
 pub mod step;
 // TODO mod svg;
 // TODO mod trace;
 // TODO mod words;
+mod tables;
 mod world;
 
 pub use action::{Action, Check as StunCheck, Closes, Subject};
+pub use aspects::{APART, Apart, Aspect, are_apart, meetings};
+pub use class::{Classes, EdgeClass, Fact, Grain, edge_classes};
+pub use class_check::{ClassConflict, OrderMatters, check_classes, check_commutation};
 pub use config::{Aspects, Config, KernelAspects, OwnerAspects, Role, TransportConfig};
+pub use covers::{Cover, cover, cover_edges};
 pub use effect::Effect;
 pub use explore::{Edge, Graph};
-pub use ids::{
-    AddressId, CallerId, ConnectionId, ListenerId, SocketId, TransportId, WorkerId,
-};
+pub use groups::{Group, Groups};
+pub use ids::{AddressId, CallerId, ConnectionId, ListenerId, SocketId, TransportId, WorkerId};
 pub use known_bugs::{KNOWN_BUGS, KnownBug};
 pub use model::LifecycleModel;
 pub use mutants::{Mutant, MutantReport, run_mutant};
@@ -68,6 +76,7 @@ pub use state::{
     Transport, Tuple, Ufrags, WORKERS_MAX, Waiting, WorkerPhase,
 };
 pub use step::{actions, every_action, step};
+pub use tables::catalogue;
 pub use world::{
     Broken, CALLERS_MAX, CARRIERS_MAX, Callback, Caller, End, Ghost, History, Listener, Peer, Room,
     Socket, Stream, World,

@@ -273,8 +273,8 @@ impl Seen<'_> {
     fn judge_alert(&self, t: TransportId, after: &mut State) {
         let (old, new) = (self.before.core.transport(t), after.core.transport(t));
         let heard = after.world.peer(t).alerts > 0;
-        let attempted = self.before.ghost.transports[t.index()].alerts > 0
-            || new.farewell != Farewell::None;
+        let attempted =
+            self.before.ghost.transports[t.index()].alerts > 0 || new.farewell != Farewell::None;
         let given_up = matches!(new.farewell, Farewell::Dropped(_))
             && !matches!(old.farewell, Farewell::Dropped(_));
         let stream_closed = match old.farewell {
@@ -335,8 +335,8 @@ impl Seen<'_> {
     /// X4: a transport that closes while connected and with a path makes one alert, and only then.
     fn judge_alert_count(&self, t: TransportId, after: &mut State) {
         let old = self.before.core.transport(t);
-        let made =
-            after.ghost.transports[t.index()].alerts - self.before.ghost.transports[t.index()].alerts;
+        let made = after.ghost.transports[t.index()].alerts
+            - self.before.ghost.transports[t.index()].alerts;
         let connected = old.dtls == DtlsState::Connected && old.selected.is_some();
         let closes = old.phase == Phase::Open && after.core.transport(t).phase != Phase::Open;
         let kept = if closes { made == u8::from(connected) } else { made == 0 || connected };
@@ -353,8 +353,9 @@ impl Seen<'_> {
             let alive = after.core.connection(c).is_live();
             after.ghost.broken.note(Rule::SurvivesItsEnd, !mapped && !alive);
             let said = |farewell: Farewell| farewell == Farewell::Sent(Tuple::Tcp(c));
-            let carries = self.effects.iter().any(|e| matches!(*e, Effect::AlertWritten(_, d) if d == c))
-                || self.before.core.transports.iter().any(|t| said(t.farewell));
+            let carries =
+                self.effects.iter().any(|e| matches!(*e, Effect::AlertWritten(_, d) if d == c))
+                    || self.before.core.transports.iter().any(|t| said(t.farewell));
             let stream = self.before.world.stream(c);
             let excused = stream.room == Room::Broken
                 || matches!(
@@ -388,8 +389,7 @@ impl Seen<'_> {
         let twice = |(index, effect): (usize, &Effect)| {
             matches!(effect, Effect::StopAccepting(_)) && self.effects[..index].contains(effect)
         };
-        let kept =
-            self.effects.iter().all(heard) && !self.effects.iter().enumerate().any(twice);
+        let kept = self.effects.iter().all(heard) && !self.effects.iter().enumerate().any(twice);
         after.ghost.broken.note(Rule::Reentered, kept);
     }
 
@@ -407,11 +407,15 @@ impl Seen<'_> {
         let taken = match self.action {
             Action::PeerChecksTwiceAndResets { c, .. } => Some(Tuple::Tcp(c)),
             Action::PeerChecks { from, .. } => Some(from),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "checks alone make tuples change hands")]
+            #[expect(
+                clippy::wildcard_enum_match_arm,
+                reason = "checks alone make tuples change hands"
+            )]
             _ => None,
         };
-        let waits =
-            |t: TransportId| taken.is_some() && self.before.core.transport(t).farewell.path() == taken;
+        let waits = |t: TransportId| {
+            taken.is_some() && self.before.core.transport(t).farewell.path() == taken
+        };
         let owner = taken.and_then(|tuple| self.before.core.owner(tuple));
         let same = |t: TransportId| {
             Some(t) == subject

@@ -33,6 +33,14 @@ impl Preset {
                 Config::owner(),
                 Config::carriers(),
                 Config::pair(),
+                Config::connections(),
+                Config::kernel_twice(),
+                Config::twice(),
+                Config::shared(),
+                Config::shared_kernel(),
+                Config::callbacks(),
+                Config::callbacks_kernel(),
+                Config::peer(),
             ],
         }
     }
@@ -40,7 +48,7 @@ impl Preset {
     /// Every night.
     pub fn nightly() -> Self {
         let mut configs = Self::standard().configs;
-        configs.extend([Config::kernel_twice(), Config::three(), Config::one()]);
+        configs.extend([Config::three(), Config::alone()]);
         Self { name: "nightly", configs }
     }
 
@@ -177,8 +185,12 @@ impl Config {
 
     /// More tuples than a transport may have.
     pub fn eviction() -> Self {
-        let aspects =
-            Aspects { nomination: true, peer_closes: true, owner_closes: true, ..Aspects::default() };
+        let aspects = Aspects {
+            nomination: true,
+            peer_closes: true,
+            owner_closes: true,
+            ..Aspects::default()
+        };
         Self {
             tuples_max: 2,
             kernel: KernelAspects {
@@ -212,7 +224,11 @@ impl Config {
                 1,
                 vec![
                     TransportConfig::new(&[0], &[0], aspects),
-                    TransportConfig::new(&[0], &[0], Aspects { owner_closes: true, ..Aspects::default() }),
+                    TransportConfig::new(
+                        &[0],
+                        &[0],
+                        Aspects { owner_closes: true, ..Aspects::default() },
+                    ),
                 ],
             )
         }
@@ -249,11 +265,7 @@ impl Config {
                 1,
                 vec![
                     TransportConfig::new(&[0], &[0], aspects),
-                    TransportConfig::new(
-                        &[],
-                        &[],
-                        Aspects { created_later: true, ..aspects },
-                    ),
+                    TransportConfig::new(&[], &[], Aspects { created_later: true, ..aspects }),
                 ],
             )
         }
@@ -275,7 +287,11 @@ impl Config {
                 1,
                 vec![
                     TransportConfig::new(&[0], &[0], aspects),
-                    TransportConfig::new(&[1], &[], Aspects { owner_closes: true, ..Aspects::default() }),
+                    TransportConfig::new(
+                        &[1],
+                        &[],
+                        Aspects { owner_closes: true, ..Aspects::default() },
+                    ),
                 ],
             )
         }
@@ -299,8 +315,12 @@ impl Config {
                 2,
                 vec![
                     TransportConfig::new(&[], &[0, 1], aspects),
-                    TransportConfig::new(&[0], &[], Aspects { owner_closes: true, ..Aspects::default() })
-                        .on(1),
+                    TransportConfig::new(
+                        &[0],
+                        &[],
+                        Aspects { owner_closes: true, ..Aspects::default() },
+                    )
+                    .on(1),
                 ],
             )
         }
@@ -308,36 +328,146 @@ impl Config {
 
     /// Two connections and every state of their send buffers.
     pub fn kernel_twice() -> Self {
-        let transport = TransportConfig::new(
-            &[0],
-            &[0, 1],
-            Aspects { owner_closes: true, peer_closes: true, ..Aspects::default() },
-        );
+        let aspects = Aspects { owner_closes: true, peer_closes: true, ..Aspects::default() };
         Self {
-            name: "kernel-twice",
-            purpose: "every state of the send buffers of two connections",
-            connections: vec![ListenerId(0); 2],
             kernel: KernelAspects { missing_descriptors: false, ..Self::kernel().kernel },
-            transports: vec![transport],
-            ..Self::kernel()
+            ..Self::of_one_worker(
+                "kernel-twice",
+                "every state of the send buffers of two connections of one transport",
+                0,
+                2,
+                vec![TransportConfig::new(&[], &[0, 1], aspects)],
+            )
         }
     }
 
-    /// One transport with every aspect.
-    pub fn one() -> Self {
-        let aspects = Aspects {
-            flights: true, fatal_alert: true, restarts: true, ..Aspects::usual() };
+    /// Two connections of one transport, of which another one may take one over.
+    pub fn connections() -> Self {
+        let aspects = Aspects { owner_closes: true, ..Aspects::default() };
         Self {
-            name: "one",
-            purpose: "every aspect of one transport at once",
-            tuples_max: 2,
+            kernel: KernelAspects { full_sockets: true, ..KernelAspects::default() },
+            owner: OwnerAspects { dropped_handles: true, callbacks: true },
+            ..Self::of_one_worker(
+                "connections",
+                "two connections of one transport, one of them shared, and closes from inside callbacks",
+                1,
+                2,
+                vec![
+                    TransportConfig::new(&[0], &[0, 1], aspects),
+                    TransportConfig::new(&[], &[1], Aspects::default()),
+                ],
+            )
+        }
+    }
+
+    /// Two connections that come and go, of which one may be a tuple at a time.
+    pub fn twice() -> Self {
+        Self {
+            tuples_max: 1,
             kernel: KernelAspects {
-                full_sockets: true, full_connections: true, little_room: true, unread_input: true, unseen_resets: true,
-                reopened_connections: true, stale_events: true, missing_descriptors: true },
+                unread_input: true,
+                unseen_resets: true,
+                reopened_connections: true,
+                stale_events: true,
+                ..KernelAspects::default()
+            },
+            ..Self::of_one_worker(
+                "twice",
+                "two connections that come and go, of which one may be a tuple at a time",
+                0,
+                2,
+                vec![TransportConfig::new(&[], &[0, 1], Aspects::rich())],
+            )
+        }
+    }
+
+    /// Two transports that share every tuple, and whatever a peer may do with one of them.
+    pub fn shared() -> Self {
+        Self {
+            tuples_max: 1,
+            kernel: KernelAspects { full_sockets: true, ..KernelAspects::default() },
+            owner: OwnerAspects { callbacks: true, ..OwnerAspects::default() },
+            transports: vec![
+                TransportConfig::new(&[0], &[0], Aspects::rich()),
+                TransportConfig::new(&[0], &[0], Aspects::default()),
+            ],
+            name: "shared",
+            purpose: "tuples that change hands whatever else happens to their former transport",
+            ..Self::takeover()
+        }
+    }
+
+    /// Two transports that share a connection, and every state of its buffers.
+    pub fn shared_kernel() -> Self {
+        let aspects = Aspects { owner_closes: true, peer_closes: true, ..Aspects::default() };
+        Self {
+            kernel: KernelAspects { missing_descriptors: false, ..KernelAspects::all() },
+            ..Self::of_one_worker(
+                "shared-kernel",
+                "a connection that changes hands in every state of its buffers",
+                0,
+                1,
+                vec![
+                    TransportConfig::new(&[], &[0], aspects),
+                    TransportConfig::new(&[], &[0], Aspects::default()),
+                ],
+            )
+        }
+    }
+
+    /// Closes from inside every event that a peer can cause.
+    pub fn callbacks() -> Self {
+        Self {
+            name: "callbacks",
+            purpose: "closes from inside every event that a peer can cause",
+            kernel: Self::small().kernel,
+            owner: OwnerAspects { dropped_handles: true, callbacks: true },
+            ..Self::peer()
+        }
+    }
+
+    /// Closes from inside every event that the kernel can cause.
+    pub fn callbacks_kernel() -> Self {
+        Self {
+            name: "callbacks-kernel",
+            purpose: "closes from inside every event that the kernel can cause",
+            owner: OwnerAspects { dropped_handles: true, callbacks: true },
+            transports: vec![TransportConfig::new(
+                &[],
+                &[0],
+                Aspects { owner_closes: true, peer_closes: true, ..Aspects::default() },
+            )],
+            addresses: Vec::new(),
+            ..Self::peer()
+        }
+    }
+
+    /// One transport, and all that its peer and the kernel may do.
+    pub fn peer() -> Self {
+        let aspects = Aspects { flights: true, ..Aspects::rich() };
+        Self {
+            name: "peer",
+            purpose: "whatever one peer and the kernel may do, all at once",
+            callers: 1,
+            tuples_max: 1,
+            kernel: KernelAspects::all(),
+            transports: vec![TransportConfig::new(&[0], &[0], aspects).playing(Role::Client)],
+            ..Self::small()
+        }
+    }
+
+    /// The same with a second address, two callers, and all that the owner may do.
+    pub fn alone() -> Self {
+        let aspects = Self::peer().transports[0].aspects;
+        Self {
+            name: "alone",
+            purpose: "everything that can happen to one transport, all at once",
+            callers: 2,
+            tuples_max: 2,
             owner: OwnerAspects { dropped_handles: true, callbacks: true },
             addresses: vec![SocketId(0); 2],
             transports: vec![TransportConfig::new(&[0, 1], &[0], aspects)],
-            ..Self::small()
+            ..Self::peer()
         }
     }
 
@@ -355,7 +485,11 @@ impl Config {
                 TransportConfig::new(&[], &[0], aspects),
                 TransportConfig::new(&[1], &[], small).on(1),
             ],
-            kernel: KernelAspects { full_sockets: true, full_connections: true, ..KernelAspects::default() },
+            kernel: KernelAspects {
+                full_sockets: true,
+                full_connections: true,
+                ..KernelAspects::default()
+            },
             ..Self::pair()
         }
     }

@@ -112,7 +112,9 @@ fn safety() -> Vec<LifecycleProperty> {
         }),
         sometimes("S9 a nominated path replaces another", |_, s| {
             any(s, |t, _, _| {
-                t.ice == IceState::Completed && t.tuples.len() > 1 && t.selected != t.tuples.first().copied()
+                t.ice == IceState::Completed
+                    && t.tuples.len() > 1
+                    && t.selected != t.tuples.first().copied()
             })
         }),
         always("S10 what was not created has left nothing", |_, s| {
@@ -156,9 +158,7 @@ fn ownership() -> Vec<LifecycleProperty> {
                 let transport = s.core.transport(t);
                 let open = transport.phase == Phase::Open;
                 let carried = transport.tuples.iter().all(|tuple| match *tuple {
-                    Tuple::Udp(a) => {
-                        s.world.sockets[m.0.socket_of(a).index()] != Socket::Released
-                    }
+                    Tuple::Udp(a) => s.world.sockets[m.0.socket_of(a).index()] != Socket::Released,
                     Tuple::Tcp(c) => s.core.connection(c).is_bound(),
                 });
                 carried && (open || transport.tuples.is_empty() && transport.ufrags == Ufrags::None)
@@ -217,7 +217,9 @@ fn exactly_once() -> Vec<LifecycleProperty> {
             s.core.connections.contains(&Connection::Gone)
                 && any(s, |t, _, _| t.phase == Phase::Closing)
         }),
-        always("X2 a carrier is released once, by its worker", |_, s| keeps(s, Rule::ReleasedTwice)),
+        always("X2 a carrier is released once, by its worker", |_, s| {
+            keeps(s, Rule::ReleasedTwice)
+        }),
         sometimes("X2 one carrier is released and another is not", |_, s| {
             s.world.sockets.contains(&Socket::Released) && s.world.sockets.contains(&Socket::Room)
         }),
@@ -325,11 +327,14 @@ fn liveness() -> Vec<LifecycleProperty> {
                         || is_enabled(&m.0, s, Action::WorkerHearsClose { w })
                 })
         }),
-        sometimes("L2 a transport closes, its connection stalls, and the server is told to close", |_, s| {
-            s.core.server == ServerPhase::Closing
-                && s.core.workers.contains(&WorkerPhase::Open)
-                && s.core.connections.iter().any(|c| matches!(c, Connection::Flushing { .. }))
-        }),
+        sometimes(
+            "L2 a transport closes, its connection stalls, and the server is told to close",
+            |_, s| {
+                s.core.server == ServerPhase::Closing
+                    && s.core.workers.contains(&WorkerPhase::Open)
+                    && s.core.connections.iter().any(|c| matches!(c, Connection::Flushing { .. }))
+            },
+        ),
         always("L3 an alert leaves unless a deadline or the peer stops it", |_, s| {
             keeps(s, Rule::LostAlert)
                 && all(s, |t, _, _| t.farewell != Farewell::Dropped(DropReason::CarrierReleased))

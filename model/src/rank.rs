@@ -55,9 +55,8 @@ fn of_worker(config: &Config, state: &State, w: usize) -> u32 {
     let transports: u32 = transports.map(|t| of_transport(state.core.transport(t))).sum();
     let connections = state.core.connection_ids();
     let connections = connections.filter(|c| config.worker_of_connection(*c).index() == w);
-    let connections: u32 = connections
-        .map(|c| of_connection(state.core.connection(c), state.world.stream(c)))
-        .sum();
+    let connections: u32 =
+        connections.map(|c| of_connection(state.core.connection(c), state.world.stream(c))).sum();
     phase + sockets + transports + connections
 }
 

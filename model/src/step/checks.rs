@@ -14,7 +14,8 @@ impl Run<'_> {
     /// SPEC 3.5, and 3.6 for the beginning of the handshake.
     pub(super) fn check(&mut self, t: TransportId, from: Tuple, check: Check) {
         self.take_tuple(t, from);
-        if check != Check::WithFormerCredentials && self.at(t).ufrags == Ufrags::CurrentAndPrevious {
+        if check != Check::WithFormerCredentials && self.at(t).ufrags == Ufrags::CurrentAndPrevious
+        {
             self.at(t).ufrags = Ufrags::Current;
         }
         let evicted = self.learn_tuple(t, from, check == Check::Nominating);
@@ -77,9 +78,7 @@ impl Run<'_> {
             let waits = match transport.farewell {
                 Farewell::Queued(path) => path == from,
                 Farewell::Sent(path) => {
-                    path == from
-                        && transport.phase == Phase::Closing
-                        && transport.outcome.is_none()
+                    path == from && transport.phase == Phase::Closing && transport.outcome.is_none()
                 }
                 Farewell::None | Farewell::Confirmed(_) | Farewell::Dropped(_) => false,
             };
@@ -123,9 +122,8 @@ impl Run<'_> {
             transport.selected = Some(tuple);
         }
         let (selected, ice) = (transport.selected, transport.ice);
-        let gives_way = |other: &Tuple| {
-            *other != tuple && (Some(*other) != selected || evicts_selected)
-        };
+        let gives_way =
+            |other: &Tuple| *other != tuple && (Some(*other) != selected || evicts_selected);
         let evicted = match transport.tuples.len() > cap {
             true => transport.tuples.iter().position(gives_way),
             false => None,

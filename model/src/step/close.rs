@@ -66,8 +66,7 @@ impl Run<'_> {
             Ok(path) => self.say_farewell(t, path),
             Err(no_alert) => self.at(t).outcome = Some(Outcome::NotNeeded(no_alert)),
         }
-        let leaks = self.config.is(Mutant::RemoteCloseLeaks)
-            && due == Err(NoAlert::PeerClosed);
+        let leaks = self.config.is(Mutant::RemoteCloseLeaks) && due == Err(NoAlert::PeerClosed);
         if self.config.is(Mutant::CloseBeforeUnmap) {
             self.close_connections(t, due.ok());
         }

@@ -4,9 +4,7 @@ use super::Run;
 use crate::effect::Effect;
 use crate::ids::{ConnectionId, TransportId};
 use crate::mutants::Mutant;
-use crate::state::{
-    Connection, DropReason, Farewell, Phase, Queue, ReadSide, Tuple, Waiting,
-};
+use crate::state::{Connection, DropReason, Farewell, Phase, Queue, ReadSide, Tuple, Waiting};
 use crate::world::{End, Room, Stream};
 
 /// How a connection comes to its close.

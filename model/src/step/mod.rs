@@ -277,7 +277,8 @@ impl Run<'_> {
         for (index, _) in self.config.sockets.iter().enumerate().filter(|(_, worker)| of(worker)) {
             self.emit(Effect::ReleaseSocket(SocketId(index as u8)));
         }
-        for (index, _) in self.config.listeners.iter().enumerate().filter(|(_, worker)| of(worker)) {
+        for (index, _) in self.config.listeners.iter().enumerate().filter(|(_, worker)| of(worker))
+        {
             self.emit(Effect::ReleaseListener(crate::ids::ListenerId(index as u8)));
         }
     }

@@ -1,0 +1,53 @@
+//! The aspects multiply, so that no configuration has all of them; but those that can interact meet somewhere.
+
+use webrtc_server_model::{APART, Aspect, Config, Preset, are_apart, meetings};
+
+fn strangers(configs: &[Config]) -> Vec<(Aspect, Aspect)> {
+    let meetings = meetings(configs).into_iter();
+    meetings
+        .filter(|(_, where_they_meet)| where_they_meet.is_empty())
+        .map(|(pair, _)| pair)
+        .collect()
+}
+
+#[test]
+fn every_pair_of_aspects_that_can_interact_meets_in_standard() {
+    let missing: Vec<_> = strangers(&Preset::standard().configs)
+        .into_iter()
+        .filter(|(one, other)| !are_apart(*one, *other))
+        .collect();
+    assert_eq!(missing, []);
+}
+
+#[test]
+fn without_the_configurations_of_two_connections_some_pairs_do_not_meet() {
+    let mut configs = Preset::standard().configs;
+    configs.retain(|config| !["connections", "twice"].contains(&config.name));
+    let missing = strangers(&configs);
+    assert!(missing.contains(&(Aspect("callbacks"), Aspect("two connections"))), "{missing:?}");
+}
+
+#[test]
+fn what_is_said_to_be_apart_is() {
+    let strangers = strangers(&Preset::standard().configs);
+    for apart in &APART {
+        let is_stranger = |other: &Aspect| {
+            strangers.contains(&(apart.aspect, *other))
+                || strangers.contains(&(*other, apart.aspect))
+        };
+        assert!(
+            strangers.iter().any(|(a, b)| *a == apart.aspect || *b == apart.aspect),
+            "{}",
+            apart.why
+        );
+        assert!(apart.from.iter().all(is_stranger), "{}", apart.why);
+    }
+}
+
+#[test]
+fn nightly_has_no_aspect_that_standard_lacks() {
+    let of = |configs: &[Config]| -> std::collections::BTreeSet<Aspect> {
+        configs.iter().flat_map(Config::aspects).collect()
+    };
+    assert_eq!(of(&Preset::nightly().configs), of(&Preset::standard().configs));
+}
