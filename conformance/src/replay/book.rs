@@ -2,9 +2,7 @@
 
 use std::net::SocketAddr;
 use webrtc_server::lifecycle as real;
-use webrtc_server_model::{
-    AddressId, Config, ConnectionId, ListenerId, SocketId, Tuple, WorkerId,
-};
+use webrtc_server_model::{AddressId, Config, ConnectionId, ListenerId, SocketId, WorkerId};
 
 use crate::lockstep::names::Names;
 
@@ -60,18 +58,6 @@ impl Book {
     /// A connection in its latest use.
     pub(super) fn connection(&self, c: ConnectionId) -> Option<real::ConnectionId> {
         self.connections[c.index()].1.last().copied()
-    }
-
-    /// A path as a tuple; none if the server never saw it.
-    pub(super) fn tuple(&self, tuple: Tuple) -> Option<real::Tuple> {
-        match tuple {
-            Tuple::Udp(a) => {
-                let (s, remote) = self.addresses[a.index()];
-                let (_, socket) = self.socket(s);
-                remote.map(|remote| real::Tuple::Udp { socket, remote })
-            }
-            Tuple::Tcp(c) => self.connection(c).map(real::Tuple::Tcp),
-        }
     }
 
     /// The names as one worker uses them.

@@ -83,14 +83,6 @@ impl Wires {
         }
     }
 
-    /// What a peer calls a path.
-    pub(super) fn via(&self, tuple: Tuple) -> Via {
-        match tuple {
-            Tuple::Udp(a) => Via(a.index()),
-            Tuple::Tcp(c) => Via(self.routes.len() + c.index()),
-        }
-    }
-
     /// The path that a peer calls so.
     pub(super) fn tuple(&self, via: Via) -> Tuple {
         let number = |index: usize| u8::try_from(index).unwrap_or(u8::MAX);
