@@ -116,6 +116,11 @@ impl SendQueue {
         self.begun > 0
     }
 
+    /// What the first frame is.
+    pub fn front(&self) -> Option<FrameKind> {
+        self.frames.front().map(|frame| frame.kind)
+    }
+
     /// The close_notify waits.
     pub fn holds_alert(&self) -> bool {
         self.frames.iter().any(|frame| frame.kind == FrameKind::Alert)

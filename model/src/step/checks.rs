@@ -7,7 +7,7 @@ use crate::effect::Effect;
 use crate::ids::{ConnectionId, TransportId};
 use crate::mutants::Mutant;
 use crate::state::{
-    Connection, DropReason, DtlsState, Farewell, IceState, Phase, Queue, Tuple, Ufrags, Waiting,
+    Connection, DropReason, DtlsState, Farewell, IceState, Outcome, Phase, Queue, Tuple, Ufrags, Waiting,
 };
 
 impl Run<'_> {
@@ -99,6 +99,9 @@ impl Run<'_> {
         }
         if self.at(former).farewell == Farewell::Queued(tuple) {
             self.at(former).farewell = Farewell::Dropped(DropReason::PathTaken);
+        } else if self.parting(tuple) == Some(former) {
+            // Its answer would reach the new owner.
+            self.at(former).outcome = Some(Outcome::Sent);
         }
         self.settle(former);
     }

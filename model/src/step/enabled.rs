@@ -138,7 +138,9 @@ pub(crate) fn is_enabled(config: &Config, state: &State, action: Action) -> bool
         Action::PeerAnswers { t } => at.may_answer(t),
         Action::OwnerCreatesTransport { t } => at.transport(t).phase == Phase::Absent,
         Action::OwnerRestartsIce { t } => at.open(t).is_some(),
-        Action::OwnerClosesTransport { t } => at.transport(t).phase.is_live() && at.is_heard(t),
+        Action::OwnerClosesTransport { t } => {
+            at.transport(t).phase.is_live() && at.is_heard(t)
+        }
         Action::ConsentExpires { t } => {
             let late = config.is(Mutant::LateTimer) && at.transport(t).phase == Phase::Closing;
             late || at.open(t).is_some_and(|transport| transport.selected.is_some())
@@ -157,7 +159,9 @@ pub(crate) fn is_enabled(config: &Config, state: &State, action: Action) -> bool
             matches!(state.core.worker(w), WorkerPhase::Open | WorkerPhase::Closing)
                 && state.world.sockets[s.index()] == Socket::Full
         }
-        Action::OwnerClosesServer { caller } => state.world.callers[caller.index()] == Caller::Idle,
+        Action::OwnerClosesServer { caller } => {
+            state.world.callers[caller.index()] == Caller::Idle
+        }
         Action::OwnerDropsHandle { caller } => {
             state.world.callers[caller.index()] == Caller::Idle
                 && state.core.server == ServerPhase::Open
@@ -231,10 +235,12 @@ impl At<'_> {
         let Some(transport) = self.open(t) else { return false };
         let arrives = match from {
             Tuple::Udp(_) => true,
-            Tuple::Tcp(c) => self.state.core.connection(c).is_in_use() && self.is_reachable(from),
+            Tuple::Tcp(c) => {
+                self.state.core.connection(c).is_in_use() && self.is_reachable(from)
+            }
         };
-        let known =
-            check != Check::WithFormerCredentials || transport.ufrags == Ufrags::CurrentAndPrevious;
+        let known = check != Check::WithFormerCredentials
+            || transport.ufrags == Ufrags::CurrentAndPrevious;
         arrives && known
     }
 
@@ -326,9 +332,7 @@ impl At<'_> {
         };
         match action {
             Action::PeerConnects { .. } => self.may_connect(c),
-            Action::PeerConnectsInVain { .. } => {
-                connection == Connection::None && self.may_connect(c)
-            }
+            Action::PeerConnectsInVain { .. } => connection == Connection::None && self.may_connect(c),
             Action::PeerStreams { .. } => {
                 connection.is_bound() && !stream.unread && stream.room != Room::Broken
             }
@@ -338,9 +342,8 @@ impl At<'_> {
             }
             Action::PeerResets { .. } => connection.is_live(),
             Action::PeerVanishes { .. } => {
-                let used =
-                    connection.is_bound() || matches!(connection, Connection::Flushing { .. });
-                used && stream.room != Room::Broken
+                // Where something waits the server polls for room, and is told.
+                connection.is_bound() && queue.is_empty() && stream.room != Room::Broken
             }
             Action::KernelFillsConnection { .. } => {
                 let owner = connection.owner().filter(|_| connection.is_bound());
@@ -355,8 +358,7 @@ impl At<'_> {
                 connection.is_bound() && queue.is_empty() && stream.room == Room::Plenty
             }
             Action::KernelMakesRoomOnConnection { .. } => {
-                let used =
-                    connection.is_bound() || matches!(connection, Connection::Flushing { .. });
+                let used = connection.is_bound() || matches!(connection, Connection::Flushing { .. });
                 used && matches!(stream.room, Room::Little | Room::None)
             }
             Action::KernelMakesLittleRoom { .. } => {
@@ -381,7 +383,8 @@ impl At<'_> {
             false => uses == 0,
         };
         let worker = self.state.core.worker(self.config.worker_of_connection(c));
-        let late = self.config.is(Mutant::AcceptWhileClosing) && worker == WorkerPhase::Closing;
+        let late =
+            self.config.is(Mutant::AcceptWhileClosing) && worker == WorkerPhase::Closing;
         let connection = self.state.core.connection(c);
         !connection.is_live() && again && (worker == WorkerPhase::Open || late)
     }

@@ -170,6 +170,10 @@ impl Worker {
         if waits {
             let _ = self.farewell_dropped(former, DropReason::PathTaken, out);
         }
+        // The answer to one that was sent would reach the new owner: nothing is left to wait for.
+        if waits && self.is_closing(former) {
+            let _ = self.farewell_deadline(former, out);
+        }
         self.progress(former, out);
     }
 
