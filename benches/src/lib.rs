@@ -1,6 +1,7 @@
 //! What the figures of `cargo bench` are made of.
 //!
-//! A figure says what our code takes, beside its *limit*: the same work done by nobody but OpenSSL and the kernel.
+//! A figure says what our code takes, beside its *limit*: the same work done by nobody but OpenSSL and the kernel
+//! (and for the model, by stateright).
 //! Other programs and the clock rate disturb both alike, so both are measured in turns ([`Duel`]) and what counts is
 //! their ratio ([`Report`]).
 //!

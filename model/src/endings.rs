@@ -2,18 +2,19 @@
 
 use crate::action::Action;
 use crate::explore::Graph;
-use crate::rank::rank;
-use crate::state::{Phase, ServerPhase, State};
-use crate::world::{Caller, Socket, Stream};
+use crate::rank::{is_closing_everywhere, rank};
+use crate::state::{ServerPhase, State, WorkerPhase};
+use crate::world::{Caller, End, Listener, Socket};
 
 /// What the check of all endings found, when it found nothing wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Endings {
-    /// States in which the server is closing, drained or closed.
+    /// States in which the server is not open.
     pub closing_states: usize,
-    /// States that nothing leads out of.
+    /// Those that nothing leads out of.
     pub final_states: usize,
-    /// The largest rank of a closing state: no close takes more steps than this.
+    /// The largest rank of a state in which every worker has heard of the close: from there on no shutdown takes more
+    /// steps than this.
     pub largest_rank: u32,
 }
 
@@ -26,80 +27,89 @@ pub struct Stuck {
     pub path: Vec<Action>,
 }
 
-/// Check on every state and edge that
-/// a step of a closing system lowers its rank or changes nothing;
-/// a closing state that nothing leads out of is the end, with nothing left;
-/// deadlines and the workers alone lead from every closing state to the end.
+/// Check on every state and edge of a closing server that
+/// a step lowers the rank or changes nothing once every worker has heard of the close, and never raises it;
+/// a state that nothing leads out of is the end, with nothing left;
+/// the clock and the workers alone lead to the end from everywhere.
 pub fn check_endings(graph: &Graph) -> Result<Endings, Stuck> {
     let mut endings = Endings { closing_states: 0, final_states: 0, largest_rank: 0 };
-    let reaches_end = reaches_end_by_deadlines(graph);
+    let ranks: Vec<u32> = graph.states().iter().map(|state| rank(graph.config(), state)).collect();
+    let reaches_end = reaches_end_by_fair_actions(graph);
     for (index, state) in graph.states().iter().enumerate() {
         if state.core.server == ServerPhase::Open {
             continue;
         }
         let index = index as u32;
-        let stuck = |what| Stuck { what, path: graph.path_to(index) };
+        let stuck = |what| Err(Stuck { what, path: graph.path_to(index) });
         endings.closing_states += 1;
-        endings.largest_rank = endings.largest_rank.max(rank(state));
-        let mut leads_on = false;
-        for edge in &graph.edges()[graph.edges_from(index)] {
-            let after = &graph.states()[edge.to as usize];
-            if edge.to != index {
-                leads_on = true;
-                if rank(after) >= rank(state) {
-                    return Err(stuck("a step of a closing system is no progress"));
-                }
-            }
+        if is_closing_everywhere(state) {
+            endings.largest_rank = endings.largest_rank.max(ranks[index as usize]);
         }
-        if !leads_on {
+        if !makes_progress(graph, &ranks, index) {
+            return stuck("a step of a closing system is no progress");
+        }
+        if graph.edges()[graph.edges_from(index)].iter().all(|edge| edge.to == index) {
             endings.final_states += 1;
-            if !has_nothing_left(state) {
-                return Err(stuck("nothing can happen and something is left"));
+            if !is_over(state) {
+                return stuck("nothing can happen and something is left");
             }
         }
         if !reaches_end[index as usize] {
-            return Err(stuck("deadlines and workers alone do not end it"));
+            return stuck("deadlines and workers alone do not end it");
         }
     }
     Ok(endings)
 }
 
-/// From which states deadlines and the workers lead to a closed server.
-fn reaches_end_by_deadlines(graph: &Graph) -> Vec<bool> {
-    let mut before = vec![Vec::new(); graph.states().len()];
-    for edge in graph.edges().iter().filter(|edge| is_inevitable(edge.action)) {
-        before[edge.to as usize].push(edge.from);
+/// Does every step from here lower the rank, or at least not raise it where a worker has not heard yet?
+fn makes_progress(graph: &Graph, ranks: &[u32], index: u32) -> bool {
+    let state = &graph.states()[index as usize];
+    let everywhere = is_closing_everywhere(state);
+    graph.edges()[graph.edges_from(index)].iter().all(|edge| {
+        let (old, new) = (ranks[index as usize], ranks[edge.to as usize]);
+        let after = &graph.states()[edge.to as usize];
+        new < old
+            || new == old && !everywhere
+            || state.core == after.core && state.world == after.world
+    })
+}
+
+/// From which states the clock and the workers lead to the end.
+fn reaches_end_by_fair_actions(graph: &Graph) -> Vec<bool> {
+    let count = graph.states().len();
+    let fair = || graph.edges().iter().filter(|edge| edge.action.is_fair());
+    let mut begins = vec![0u32; count + 1];
+    fair().for_each(|edge| begins[edge.to as usize + 1] += 1);
+    for index in 0..count {
+        begins[index + 1] += begins[index];
     }
-    let mut reaches = vec![false; graph.states().len()];
-    let ends = graph
-        .states()
-        .iter()
-        .enumerate()
-        .filter(|(_, state)| state.core.server == ServerPhase::Closed);
-    let mut stack: Vec<u32> = ends.map(|(index, _)| index as u32).collect();
+    let mut next = begins.clone();
+    let mut before = vec![0u32; begins[count] as usize];
+    for edge in fair() {
+        before[next[edge.to as usize] as usize] = edge.from;
+        next[edge.to as usize] += 1;
+    }
+    let mut reaches: Vec<bool> = graph.states().iter().map(is_over).collect();
+    let mut stack: Vec<u32> = (0..count as u32).filter(|at| reaches[*at as usize]).collect();
     while let Some(at) = stack.pop() {
-        if !std::mem::replace(&mut reaches[at as usize], true) {
-            stack.extend(&before[at as usize]);
+        let from = begins[at as usize] as usize..begins[at as usize + 1] as usize;
+        for source in &before[from] {
+            if !std::mem::replace(&mut reaches[*source as usize], true) {
+                stack.push(*source);
+            }
         }
     }
     reaches
 }
 
-/// Does it happen whatever the peer, the kernel and the owner do?
-fn is_inevitable(action: Action) -> bool {
-    matches!(
-        action,
-        Action::FarewellDeadlinePasses { .. }
-            | Action::LingerDeadlinePasses { .. }
-            | Action::ServerDeadlinePasses
-            | Action::WorkersAcknowledge
-    )
-}
-
-fn has_nothing_left(state: &State) -> bool {
+/// Is the server closed, with nothing left and nobody waiting?
+pub(crate) fn is_over(state: &State) -> bool {
     state.core.server == ServerPhase::Closed
-        && state.core.transports.iter().all(|t| t.phase == Phase::Closed && !t.tcp.is_live())
-        && state.world.socket == Socket::Released
-        && state.world.peers.iter().all(|p| matches!(p.stream, Stream::None | Stream::Closed))
-        && state.world.callers.iter().all(|caller| *caller == Caller::Returned)
+        && state.core.workers.iter().all(|worker| *worker == WorkerPhase::Released)
+        && state.core.transports.iter().all(|transport| !transport.phase.is_live())
+        && state.core.connections.iter().all(|connection| !connection.is_live())
+        && state.world.sockets.iter().all(|socket| *socket == Socket::Released)
+        && state.world.listeners.iter().all(|listener| *listener == Listener::Released)
+        && state.world.streams.iter().all(|s| matches!(s.end, End::None | End::Closed))
+        && !state.world.callers.contains(&Caller::Waiting)
 }

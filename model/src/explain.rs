@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::change::changes;
-use crate::trace::{Refused, Trace, TraceStep};
+use crate::config::Config;
+use crate::trace::{Refused, Trace, TraceStep, parties};
 use crate::words::{Message, Party};
 
 /// A trace as a Markdown document: a Mermaid sequence diagram, then a table of what each step
@@ -18,8 +19,9 @@ pub fn explain(trace: &Trace) -> Result<String, Refused> {
     if let Some(mutant) = trace.mutant {
         document += &format!(", with the mistake `{mutant:?}` planted");
     }
-    document += ".\n\n";
-    document += &format!("```mermaid\n{}```\n\n", sequence(&steps, trace.config()?.transports()));
+    let config = trace.config()?;
+    document += &format!(": {}.\n\n", config.purpose);
+    document += &format!("```mermaid\n{}```\n\n", sequence(&steps, &config));
     document += &table(&steps);
     let broken: Vec<_> = steps.iter().flat_map(|step| &step.broken).collect();
     document += match broken.as_slice() {
@@ -30,18 +32,17 @@ pub fn explain(trace: &Trace) -> Result<String, Refused> {
     Ok(document)
 }
 
-fn sequence(steps: &[TraceStep], transports: usize) -> String {
-    let parties = Party::all(transports);
+fn sequence(steps: &[TraceStep], config: &Config) -> String {
+    let messages: Vec<_> = steps.iter().map(|step| step.messages(config)).collect();
+    let parties = parties(config, &messages);
     let mut diagram = "sequenceDiagram\n".to_owned();
     for party in &parties {
         line(&mut diagram, format_args!("participant {} as {party}", id(*party)));
     }
-    for (index, step) in steps.iter().enumerate() {
-        for (place, mut message) in step.messages().into_iter().enumerate() {
-            if place == 0 {
-                message.text = format!("{}. {}", index + 1, message.text);
-            }
-            line(&mut diagram, format_args!("{}", arrow(&message)));
+    for (index, (step, messages)) in steps.iter().zip(messages).enumerate() {
+        for (place, message) in messages.iter().enumerate() {
+            let number = (place == 0).then_some(index + 1);
+            line(&mut diagram, format_args!("{}", arrow(message, number)));
         }
         for property in &step.broken {
             let [first, last] = [parties[0], parties[parties.len() - 1]].map(id);
@@ -51,11 +52,14 @@ fn sequence(steps: &[TraceStep], transports: usize) -> String {
     diagram
 }
 
-fn arrow(Message { from, to, text }: &Message) -> String {
-    match (from, to) {
-        (Party::Server, Party::Server) => format!("Note over Server: {text}"),
-        (from, Party::Server) => format!("{}->>Server: {text}", id(*from)),
-        (from, to) => format!("{}-->>{}: {text}", id(*from), id(*to)),
+/// The action of a step has its number; the effects follow as broken lines.
+fn arrow(Message { from, to, text }: &Message, number: Option<usize>) -> String {
+    let [from, to] = [from, to].map(|party| id(*party));
+    let text = number.map_or_else(|| text.clone(), |number| format!("{number}. {text}"));
+    match number {
+        _ if from == to => format!("Note over {from}: {text}"),
+        Some(_) => format!("{from}->>{to}: {text}"),
+        None => format!("{from}-->>{to}: {text}"),
     }
 }
 
@@ -68,8 +72,10 @@ fn id(party: Party) -> String {
     match party {
         Party::Owner => "Owner".to_owned(),
         Party::Server => "Server".to_owned(),
+        Party::Worker(w) => format!("Worker{}", w.0),
         Party::Kernel => "Kernel".to_owned(),
         Party::Peer(t) => format!("Peer{}", t.0),
+        Party::Somebody => "Somebody".to_owned(),
     }
 }
 

@@ -24,15 +24,17 @@
 
 mod action;
 mod aspects;
-// TODO mod change;
+mod change;
 // TODO mod check;
 mod class;
 mod class_check;
+mod components;
 mod config;
 mod covers;
+mod cycles;
 mod effect;
-// TODO mod endings;
-// TODO mod explain;
+mod endings;
+mod explain;
 mod explore;
 mod groups;
 mod ids;
@@ -40,33 +42,40 @@ mod known_bugs;
 mod model;
 mod monitor;
 mod mutants;
-// TODO mod phase_matrix;
 mod parties;
+mod phase_diagram;
+mod phase_matrix;
 mod presets;
 mod properties;
 mod rank;
 mod reads;
 mod state;
 pub mod step;
-// TODO mod svg;
-// TODO mod trace;
-// TODO mod words;
+mod svg;
+mod symmetry;
 mod tables;
+mod trace;
+mod words;
 mod world;
 
 pub use action::{Action, Check as StunCheck, Closes, Subject};
 pub use aspects::{APART, Apart, Aspect, are_apart, meetings};
+pub use change::{Change, changes};
 pub use class::{Classes, EdgeClass, Fact, Grain, edge_classes};
 pub use class_check::{ClassConflict, OrderMatters, check_classes, check_commutation};
 pub use config::{Aspects, Config, KernelAspects, OwnerAspects, Role, TransportConfig};
 pub use covers::{Cover, cover, cover_edges};
+pub use cycles::{Cycles, FairCycle, Transit, check_cycles};
 pub use effect::Effect;
+pub use endings::{Endings, Stuck, check_endings};
+pub use explain::explain;
 pub use explore::{Edge, Graph};
 pub use groups::{Group, Groups};
 pub use ids::{AddressId, CallerId, ConnectionId, ListenerId, SocketId, TransportId, WorkerId};
 pub use known_bugs::{KNOWN_BUGS, KnownBug};
 pub use model::LifecycleModel;
 pub use mutants::{Mutant, MutantReport, run_mutant};
+pub use phase_matrix::phase_matrix;
 pub use presets::Preset;
 pub use properties::{Verdict, judge, properties};
 pub use rank::rank;
@@ -76,7 +85,9 @@ pub use state::{
     Transport, Tuple, Ufrags, WORKERS_MAX, Waiting, WorkerPhase,
 };
 pub use step::{actions, every_action, step};
+pub use symmetry::{Asymmetry, Reduced, Symmetry, check_symmetry};
 pub use tables::catalogue;
+pub use trace::{Refused, Trace, TraceStep};
 pub use world::{
     Broken, CALLERS_MAX, CARRIERS_MAX, Callback, Caller, End, Ghost, History, Listener, Peer, Room,
     Socket, Stream, World,

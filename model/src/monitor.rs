@@ -404,14 +404,12 @@ impl Seen<'_> {
             },
             Subject::Worker | Subject::Server => return,
         };
-        let taken = match self.action {
-            Action::PeerChecksTwiceAndResets { c, .. } => Some(Tuple::Tcp(c)),
-            Action::PeerChecks { from, .. } => Some(from),
-            #[expect(
-                clippy::wildcard_enum_match_arm,
-                reason = "checks alone make tuples change hands"
-            )]
-            _ => None,
+        let taken = if let Action::PeerChecksTwiceAndResets { c, .. } = self.action {
+            Some(Tuple::Tcp(c))
+        } else if let Action::PeerChecks { from, .. } = self.action {
+            Some(from)
+        } else {
+            None
         };
         let waits = |t: TransportId| {
             taken.is_some() && self.before.core.transport(t).farewell.path() == taken
@@ -434,32 +432,34 @@ impl Seen<'_> {
     fn judge_news(&self, after: &mut State) {
         let same = self.before.core == after.core;
         let unchanged = same && self.before.world == after.world;
-        match self.action {
+        let is_news = matches!(
+            self.action,
             Action::PeerSendsFin { .. }
-            | Action::PeerResets { .. }
-            | Action::KernelAcknowledges { .. }
-            | Action::WorkerReads { .. }
-            | Action::WorkerMeetsStaleEvent { .. } => {
-                after.ghost.broken.note(Rule::Spins, !unchanged);
-            }
-            Action::ConsentExpires { t } | Action::HandshakeDeadlinePasses { t } => {
-                let open = self.before.core.transport(t).phase == Phase::Open;
-                after.ghost.broken.note(Rule::LateTimer, open || same);
-            }
-            Action::FarewellDeadlinePasses { t } => {
-                let live = self.before.core.transport(t).phase.is_live();
-                after.ghost.broken.note(Rule::LateTimer, live || same);
-            }
-            Action::BindDeadlinePasses { c } => {
-                let unbound = self.before.core.connection(c) == Connection::Unbound;
-                after.ghost.broken.note(Rule::LateTimer, unbound || same);
-            }
-            #[expect(clippy::wildcard_enum_match_arm, reason = "no news and no timer")]
-            _ => {}
+                | Action::PeerResets { .. }
+                | Action::KernelAcknowledges { .. }
+                | Action::WorkerReads { .. }
+                | Action::WorkerMeetsStaleEvent { .. }
+        );
+        let is_stale = matches!(self.action, Action::WorkerMeetsStaleEvent { .. });
+        let broken = &mut after.ghost.broken;
+        broken.note(Rule::Spins, !(is_news && unchanged));
+        broken.note(Rule::LateTimer, self.is_in_time() || same);
+        broken.note(Rule::StaleEvent, !is_stale || same);
+    }
+
+    /// Is the phase still there that a timer was for?
+    fn is_in_time(&self) -> bool {
+        let core = &self.before.core;
+        if let Action::ConsentExpires { t } | Action::HandshakeDeadlinePasses { t } = self.action {
+            return core.transport(t).phase == Phase::Open;
         }
-        if matches!(self.action, Action::WorkerMeetsStaleEvent { .. }) {
-            after.ghost.broken.note(Rule::StaleEvent, same);
+        if let Action::FarewellDeadlinePasses { t } = self.action {
+            return core.transport(t).phase.is_live();
         }
+        if let Action::BindDeadlinePasses { c } = self.action {
+            return core.connection(c) == Connection::Unbound;
+        }
+        true
     }
 
     /// L1: once the server closes, a step brings the end nearer, changes nothing, or happens to a worker that has not

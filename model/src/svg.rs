@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::trace::TraceStep;
+use crate::config::Config;
+use crate::trace::{TraceStep, parties};
 use crate::words::{Message, Party};
 
 /// Between two lifelines, in pixels; a text is about as long.
@@ -12,10 +13,10 @@ const ROW: usize = 26;
 const MARGIN: usize = 60;
 
 /// A lifeline for each party, an arrow for each message, in order.
-pub(crate) fn sequence(steps: &[TraceStep], transports: usize) -> String {
-    let parties = Party::all(transports);
-    let messages: Vec<_> = steps.iter().flat_map(TraceStep::messages).collect();
-    let height = MARGIN + ROW * (messages.len() + 1);
+pub(crate) fn sequence(steps: &[TraceStep], config: &Config) -> String {
+    let messages: Vec<_> = steps.iter().map(|step| step.messages(config)).collect();
+    let parties = parties(config, &messages);
+    let height = MARGIN + ROW * (messages.iter().map(Vec::len).sum::<usize>() + 1);
     let width = 2 * MARGIN + COLUMN * parties.len();
     let mut svg = format!(
         "<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}' \
@@ -29,20 +30,22 @@ pub(crate) fn sequence(steps: &[TraceStep], transports: usize) -> String {
             format_args!("<line x1='{x}' y1='24' x2='{x}' y2='{height}' stroke='#bbb'/>"),
         );
     }
-    for (index, message) in messages.iter().enumerate() {
-        draw(&mut svg, &parties, message, MARGIN + ROW * index);
+    let places = messages.iter().flat_map(|of_step| of_step.iter().enumerate());
+    for (row, (place, message)) in places.enumerate() {
+        let colour = if place == 0 { "#c30" } else { "#036" };
+        draw(&mut svg, &parties, message, colour, MARGIN + ROW * row);
     }
     svg + "</svg>"
 }
 
-/// An arrow with its text above; what the server does by itself is a dot.
-fn draw(svg: &mut String, parties: &[Party], Message { from, to, text }: &Message, y: usize) {
+/// An arrow with its text above; what somebody does alone is a dot.
+fn draw(svg: &mut String, parties: &[Party], message: &Message, colour: &str, y: usize) {
+    let Message { from, to, text } = message;
     let x_of = |party: &Party| {
         let column = parties.iter().position(|other| other == party);
         MARGIN + COLUMN * column.expect("every party of a model has a lifeline")
     };
     let [x1, x2] = [from, to].map(x_of);
-    let colour = if *to == Party::Server && *from != Party::Server { "#c30" } else { "#036" };
     let left = x1.min(x2) + 8;
     let above = y - 4;
     if x1 == x2 {
@@ -68,24 +71,28 @@ fn add(svg: &mut String, element: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::action::{Action, CallerId, TransportId};
-    use crate::config::Config;
-    use crate::state::Via;
+    use crate::action::{Action, Check};
+    use crate::ids::{AddressId, CallerId, TransportId, WorkerId};
+    use crate::state::Tuple;
 
     #[test]
     fn every_message_is_an_arrow_or_a_dot() {
-        let t = TransportId(0);
+        let t = TransportId(1);
+        let from = Tuple::Udp(AddressId(0));
         let actions = [
-            Action::PeerChecks { t, via: Via::Udp, nominate: true },
+            Action::PeerChecks { t, from, check: Check::Plain },
             Action::PeerHandshakes { t },
             Action::OwnerClosesServer { caller: CallerId(1) },
+            Action::WorkerHearsClose { w: WorkerId(1) },
         ];
-        let steps = TraceStep::perform(&Config::standard(), &actions).expect("it can happen");
-        let svg = sequence(&steps, 2);
-        // Three actions; alert, offer and unmap of one transport; unmap of the other, and reports.
-        assert_eq!(svg.matches("<circle").count(), 3, "{svg}");
-        assert_eq!(svg.matches("<path").count(), 3 + 4 + 4, "{svg}");
-        assert_eq!(svg.matches("<text").count(), 5 + 3 + 11, "five parties, and every message");
+        let config = Config::pair();
+        let steps = TraceStep::perform(&config, &actions).expect("it can happen");
+        let svg = sequence(&steps, &config);
+        // The alert is made and the transport unmapped by the worker alone.
+        assert_eq!(svg.matches("<circle").count(), 2, "{svg}");
+        // Four actions, four events, and: stop accepting, offer the alert, hear the alert.
+        assert_eq!(svg.matches("<path").count(), 4 + 4 + 3, "{svg}");
+        assert_eq!(svg.matches("<text").count(), 7 + 2 + 11, "seven parties, and every message");
         assert_eq!(svg.matches(">close_notify<").count(), 1, "the peer hears the alert");
     }
 }

@@ -21,7 +21,8 @@ Generated from the model. It is rewritten by
 pub fn catalogue(graphs: &[Graph]) -> String {
     let mut document = INTRODUCTION.to_owned();
     document += "\n## Configurations of `standard`\n\n";
-    document += "| Name | What for | States | Transitions | Steps of a shutdown at most | Aspects |\n";
+    document +=
+        "| Name | What for | States | Transitions | Steps of a shutdown at most | Aspects |\n";
     document += "|---|---|---|---|---|---|\n";
     for graph in graphs {
         let config = graph.config();
@@ -31,7 +32,8 @@ pub fn catalogue(graphs: &[Graph]) -> String {
         let row = format!("{} | {states} | {edges} | {steps} | {aspects}", config.purpose);
         line(&mut document, &format!("| `{}` | {row} |", config.name));
     }
-    document += "\nEvery pair of aspects that can interact meets in one of them. Apart may stay:\n\n";
+    document +=
+        "\nEvery pair of aspects that can interact meets in one of them. Apart may stay:\n\n";
     for apart in &APART {
         let others = match apart.from {
             [] => "what it does not meet".to_owned(),

@@ -9,10 +9,11 @@ use crate::config::Config;
 use crate::effect::Effect;
 use crate::model::LifecycleModel;
 use crate::mutants::Mutant;
+use crate::presets::Preset;
 use crate::properties::properties;
 use crate::state::State;
-use crate::step::{actions, step};
-use crate::words::{self, Message, Party};
+use crate::step::{actions, every_action, step};
+use crate::words::{Cast, Message, Party};
 
 /// What a trace file holds: where to begin, and what happens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +22,7 @@ pub struct Trace {
     /// What it shows, in a sentence.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub about: String,
-    /// The name of a preset.
+    /// The name of a configuration.
     pub config: String,
     /// The mistake that is planted, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,7 +49,7 @@ pub struct TraceStep {
 /// Why a trace cannot be performed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// No preset has this name.
+    /// No configuration has this name.
     NoSuchConfig(String),
     /// The first action that cannot happen where it stands.
     NotEnabled {
@@ -70,7 +71,7 @@ impl Trace {
 
     /// The bounds that it plays in.
     pub fn config(&self) -> Result<Config, Refused> {
-        let config = Config::preset(&self.config)
+        let config = Config::named(&self.config)
             .ok_or_else(|| Refused::NoSuchConfig(self.config.clone()))?;
         Ok(Config { mutant: self.mutant, ..config })
     }
@@ -79,11 +80,26 @@ impl Trace {
     pub fn perform(&self) -> Result<Vec<TraceStep>, Refused> {
         TraceStep::perform(&self.config()?, &self.actions)
     }
+
+    /// The text of its file: JSON with one action on each line.
+    pub fn to_json(&self) -> String {
+        let text = |value: &str| serde_json::to_string(value).expect("a string is JSON");
+        let mut head = String::new();
+        if !self.about.is_empty() {
+            head += &format!("  \"about\": {},\n", text(&self.about));
+        }
+        head += &format!("  \"config\": {},\n", text(&self.config));
+        if let Some(mutant) = self.mutant {
+            head += &format!("  \"mutant\": \"{mutant:?}\",\n");
+        }
+        let lines: Vec<_> = self.actions.iter().map(|a| format!("\n    {}", as_json(*a))).collect();
+        format!("{{\n{head}  \"actions\": [{}\n  ]\n}}\n", lines.join(","))
+    }
 }
 
 fn newly_broken(config: &Config, before: &State, after: &State) -> Vec<&'static str> {
     let model = LifecycleModel(config.clone());
-    properties(config)
+    properties()
         .into_iter()
         .filter(|property| property.expectation.discovery_is_failure())
         .filter(|p| (p.condition)(&model, before) && !(p.condition)(&model, after))
@@ -93,11 +109,15 @@ fn newly_broken(config: &Config, before: &State, after: &State) -> Vec<&'static 
 
 impl TraceStep {
     /// Perform actions from the initial state on.
-    pub(crate) fn perform(config: &Config, trace: &[Action]) -> Result<Vec<Self>, Refused> {
+    pub fn perform(config: &Config, trace: &[Action]) -> Result<Vec<Self>, Refused> {
+        let alphabet = every_action(config);
         let mut before = State::initial(config);
         let mut steps = Vec::with_capacity(trace.len());
         for (index, action) in trace.iter().enumerate() {
-            let Some((after, effects)) = step(config, &before, *action) else {
+            // A file may name what the configuration does not have.
+            let is_known = alphabet.contains(action);
+            let told = is_known.then(|| step(config, &before, *action)).flatten();
+            let Some((after, effects)) = told else {
                 let enabled = actions(config, &before);
                 return Err(Refused::NotEnabled { number: index + 1, action: *action, enabled });
             };
@@ -109,30 +129,42 @@ impl TraceStep {
     }
 
     /// Who says what to whom: the action, then the effects, and what the kernel passes on to a peer.
-    pub(crate) fn messages(&self) -> Vec<Message> {
-        let mut messages = vec![words::of_action(self.action)];
+    pub(crate) fn messages(&self, config: &Config) -> Vec<Message> {
+        let cast = Cast { config, core: &self.before.core };
+        let mut messages = vec![cast.of_action(self.action)];
         for effect in &self.effects {
-            messages.push(words::of_effect(*effect));
+            messages.push(cast.of_effect(*effect));
             messages.extend(self.passed_on(*effect));
         }
         messages
     }
 
     fn passed_on(&self, effect: Effect) -> Option<Message> {
-        let is_offer = matches!(effect, Effect::OfferDatagramAlert(_) | Effect::AlertWritten(_));
+        let is_offer = matches!(effect, Effect::OfferDatagramAlert(..) | Effect::AlertWritten(..));
         let t = effect.transport().filter(|_| is_offer)?;
-        let [before, after] = [&self.before, &self.after].map(|s| s.world.peers[t.index()].alerts);
+        let [before, after] = [&self.before, &self.after].map(|s| s.world.peer(t).alerts);
         let text = "close_notify".to_owned();
         (before < after).then_some(Message { from: Party::Kernel, to: Party::Peer(t), text })
     }
+}
+
+/// Who takes part in some steps, in the order in which a diagram has them. Whoever the configuration does not need is
+/// left out.
+pub(crate) fn parties(config: &Config, messages: &[Vec<Message>]) -> Vec<Party> {
+    let speaks = |party: &Party| {
+        messages.iter().flatten().any(|message| [message.from, message.to].contains(party))
+    };
+    let all = Party::all(config).into_iter();
+    all.filter(|party| *party != Party::Somebody || speaks(party)).collect()
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSuchConfig(name) => {
-                let presets: Vec<_> = Config::presets().iter().map(|config| config.name).collect();
-                write!(f, "no preset is called {name:?}; there are: {}", presets.join(", "))
+                let configs = Preset::nightly().configs;
+                let names: Vec<_> = configs.iter().map(|config| config.name).collect();
+                write!(f, "no configuration is called {name:?}; there are: {}", names.join(", "))
             }
             Self::NotEnabled { number, action, enabled } => {
                 write!(f, "action {number} cannot happen here: {} ({action})", as_json(*action))?;

@@ -2,32 +2,30 @@
 
 use std::fmt;
 
-use crate::action::{Action, TransportId};
+use crate::action::{Action, Check, Closes, Subject};
+use crate::config::Config;
 use crate::effect::Effect;
-use crate::state::Via;
+use crate::ids::{AddressId, CallerId, ConnectionId, ListenerId, SocketId, TransportId, WorkerId};
+use crate::state::{Core, Tuple};
 
 /// Who takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Party {
     /// The threads that use the server.
     Owner,
-    /// The server, its timers included.
+    /// The server: its barrier where there are several workers, all of it where there is one.
     Server,
+    /// One of several workers, its timers included.
+    Worker(WorkerId),
     /// The sockets below it.
     Kernel,
     /// The peer of one transport.
     Peer(TransportId),
+    /// Who opened a connection that several peers may use, until it shows which of them it is.
+    Somebody,
 }
 
-impl Party {
-    /// Everybody where there are so many transports, in the order in which a diagram has them.
-    pub(crate) fn all(transports: usize) -> Vec<Self> {
-        let peers = (0..transports).map(|index| Self::Peer(TransportId(index as u8)));
-        [Self::Owner, Self::Server, Self::Kernel].into_iter().chain(peers).collect()
-    }
-}
-
-/// One arrow of a sequence; from the server to itself it is something that it does by itself.
+/// One arrow of a sequence; from somebody to the same it is something that is done alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Message {
     /// Who acts.
@@ -38,9 +36,275 @@ pub(crate) struct Message {
     pub(crate) text: String,
 }
 
-impl fmt::Display for TransportId {
+/// What is needed to say who takes part in a step.
+#[derive(Clone, Copy)]
+pub(crate) struct Cast<'a> {
+    pub(crate) config: &'a Config,
+    /// The server before the step.
+    pub(crate) core: &'a Core,
+}
+
+impl Party {
+    /// Who may take part in a configuration, in the order in which a diagram has them.
+    pub(crate) fn all(config: &Config) -> Vec<Self> {
+        let workers = config.worker_ids().filter(|_| config.workers > 1).map(Self::Worker);
+        let mut parties = vec![Self::Owner, Self::Server];
+        parties.extend(workers);
+        parties.push(Self::Kernel);
+        parties.extend(config.transport_ids().map(Self::Peer));
+        parties.push(Self::Somebody);
+        parties
+    }
+}
+
+impl Cast<'_> {
+    /// What happens, and to whom.
+    pub(crate) fn of_action(self, action: Action) -> Message {
+        let worker = worker_of(self.config, action).map_or(Party::Server, |w| self.worker(w));
+        let text = text_of_action(action);
+        let (from, to) = match action {
+            Action::PeerChecks { t, .. }
+            | Action::PeerChecksTwiceAndResets { t, .. }
+            | Action::PeerSendsFlight { t }
+            | Action::PeerHandshakes { t }
+            | Action::PeerFailsHandshake { t }
+            | Action::PeerSendsCloseNotify { t }
+            | Action::PeerSendsFatalAlert { t }
+            | Action::PeerAnswers { t } => (Party::Peer(t), worker),
+            Action::PeerConnects { c }
+            | Action::PeerConnectsInVain { c }
+            | Action::PeerSendsFin { c }
+            | Action::PeerResets { c } => (self.peer_of(c), worker),
+            // The server hears of these only when it reads or writes.
+            Action::PeerStreams { c } | Action::PeerVanishes { c } => {
+                (self.peer_of(c), Party::Kernel)
+            }
+            Action::KernelFillsSocket { .. } | Action::KernelLeavesRoom { .. } => {
+                (Party::Kernel, Party::Kernel)
+            }
+            Action::KernelMakesRoomOnSocket { .. }
+            | Action::KernelFillsConnection { .. }
+            | Action::KernelMakesRoomOnConnection { .. }
+            | Action::KernelMakesLittleRoom { .. }
+            | Action::KernelAcknowledges { .. } => (Party::Kernel, worker),
+            Action::OwnerArmsCallback { .. } => (Party::Owner, Party::Owner),
+            Action::OwnerClosesServer { .. } | Action::OwnerDropsHandle { .. } => {
+                (Party::Owner, Party::Server)
+            }
+            Action::OwnerCreatesTransport { .. }
+            | Action::OwnerRestartsIce { .. }
+            | Action::OwnerClosesTransport { .. }
+            | Action::WorkerHearsTransportClose { .. } => (Party::Owner, worker),
+            Action::WorkerHearsClose { .. } | Action::WorkerHearsGrant { .. } => {
+                (Party::Server, worker)
+            }
+            Action::ConsentExpires { .. }
+            | Action::HandshakeDeadlinePasses { .. }
+            | Action::FarewellDeadlinePasses { .. }
+            | Action::LingerDeadlinePasses { .. }
+            | Action::BindDeadlinePasses { .. }
+            | Action::ServerDeadlinePasses { .. }
+            | Action::WorkerReads { .. }
+            | Action::WorkerMeetsStaleEvent { .. } => (worker, worker),
+        };
+        Message { from, to, text }
+    }
+
+    /// What the server does, and whom it concerns.
+    pub(crate) fn of_effect(self, effect: Effect) -> Message {
+        let (from, to) = match effect {
+            Effect::StopAccepting(l) | Effect::ReleaseListener(l) => {
+                (self.worker(self.config.listeners[l.index()]), Party::Kernel)
+            }
+            Effect::ReleaseSocket(s) => {
+                (self.worker(self.config.sockets[s.index()]), Party::Kernel)
+            }
+            Effect::OfferDatagramAlert(t, _) | Effect::AlertWritten(t, _) => {
+                (self.worker(self.config.worker_of(t)), Party::Kernel)
+            }
+            Effect::ShutdownWrite(c) | Effect::CloseConnection(c) | Effect::AbortConnection(c) => {
+                (self.worker(self.config.worker_of_connection(c)), Party::Kernel)
+            }
+            Effect::MakeAlert(t) | Effect::Unmap(t) => {
+                let worker = self.worker(self.config.worker_of(t));
+                (worker, worker)
+            }
+            Effect::SelectedTupleChanged(t, _)
+            | Effect::IceStateChanged(t, _)
+            | Effect::DtlsStateChanged(t, _)
+            | Effect::TransportClosed(t, _, _) => {
+                (self.worker(self.config.worker_of(t)), Party::Owner)
+            }
+            Effect::WorkerDrained(w) | Effect::WorkerReleased(w) => (self.worker(w), Party::Server),
+            Effect::CallersComplete => (Party::Server, Party::Owner),
+        };
+        Message { from, to, text: effect.to_string() }
+    }
+
+    /// A worker that is the only one is the server.
+    fn worker(self, w: WorkerId) -> Party {
+        if self.config.workers > 1 { Party::Worker(w) } else { Party::Server }
+    }
+
+    /// Who is at the other end of a connection, as far as the server knows.
+    fn peer_of(self, c: ConnectionId) -> Party {
+        let may_use = |t: &TransportId| self.config.transport(*t).may_use(Tuple::Tcp(c));
+        let mut users = self.config.transport_ids().filter(may_use);
+        match (self.core.connection(c).owner(), users.next(), users.next()) {
+            (Some(t), _, _) | (None, Some(t), None) => Party::Peer(t),
+            (None, None, _) | (None, Some(_), Some(_)) => Party::Somebody,
+        }
+    }
+}
+
+/// The worker that an action happens to, if it is one of them alone.
+pub(crate) fn worker_of(config: &Config, action: Action) -> Option<WorkerId> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the subject decides of the others")]
+    match action {
+        Action::KernelFillsSocket { s } | Action::KernelMakesRoomOnSocket { s } => {
+            Some(config.sockets[s.index()])
+        }
+        Action::ServerDeadlinePasses { w }
+        | Action::WorkerHearsClose { w }
+        | Action::WorkerHearsGrant { w } => Some(w),
+        _ => match action.subject() {
+            Subject::Transport(t) => Some(config.worker_of(t)),
+            Subject::Connection(c) => Some(config.worker_of_connection(c)),
+            Subject::Worker | Subject::Server => None,
+        },
+    }
+}
+
+fn text_of_action(action: Action) -> String {
+    match action {
+        Action::PeerChecks { from, check, .. } => format!("check over {from}{}", saying(check)),
+        Action::PeerChecksTwiceAndResets { c, .. } => format!("two checks over TCP {c}, then RST"),
+        Action::PeerConnects { c } => format!("TCP connect, {c}"),
+        Action::PeerConnectsInVain { c } => format!("TCP connect, {c}, and no descriptor is left"),
+        Action::PeerSendsFlight { .. } => "flight of the DTLS handshake".to_owned(),
+        Action::PeerHandshakes { .. } => "DTLS handshake completes".to_owned(),
+        Action::PeerFailsHandshake { .. } => "DTLS handshake fails".to_owned(),
+        Action::PeerSendsCloseNotify { .. } => "close_notify, unasked".to_owned(),
+        Action::PeerSendsFatalAlert { .. } => "fatal alert".to_owned(),
+        Action::PeerAnswers { .. } => "close_notify in answer".to_owned(),
+        Action::PeerStreams { c } => format!("bytes on {c} that lie unread"),
+        Action::PeerSendsFin { c } => format!("FIN on {c}"),
+        Action::PeerResets { c } => format!("RST on {c}"),
+        Action::PeerVanishes { c } => format!("RST on {c} that only a write shows"),
+        Action::KernelFillsSocket { s } => format!("{s} is full"),
+        Action::KernelMakesRoomOnSocket { s } => format!("{s} is writable again"),
+        Action::KernelFillsConnection { c } => format!("{c} took only the beginning of a frame"),
+        Action::KernelLeavesRoom { c, part: false } => format!("{c} is full after a whole frame"),
+        Action::KernelLeavesRoom { c, part: true } => {
+            format!("{c} has room for the beginning of a frame")
+        }
+        Action::KernelMakesRoomOnConnection { c } => format!("{c} is writable again"),
+        Action::KernelMakesLittleRoom { c } => format!("{c} is writable again, a little"),
+        Action::KernelAcknowledges { c } => format!("the peer acknowledged every byte on {c}"),
+        Action::OwnerClosesServer { caller } => format!("close(), by {caller}"),
+        Action::OwnerDropsHandle { caller } => format!("{caller} drops its handle"),
+        Action::OwnerArmsCallback { closes } => format!("will close {closes} in the next callback"),
+        Action::OwnerCreatesTransport { t } => format!("create {t}"),
+        Action::OwnerRestartsIce { t } => format!("restart ICE of {t}"),
+        Action::OwnerClosesTransport { t } => format!("close() of {t}"),
+        Action::ConsentExpires { t } => format!("consent of {t} expires"),
+        Action::HandshakeDeadlinePasses { t } => format!("handshake deadline of {t} passes"),
+        Action::FarewellDeadlinePasses { t } => format!("farewell deadline of {t} passes"),
+        Action::LingerDeadlinePasses { c } => format!("linger deadline of {c} passes"),
+        Action::BindDeadlinePasses { c } => format!("bind deadline of {c} passes"),
+        Action::ServerDeadlinePasses { w } => format!("deadline of the whole close passes at {w}"),
+        Action::WorkerReads { c } => format!("reads {c}"),
+        Action::WorkerMeetsStaleEvent { c } => format!("meets an event of the {c} that ended"),
+        Action::WorkerHearsTransportClose { t } => {
+            format!("close() of {t}, asked for in a callback, is heard")
+        }
+        Action::WorkerHearsClose { w } => format!("{w} hears of the close"),
+        Action::WorkerHearsGrant { w } => format!("{w} may release its carriers"),
+    }
+}
+
+fn saying(check: Check) -> &'static str {
+    match check {
+        Check::Plain => "",
+        Check::Nominating => ", with USE-CANDIDATE",
+        Check::WithFormerCredentials => ", with the former credentials",
+    }
+}
+
+/// Who acts, where nothing is known of the state.
+fn actor(action: Action) -> String {
+    match action {
+        Action::PeerChecks { t, .. }
+        | Action::PeerChecksTwiceAndResets { t, .. }
+        | Action::PeerSendsFlight { t }
+        | Action::PeerHandshakes { t }
+        | Action::PeerFailsHandshake { t }
+        | Action::PeerSendsCloseNotify { t }
+        | Action::PeerSendsFatalAlert { t }
+        | Action::PeerAnswers { t } => format!("peer of {t}"),
+        Action::PeerConnects { .. }
+        | Action::PeerConnectsInVain { .. }
+        | Action::PeerStreams { .. }
+        | Action::PeerSendsFin { .. }
+        | Action::PeerResets { .. }
+        | Action::PeerVanishes { .. } => "peer".to_owned(),
+        Action::KernelFillsSocket { .. }
+        | Action::KernelMakesRoomOnSocket { .. }
+        | Action::KernelFillsConnection { .. }
+        | Action::KernelLeavesRoom { .. }
+        | Action::KernelMakesRoomOnConnection { .. }
+        | Action::KernelMakesLittleRoom { .. }
+        | Action::KernelAcknowledges { .. } => "kernel".to_owned(),
+        Action::OwnerClosesServer { .. }
+        | Action::OwnerDropsHandle { .. }
+        | Action::OwnerArmsCallback { .. }
+        | Action::OwnerCreatesTransport { .. }
+        | Action::OwnerRestartsIce { .. }
+        | Action::OwnerClosesTransport { .. } => "owner".to_owned(),
+        Action::ConsentExpires { .. }
+        | Action::HandshakeDeadlinePasses { .. }
+        | Action::FarewellDeadlinePasses { .. }
+        | Action::LingerDeadlinePasses { .. }
+        | Action::BindDeadlinePasses { .. }
+        | Action::ServerDeadlinePasses { .. } => "clock".to_owned(),
+        Action::WorkerReads { .. }
+        | Action::WorkerMeetsStaleEvent { .. }
+        | Action::WorkerHearsTransportClose { .. }
+        | Action::WorkerHearsClose { .. }
+        | Action::WorkerHearsGrant { .. } => "worker".to_owned(),
+    }
+}
+
+impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "t{}", self.0)
+        write!(f, "{}: {}", actor(*self), text_of_action(*self))
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::StopAccepting(l) => write!(f, "stop accepting at {l}"),
+            Self::MakeAlert(t) => write!(f, "make close_notify of {t}"),
+            Self::OfferDatagramAlert(t, s) => write!(f, "offer close_notify of {t} to {s}"),
+            Self::Unmap(t) => write!(f, "unmap {t}"),
+            Self::AlertWritten(t, c) => write!(f, "write close_notify of {t} on {c}"),
+            Self::ShutdownWrite(c) => write!(f, "shutdown(WR) of {c}"),
+            Self::CloseConnection(c) => write!(f, "close {c}"),
+            Self::AbortConnection(c) => write!(f, "abort {c}"),
+            Self::SelectedTupleChanged(t, Some(tuple)) => write!(f, "{t} selected {tuple}"),
+            Self::SelectedTupleChanged(t, None) => write!(f, "{t} selected nothing"),
+            Self::IceStateChanged(t, ice) => write!(f, "{t} ICE {ice:?}"),
+            Self::DtlsStateChanged(t, dtls) => write!(f, "{t} DTLS {dtls:?}"),
+            Self::TransportClosed(t, reason, outcome) => {
+                write!(f, "{t} closed: {reason:?}, {outcome:?}")
+            }
+            Self::WorkerDrained(w) => write!(f, "{w} is drained"),
+            Self::ReleaseSocket(s) => write!(f, "release {s}"),
+            Self::ReleaseListener(l) => write!(f, "release {l}"),
+            Self::WorkerReleased(w) => write!(f, "{w} has released its carriers"),
+            Self::CallersComplete => f.write_str("close() returns"),
+        }
     }
 }
 
@@ -49,120 +313,42 @@ impl fmt::Display for Party {
         match self {
             Self::Owner => f.write_str("owner"),
             Self::Server => f.write_str("server"),
+            Self::Worker(w) => write!(f, "worker {w}"),
             Self::Kernel => f.write_str("kernel"),
             Self::Peer(t) => write!(f, "peer of {t}"),
+            Self::Somebody => f.write_str("somebody"),
         }
     }
 }
 
-impl fmt::Display for Action {
+impl fmt::Display for Closes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Message { from, text, .. } = of_action(*self);
-        write!(f, "{from}: {text}")
+        match self {
+            Self::Server => f.write_str("the server"),
+            Self::Transport(t) => write!(f, "{t}"),
+        }
     }
 }
 
-impl fmt::Display for Effect {
+impl fmt::Display for Tuple {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&of_effect(*self).text)
+        match self {
+            Self::Udp(address) => write!(f, "UDP {address}"),
+            Self::Tcp(c) => write!(f, "TCP {c}"),
+        }
     }
 }
 
-/// What happens to the server.
-pub(crate) fn of_action(action: Action) -> Message {
-    let from = actor(action);
-    Message { from, to: Party::Server, text: text_of_action(action) }
+macro_rules! named {
+    ($($id:ident $prefix:literal,)*) => {$(
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "{}"), self.0)
+            }
+        }
+    )*};
 }
 
-fn actor(action: Action) -> Party {
-    match action {
-        Action::PeerChecks { t, .. }
-        | Action::PeerConnects { t }
-        | Action::PeerHandshakes { t }
-        | Action::PeerFailsHandshake { t }
-        | Action::PeerSendsCloseNotify { t }
-        | Action::PeerAnswers { t }
-        | Action::PeerSendsFin { t }
-        | Action::PeerResets { t } => Party::Peer(t),
-        Action::KernelFillsSocket
-        | Action::KernelMakesRoomOnSocket
-        | Action::KernelFillsConnection { .. }
-        | Action::KernelMakesRoomOnConnection { .. }
-        | Action::KernelAcknowledges { .. } => Party::Kernel,
-        Action::OwnerClosesServer { .. } | Action::OwnerClosesTransport { .. } => Party::Owner,
-        Action::ConsentExpires { .. }
-        | Action::FarewellDeadlinePasses { .. }
-        | Action::LingerDeadlinePasses { .. }
-        | Action::BindDeadlinePasses { .. }
-        | Action::ServerDeadlinePasses
-        | Action::WorkersAcknowledge => Party::Server,
-    }
-}
-
-fn text_of_action(action: Action) -> String {
-    match action {
-        Action::PeerChecks { via, nominate, .. } => {
-            let nominating = if nominate { ", with USE-CANDIDATE" } else { "" };
-            format!("check over {}{nominating}", path(via))
-        }
-        Action::PeerConnects { .. } => "TCP connect".to_owned(),
-        Action::PeerHandshakes { .. } => "DTLS handshake completes".to_owned(),
-        Action::PeerFailsHandshake { .. } => "DTLS handshake fails".to_owned(),
-        Action::PeerSendsCloseNotify { .. } => "close_notify, unasked".to_owned(),
-        Action::PeerAnswers { .. } => "close_notify in answer".to_owned(),
-        Action::PeerSendsFin { .. } => "FIN".to_owned(),
-        Action::PeerResets { .. } => "RST".to_owned(),
-        Action::KernelFillsSocket => "UDP socket is full".to_owned(),
-        Action::KernelMakesRoomOnSocket => "UDP socket is writable again".to_owned(),
-        Action::KernelFillsConnection { t } => {
-            format!("connection of {t} took only the beginning of a frame")
-        }
-        Action::KernelMakesRoomOnConnection { t } => format!("connection of {t} is writable again"),
-        Action::KernelAcknowledges { t } => format!("peer of {t} acknowledged every byte"),
-        Action::OwnerClosesServer { caller } => format!("close(), by caller {}", caller.0),
-        Action::OwnerClosesTransport { t } => format!("close() of {t}"),
-        Action::ConsentExpires { t } => format!("consent of {t} expires"),
-        Action::FarewellDeadlinePasses { t } => format!("farewell deadline of {t} passes"),
-        Action::LingerDeadlinePasses { t } => format!("linger deadline of {t} passes"),
-        Action::BindDeadlinePasses { t } => format!("bind deadline passes, peer of {t}"),
-        Action::ServerDeadlinePasses => "deadline of the whole close passes".to_owned(),
-        Action::WorkersAcknowledge => "every worker is drained".to_owned(),
-    }
-}
-
-/// What the server does.
-pub(crate) fn of_effect(effect: Effect) -> Message {
-    let (to, text) = match effect {
-        Effect::StopAccepting => (Party::Kernel, "stop accepting".to_owned()),
-        Effect::MakeAlert(t) => (Party::Server, format!("make close_notify of {t}")),
-        Effect::OfferDatagramAlert(t) => {
-            (Party::Kernel, format!("offer close_notify of {t} to the UDP socket"))
-        }
-        Effect::Unmap(t) => (Party::Server, format!("unmap {t}")),
-        Effect::AlertWritten(t) => (Party::Kernel, format!("write close_notify of {t}")),
-        Effect::ShutdownWrite(t) => (Party::Kernel, format!("shutdown(WR), connection of {t}")),
-        Effect::CloseConnection(t) => (Party::Kernel, format!("close connection of {t}")),
-        Effect::AbortConnection(t) => (Party::Kernel, format!("abort connection of {t}")),
-        Effect::SelectedTupleChanged(t, via) => {
-            (Party::Owner, format!("{t} selected {}", via.map_or("nothing", path)))
-        }
-        Effect::IceStateChanged(t, ice) => (Party::Owner, format!("{t} ICE {ice:?}")),
-        Effect::DtlsStateChanged(t, dtls) => (Party::Owner, format!("{t} DTLS {dtls:?}")),
-        Effect::TransportClosed(t, reason, outcome) => {
-            (Party::Owner, format!("{t} closed: {reason:?}, {outcome:?}"))
-        }
-        Effect::WorkerDrained => (Party::Server, "worker is drained".to_owned()),
-        Effect::ReleaseSocket => (Party::Kernel, "release the UDP socket".to_owned()),
-        Effect::ReleaseListener => (Party::Kernel, "release the listener".to_owned()),
-        Effect::WorkerReleased => (Party::Server, "worker has released its carriers".to_owned()),
-        Effect::CallersComplete => (Party::Owner, "close() returns".to_owned()),
-    };
-    Message { from: Party::Server, to, text }
-}
-
-fn path(via: Via) -> &'static str {
-    match via {
-        Via::Udp => "UDP",
-        Via::Tcp => "TCP",
-    }
+named! {
+    TransportId "t", ConnectionId "c", AddressId "a", SocketId "s", ListenerId "l", WorkerId "w", CallerId "caller",
 }

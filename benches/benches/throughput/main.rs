@@ -7,6 +7,7 @@
 mod close;
 mod echo;
 mod handshake;
+mod model;
 mod stun;
 
 use std::path::Path;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     handshake::figures(&mut criterion, &mut report);
     echo::figures(&mut criterion, &mut report);
     close::figures(&mut criterion, &mut report);
+    model::figures(&mut criterion, &mut report);
     criterion.final_summary();
     if measures && wanted != Wanted::Names {
         println!("{report}\n\nOurs and limit: medians. Ratio: median of the pairs' ratios.");

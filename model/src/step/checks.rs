@@ -153,7 +153,7 @@ impl Run<'_> {
         if !was_selected {
             return;
         }
-        let next = transport.tuples.iter().copied().filter(|other| *other != tuple).last();
+        let next = transport.tuples.iter().copied().rfind(|other| *other != tuple);
         let next = if selects_gone { Some(tuple) } else { next };
         if next.is_some() {
             transport.selected = next;

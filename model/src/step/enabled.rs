@@ -1,6 +1,6 @@
 //! Which actions can happen in which state.
 
-use crate::action::{Action, Check, Closes};
+use crate::action::{Action, Check, Closes, Subject};
 use crate::config::{Config, TransportConfig};
 use crate::ids::{CallerId, ConnectionId, SocketId, TransportId};
 use crate::mutants::Mutant;
@@ -111,93 +111,10 @@ fn of_server(config: &Config, actions: &mut Vec<Action>) {
 /// Can this action, which the configuration allows, happen in this state?
 pub(crate) fn is_enabled(config: &Config, state: &State, action: Action) -> bool {
     let at = At { config, state };
-    match action {
-        Action::PeerChecks { t, from, check } => at.may_check(t, from, check),
-        Action::PeerChecksTwiceAndResets { t, c } => {
-            at.may_check(t, Tuple::Tcp(c), Check::Plain)
-                && state.core.connection(c).queue().is_empty()
-                && state.world.stream(c).room == Room::Plenty
-        }
-        Action::PeerSendsFlight { t } => {
-            at.may_handshake(t) && state.world.peer(t).flights < FLIGHTS
-        }
-        Action::PeerHandshakes { t } => {
-            let flights = if config.transport(t).aspects.flights { FLIGHTS } else { 0 };
-            at.may_handshake(t) && state.world.peer(t).flights == flights
-        }
-        Action::PeerFailsHandshake { t } => {
-            at.dtls(t) == Some(DtlsState::Connecting) && at.hears(t)
-        }
-        Action::HandshakeDeadlinePasses { t } => at.dtls(t) == Some(DtlsState::Connecting),
-        Action::PeerSendsCloseNotify { t } => {
-            at.dtls(t) == Some(DtlsState::Connected) && at.hears(t)
-        }
-        Action::PeerSendsFatalAlert { t } => {
-            matches!(at.dtls(t), Some(DtlsState::Connecting | DtlsState::Connected)) && at.hears(t)
-        }
-        Action::PeerAnswers { t } => at.may_answer(t),
-        Action::OwnerCreatesTransport { t } => at.transport(t).phase == Phase::Absent,
-        Action::OwnerRestartsIce { t } => at.open(t).is_some(),
-        Action::OwnerClosesTransport { t } => {
-            at.transport(t).phase.is_live() && at.is_heard(t)
-        }
-        Action::ConsentExpires { t } => {
-            let late = config.is(Mutant::LateTimer) && at.transport(t).phase == Phase::Closing;
-            late || at.open(t).is_some_and(|transport| transport.selected.is_some())
-        }
-        Action::FarewellDeadlinePasses { t } => at.awaits_udp(t),
-        Action::WorkerHearsTransportClose { t } => state.world.callback == Callback::Asked(t),
-        Action::KernelFillsSocket { s } => {
-            // Nothing is offered to the socket of a worker once it closes, so filling it then makes no difference.
-            let w = config.sockets[s.index()];
-            state.core.worker(w) == WorkerPhase::Open
-                && state.world.sockets[s.index()] == Socket::Room
-                && config.transport_ids().any(|t| at.transport(t).phase.is_live())
-        }
-        Action::KernelMakesRoomOnSocket { s } => {
-            let w = config.sockets[s.index()];
-            matches!(state.core.worker(w), WorkerPhase::Open | WorkerPhase::Closing)
-                && state.world.sockets[s.index()] == Socket::Full
-        }
-        Action::OwnerClosesServer { caller } => {
-            state.world.callers[caller.index()] == Caller::Idle
-        }
-        Action::OwnerDropsHandle { caller } => {
-            state.world.callers[caller.index()] == Caller::Idle
-                && state.core.server == ServerPhase::Open
-        }
-        Action::OwnerArmsCallback { closes } => at.may_arm(closes),
-        Action::ServerDeadlinePasses { w } => {
-            let waits_forever = config.is(Mutant::NoDeadline) && at.flushes();
-            state.core.worker(w) == WorkerPhase::Closing && !waits_forever
-        }
-        Action::WorkerHearsClose { w } => {
-            let waits = config.is(Mutant::CloseBlocks) && at.flushes();
-            state.core.server != ServerPhase::Open
-                && state.core.worker(w) == WorkerPhase::Open
-                && !waits
-        }
-        Action::WorkerHearsGrant { w } => {
-            let drained = state.core.worker(w) == WorkerPhase::Drained;
-            let early = config.is(Mutant::FirstWorkerReleases)
-                && state.core.server == ServerPhase::Releasing;
-            (drained || early) && state.core.server == ServerPhase::Releasing
-        }
-        Action::PeerConnects { c }
-        | Action::PeerConnectsInVain { c }
-        | Action::PeerStreams { c }
-        | Action::PeerSendsFin { c }
-        | Action::PeerResets { c }
-        | Action::PeerVanishes { c }
-        | Action::KernelFillsConnection { c }
-        | Action::KernelLeavesRoom { c, .. }
-        | Action::KernelMakesRoomOnConnection { c }
-        | Action::KernelMakesLittleRoom { c }
-        | Action::KernelAcknowledges { c }
-        | Action::LingerDeadlinePasses { c }
-        | Action::BindDeadlinePasses { c }
-        | Action::WorkerReads { c }
-        | Action::WorkerMeetsStaleEvent { c } => at.is_enabled_on_connection(action, c),
+    match action.subject() {
+        Subject::Transport(t) => at.is_enabled_on_transport(action, t),
+        Subject::Connection(c) => at.is_enabled_on_connection(action, c),
+        Subject::Worker | Subject::Server => at.is_enabled_on_server(action),
     }
 }
 
@@ -235,12 +152,10 @@ impl At<'_> {
         let Some(transport) = self.open(t) else { return false };
         let arrives = match from {
             Tuple::Udp(_) => true,
-            Tuple::Tcp(c) => {
-                self.state.core.connection(c).is_in_use() && self.is_reachable(from)
-            }
+            Tuple::Tcp(c) => self.state.core.connection(c).is_in_use() && self.is_reachable(from),
         };
-        let known = check != Check::WithFormerCredentials
-            || transport.ufrags == Ufrags::CurrentAndPrevious;
+        let known =
+            check != Check::WithFormerCredentials || transport.ufrags == Ufrags::CurrentAndPrevious;
         arrives && known
     }
 
@@ -318,6 +233,89 @@ impl At<'_> {
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]
+    fn is_enabled_on_transport(&self, action: Action, t: TransportId) -> bool {
+        let peer = self.state.world.peer(t);
+        match action {
+            Action::PeerChecks { from, check, .. } => self.may_check(t, from, check),
+            Action::PeerChecksTwiceAndResets { c, .. } => {
+                self.may_check(t, Tuple::Tcp(c), Check::Plain)
+                    && self.state.core.connection(c).queue().is_empty()
+                    && self.state.world.stream(c).room == Room::Plenty
+            }
+            Action::PeerSendsFlight { .. } => self.may_handshake(t) && peer.flights < FLIGHTS,
+            Action::PeerHandshakes { .. } => {
+                let step_by_step = self.config.transport(t).aspects.flights;
+                let flights = if step_by_step { FLIGHTS } else { 0 };
+                self.may_handshake(t) && peer.flights == flights
+            }
+            Action::PeerFailsHandshake { .. } => {
+                self.dtls(t) == Some(DtlsState::Connecting) && self.hears(t)
+            }
+            Action::HandshakeDeadlinePasses { .. } => self.dtls(t) == Some(DtlsState::Connecting),
+            Action::PeerSendsCloseNotify { .. } => {
+                self.dtls(t) == Some(DtlsState::Connected) && self.hears(t)
+            }
+            Action::PeerSendsFatalAlert { .. } => {
+                let alive = [Some(DtlsState::Connecting), Some(DtlsState::Connected)];
+                alive.contains(&self.dtls(t)) && self.hears(t)
+            }
+            Action::PeerAnswers { .. } => self.may_answer(t),
+            Action::OwnerCreatesTransport { .. } => self.transport(t).phase == Phase::Absent,
+            Action::OwnerRestartsIce { .. } => self.open(t).is_some(),
+            Action::OwnerClosesTransport { .. } => {
+                self.transport(t).phase.is_live() && self.is_heard(t)
+            }
+            Action::ConsentExpires { .. } => {
+                let closing = self.transport(t).phase == Phase::Closing;
+                let late = self.config.is(Mutant::LateTimer) && closing;
+                late || self.open(t).is_some_and(|transport| transport.selected.is_some())
+            }
+            Action::FarewellDeadlinePasses { .. } => self.awaits_udp(t),
+            Action::WorkerHearsTransportClose { .. } => {
+                self.state.world.callback == Callback::Asked(t)
+            }
+            _ => unreachable!("{action:?} does not happen to a transport"),
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]
+    fn is_enabled_on_server(&self, action: Action) -> bool {
+        let State { core, world, .. } = self.state;
+        match action {
+            // Nothing is offered to the socket of a worker once it closes, so filling it then makes no difference.
+            Action::KernelFillsSocket { s } => {
+                core.worker(self.config.sockets[s.index()]) == WorkerPhase::Open
+                    && world.sockets[s.index()] == Socket::Room
+                    && core.transports.iter().any(|transport| transport.phase.is_live())
+            }
+            Action::KernelMakesRoomOnSocket { s } => {
+                let worker = core.worker(self.config.sockets[s.index()]);
+                matches!(worker, WorkerPhase::Open | WorkerPhase::Closing)
+                    && world.sockets[s.index()] == Socket::Full
+            }
+            Action::OwnerClosesServer { caller } => world.callers[caller.index()] == Caller::Idle,
+            Action::OwnerDropsHandle { caller } => {
+                world.callers[caller.index()] == Caller::Idle && core.server == ServerPhase::Open
+            }
+            Action::OwnerArmsCallback { closes } => self.may_arm(closes),
+            Action::ServerDeadlinePasses { w } => {
+                let waits_forever = self.config.is(Mutant::NoDeadline) && self.flushes();
+                core.worker(w) == WorkerPhase::Closing && !waits_forever
+            }
+            Action::WorkerHearsClose { w } => {
+                let waits = self.config.is(Mutant::CloseBlocks) && self.flushes();
+                core.server != ServerPhase::Open && core.worker(w) == WorkerPhase::Open && !waits
+            }
+            Action::WorkerHearsGrant { w } => {
+                let drained = core.worker(w) == WorkerPhase::Drained;
+                let early = self.config.is(Mutant::FirstWorkerReleases);
+                core.server == ServerPhase::Releasing && (drained || early)
+            }
+            _ => unreachable!("{action:?} does not happen to the server"),
+        }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]
     fn is_enabled_on_connection(&self, action: Action, c: ConnectionId) -> bool {
         let connection = self.state.core.connection(c);
         let stream = self.state.world.stream(c);
@@ -332,7 +330,9 @@ impl At<'_> {
         };
         match action {
             Action::PeerConnects { .. } => self.may_connect(c),
-            Action::PeerConnectsInVain { .. } => connection == Connection::None && self.may_connect(c),
+            Action::PeerConnectsInVain { .. } => {
+                connection == Connection::None && self.may_connect(c)
+            }
             Action::PeerStreams { .. } => {
                 connection.is_bound() && !stream.unread && stream.room != Room::Broken
             }
@@ -358,7 +358,8 @@ impl At<'_> {
                 connection.is_bound() && queue.is_empty() && stream.room == Room::Plenty
             }
             Action::KernelMakesRoomOnConnection { .. } => {
-                let used = connection.is_bound() || matches!(connection, Connection::Flushing { .. });
+                let used =
+                    connection.is_bound() || matches!(connection, Connection::Flushing { .. });
                 used && matches!(stream.room, Room::Little | Room::None)
             }
             Action::KernelMakesLittleRoom { .. } => {
@@ -383,8 +384,7 @@ impl At<'_> {
             false => uses == 0,
         };
         let worker = self.state.core.worker(self.config.worker_of_connection(c));
-        let late =
-            self.config.is(Mutant::AcceptWhileClosing) && worker == WorkerPhase::Closing;
+        let late = self.config.is(Mutant::AcceptWhileClosing) && worker == WorkerPhase::Closing;
         let connection = self.state.core.connection(c);
         !connection.is_live() && again && (worker == WorkerPhase::Open || late)
     }
