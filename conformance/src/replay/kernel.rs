@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use webrtc_server::control::command::{Command, Reply};
 use webrtc_server::lifecycle;
 use webrtc_server::shell::{Alarm, Ready, WriteRoom};
-use webrtc_server_model::{Action, ConnectionId, State, TransportId, Tuple, WorkerId};
+use webrtc_server_model::{ConnectionId, State, TransportId, Tuple, WorkerId};
 
 use super::PATIENCE;
 use super::perform::impossible;
@@ -93,8 +93,7 @@ impl Stage<'_> {
         let line = self.wires.line(c)?;
         line.path.reset()?;
         line.end = None;
-        let entry = &mut self.interference[c.index()];
-        (entry.unread, entry.vanished) = (false, false);
+        self.interference[c.index()].unread = false;
         self.deliver_packets(Tuple::Tcp(c))?;
         if self.is_blocked(w, id) {
             self.workers[w.index()].set_write_room(id, WriteRoom::Real);
@@ -104,24 +103,7 @@ impl Stage<'_> {
     }
 
     pub(super) fn vanish(&mut self, c: ConnectionId) -> Result<(), Harness> {
-        self.interference[c.index()].vanished = true;
         self.set_room(c, WriteRoom::Broken)
-    }
-
-    /// A connection that was reset is always writable. The server is told when it has got something new to say, which is
-    /// when the model lets it write.
-    pub(super) fn write_to_the_vanished(&mut self, before: &State, action: Action) {
-        for c in before.core.connection_ids() {
-            let held = before.core.connection(c).queue().holds_alert();
-            let Ok((w, id)) = self.connection(c) else { continue };
-            let core = self.workers[w.index()].core();
-            let holds = core.connections().get(&id).is_some_and(|c| c.queue.holds_alert());
-            let is_news = self.interference[c.index()].vanished && holds && !held;
-            if is_news && action != (Action::PeerVanishes { c }) {
-                self.workers[w.index()].set_write_room(id, WriteRoom::Broken);
-                self.workers[w.index()].deliver(Ready::ConnectionWritable(id));
-            }
-        }
     }
 
     fn set_room(&mut self, c: ConnectionId, room: WriteRoom) -> Result<(), Harness> {

@@ -99,9 +99,7 @@ impl Stage<'_> {
             | Action::WorkerHearsTransportClose { .. }
             | Action::WorkerHearsClose { .. }
             | Action::WorkerHearsGrant { .. } => self.perform_of_owner(action),
-        }?;
-        self.write_to_the_vanished(before, action);
-        Ok(())
+        }
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]

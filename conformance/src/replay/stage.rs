@@ -54,8 +54,6 @@ impl Wardrobe {
 pub(super) struct Interference {
     /// Its events that something can be read are held back.
     pub(super) unread: bool,
-    /// The kernel pretends that only a write finds it reset.
-    pub(super) vanished: bool,
     /// How often it was opened, in vain or not.
     pub(super) uses: u8,
     /// The token of its latest use.
