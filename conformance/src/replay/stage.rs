@@ -29,8 +29,8 @@ const SEND_BUFFER_BYTES: usize = 4608;
 const POLL_SLICE: Duration = Duration::from_millis(20);
 /// Events that one action may lead to before the workers must have come to rest.
 const DELIVERIES_MAX: usize = 1_000;
-/// Connections of one worker of one stage.
-const CONNECTIONS_PER_WORKER: u64 = 1_000;
+/// First wait before a flight is repeated. Flights that were lost are waited for, and none is repeated by itself.
+const RETRANSMISSION: Duration = Duration::from_millis(20);
 
 /// What all stages of a run share: keys take long to make.
 pub(super) struct Wardrobe {
@@ -42,8 +42,9 @@ impl Wardrobe {
     pub(super) fn new() -> Result<Self, Harness> {
         let failed = |error: &dyn std::fmt::Display| Harness::Impossible(error.to_string());
         let own = Certificate::generate().map_err(|error| failed(&error))?;
-        let dtls =
-            DtlsContext::new(&own, DtlsOptions::default()).map_err(|error| failed(&error))?;
+        let options =
+            DtlsOptions { retransmission_initial: RETRANSMISSION, ..DtlsOptions::default() };
+        let dtls = DtlsContext::new(&own, options).map_err(|error| failed(&error))?;
         let certificate = PeerCertificate::shared().map_err(|error| failed(&error))?;
         Ok(Wardrobe { dtls, certificate })
     }
@@ -96,6 +97,8 @@ pub(super) struct Stage<'a> {
     pub(super) reports: Vec<Option<(CloseReason, Outcome)>>,
     /// The tuple that each farewell went to.
     pub(super) farewell_paths: Vec<Option<Tuple>>,
+    /// Alerts of each transport that were begun on a connection which was another's before they were written.
+    pub(super) leftover: Vec<usize>,
     /// Handshakes that were completed.
     pub(super) handshakes: usize,
     /// What went wrong on the way, in this step.
@@ -140,6 +143,7 @@ impl<'a> Stage<'a> {
             listeners,
             reports: vec![None; transports],
             farewell_paths: vec![None; transports],
+            leftover: vec![0; transports],
             handshakes: 0,
             findings: Vec::new(),
             barrier_effects: Vec::new(),
@@ -332,7 +336,7 @@ impl Carriers {
     ) -> Result<Vec<Worker>, Harness> {
         let mut workers = Vec::new();
         for (w, line) in config.worker_ids().zip(lines) {
-            let mut worker = Worker::new(WorkerConfig {
+            let worker = Worker::new(WorkerConfig {
                 limits: limits(config),
                 dtls: wardrobe.dtls.clone(),
                 bound: self.of(config, w),
@@ -340,7 +344,6 @@ impl Carriers {
                 clock: Clock::Manual,
                 mutant,
             })?;
-            worker.number_connections_from(u64::from(w.0) * CONNECTIONS_PER_WORKER);
             workers.push(worker);
         }
         Ok(workers)
