@@ -7,6 +7,7 @@
 //! is possible in all of its states and always leads out, and no run stays in any part of it.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use rustc_hash::FxHashMap;
 
@@ -76,6 +77,17 @@ fn places(graph: &Graph) -> Vec<Transit> {
     let lingering = connections.clone().map(Transit::ConnectionLingers);
     let unbound = connections.map(Transit::ConnectionUnbound);
     [Transit::ServerCloses].into_iter().chain(transports).chain(lingering).chain(unbound).collect()
+}
+
+impl fmt::Display for Transit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ServerCloses => write!(f, "the server closes"),
+            Self::TransportCloses(t) => write!(f, "transport {} closes", t.0),
+            Self::ConnectionLingers(c) => write!(f, "connection {} lingers", c.0),
+            Self::ConnectionUnbound(c) => write!(f, "connection {} is nobody's", c.0),
+        }
+    }
 }
 
 impl Transit {

@@ -25,7 +25,7 @@
 mod action;
 mod aspects;
 mod change;
-// TODO mod check;
+mod check;
 mod class;
 mod class_check;
 mod components;
@@ -61,6 +61,10 @@ mod world;
 pub use action::{Action, Check as StunCheck, Closes, Subject};
 pub use aspects::{APART, Apart, Aspect, are_apart, meetings};
 pub use change::{Change, changes};
+pub use check::{
+    Breach, Check, ClassesRow, ConfigRow, CyclesRow, EndingsRow, Kill, KillRow, MutantRow, Need,
+    NeedRow, PropertyRow, Seconds, SymmetryRow, Unneeded, Why, check,
+};
 pub use class::{Classes, EdgeClass, Fact, Grain, edge_classes};
 pub use class_check::{ClassConflict, OrderMatters, check_classes, check_commutation};
 pub use config::{Aspects, Config, KernelAspects, OwnerAspects, Role, TransportConfig};

@@ -1,38 +1,54 @@
 //! The state of the real core in the model's words.
 
 use super::names::{self, Names};
-use super::outside::Grant;
+use super::outside::{Command, Creation};
 use webrtc_server::lifecycle as real;
 use webrtc_server::lifecycle::close_order::{WORKER_CLOSE_ORDER, WorkerCloseStep};
 use webrtc_server_model as model;
-use webrtc_server_model::{TransportId, Via};
+use webrtc_server_model::{ConnectionId, TransportId, WorkerId};
 
 /// A server and what is around it, as far as it has a counterpart in the model's state.
 pub(crate) struct View<'a> {
-    /// The core.
-    pub(crate) worker: &'a real::Worker,
-    /// The barrier of this one worker.
+    /// The bounds.
+    pub(crate) config: &'a model::Config,
+    /// The core, one for each worker.
+    pub(crate) workers: Vec<&'a real::Worker>,
+    /// The barrier of the workers.
     pub(crate) server: &'a real::server::Server,
-    /// Where the release stands.
-    pub(crate) grant: Grant,
+    /// Where the command to close is on its way to each worker.
+    pub(crate) close: &'a [Command],
+    /// Where the permission to release is on its way to each worker.
+    pub(crate) grant: &'a [Command],
+    /// Which transports were created.
+    pub(crate) creation: &'a [Creation],
     /// What the owner was told of each transport at its end.
     pub(crate) reports: &'a [Option<(model::CloseReason, model::Outcome)>],
     /// The kernel's side of each connection.
-    pub(crate) streams: Vec<model::Stream>,
+    pub(crate) streams: &'a [model::Stream],
     /// The tuple that each farewell went to, which a confirmed one has forgotten.
-    pub(crate) farewell_paths: &'a [Option<real::Tuple>],
+    pub(crate) farewell_paths: &'a [Option<model::Tuple>],
     /// Who is who.
     pub(crate) names: &'a dyn Names,
 }
 
+impl View<'_> {
+    fn worker_of(&self, t: TransportId) -> &real::Worker {
+        self.workers[self.config.worker_of(t).index()]
+    }
+}
+
 /// What the model would say of this server. An error is a state that the model has no words for.
 pub(crate) fn core(view: &View<'_>) -> Result<model::Core, String> {
-    let transports = view.reports.len();
+    for w in view.config.worker_ids() {
+        nobody_else_is_there(view, w)?;
+    }
+    let connections = (0..view.streams.len() as u8).map(ConnectionId);
+    let transports = view.config.transport_ids();
     Ok(model::Core {
-        server: server(view)?,
-        transports: (0..transports)
-            .map(|index| transport(view, TransportId(index as u8)))
-            .collect::<Result<_, _>>()?,
+        server: names::server_phase(view.server.phase()),
+        workers: view.config.worker_ids().map(|w| worker(view, w)).collect::<Result<_, _>>()?,
+        transports: transports.map(|t| transport(view, t)).collect::<Result<_, _>>()?,
+        connections: connections.map(|c| connection(view, c)).collect::<Result<_, _>>()?,
     })
 }
 
@@ -43,71 +59,129 @@ pub(crate) fn comparable(core: &model::Core) -> model::Core {
     for transport in &mut core.transports {
         match transport.phase {
             model::Phase::Closed => transport.farewell = model::Farewell::None,
-            model::Phase::Open | model::Phase::Closing => {}
+            model::Phase::Absent
+            | model::Phase::Refused
+            | model::Phase::Open
+            | model::Phase::Closing => {}
         }
     }
     core
 }
 
-/// The phases of the worker and of the barrier, which must fit each other.
-fn server(view: &View<'_>) -> Result<model::ServerPhase, String> {
-    let (worker, server) = (view.worker.phase(), view.server.phase());
-    let step = match worker {
+/// A worker has its own transports and the connections of its listeners, each in its latest use, and no others.
+fn nobody_else_is_there(view: &View<'_>, w: WorkerId) -> Result<(), String> {
+    let worker = view.workers[w.index()];
+    for id in worker.transports().keys() {
+        let t = names::model_transport(*id)?;
+        if !view.config.transport_ids().any(|other| other == t) || view.config.worker_of(t) != w {
+            return Err(format!("worker {} has {id:?}", w.0));
+        }
+    }
+    for id in worker.connections().keys() {
+        let c = view.names.model_connection(*id)?;
+        let latest = view.names.connection(c) == Some(*id);
+        if !latest || view.config.worker_of_connection(c) != w {
+            return Err(format!("worker {} has {id:?}", w.0));
+        }
+    }
+    Ok(())
+}
+
+/// The phase of a worker. What it heard, what it reported and where the barrier is must fit it.
+fn worker(view: &View<'_>, w: WorkerId) -> Result<model::WorkerPhase, String> {
+    use real::server::{ServerPhase, WorkerShare};
+    let phase = view.workers[w.index()].phase();
+    let step = match phase {
         real::WorkerPhase::Closing { step } => WORKER_CLOSE_ORDER.get(step),
         real::WorkerPhase::Open | real::WorkerPhase::Released => None,
     };
-    let phase = match (worker, step, server, view.grant) {
-        (real::WorkerPhase::Open, None, real::server::ServerPhase::Open, Grant::NotGiven) => {
-            Some(model::ServerPhase::Open)
-        }
-        (
-            real::WorkerPhase::Closing { .. },
-            Some(WorkerCloseStep::AwaitFarewells),
-            real::server::ServerPhase::Closing,
-            Grant::NotGiven,
-        ) => Some(model::ServerPhase::Closing),
-        (
-            real::WorkerPhase::Closing { .. },
-            Some(WorkerCloseStep::Acknowledge),
-            real::server::ServerPhase::Releasing,
-            Grant::UnderWay,
-        ) => Some(model::ServerPhase::Drained),
-        (real::WorkerPhase::Released, None, real::server::ServerPhase::Closed, Grant::Arrived) => {
-            Some(model::ServerPhase::Closed)
-        }
-        (
-            real::WorkerPhase::Open
-            | real::WorkerPhase::Closing { .. }
-            | real::WorkerPhase::Released,
-            _,
-            real::server::ServerPhase::Open
-            | real::server::ServerPhase::Closing
-            | real::server::ServerPhase::Releasing
-            | real::server::ServerPhase::Closed,
-            Grant::NotGiven | Grant::UnderWay | Grant::Arrived,
-        ) => None,
+    let said = match phase {
+        real::WorkerPhase::Open => Some(model::WorkerPhase::Open),
+        real::WorkerPhase::Closing { .. } => match step {
+            Some(WorkerCloseStep::AwaitFarewells) => Some(model::WorkerPhase::Closing),
+            Some(WorkerCloseStep::Acknowledge) => Some(model::WorkerPhase::Drained),
+            Some(
+                WorkerCloseStep::RefuseNewcomers
+                | WorkerCloseStep::CloseTransports
+                | WorkerCloseStep::ReleaseCarriers,
+            )
+            | None => None,
+        },
+        real::WorkerPhase::Released => Some(model::WorkerPhase::Released),
     };
-    phase.ok_or_else(|| format!("the worker is {worker:?} while the server is {server:?}"))
+    let said = said.ok_or_else(|| format!("worker {} rests while it is {phase:?}", w.0))?;
+    let (server, close, grant) =
+        (view.server.phase(), view.close[w.index()], view.grant[w.index()]);
+    let share = match said {
+        model::WorkerPhase::Open | model::WorkerPhase::Closing => WorkerShare::Open,
+        model::WorkerPhase::Drained => WorkerShare::Drained,
+        model::WorkerPhase::Released => WorkerShare::Released,
+    };
+    let told = match (server, said) {
+        (ServerPhase::Open, _) => Command::NotGiven,
+        (_, model::WorkerPhase::Open) => Command::UnderWay,
+        (
+            _,
+            model::WorkerPhase::Closing
+            | model::WorkerPhase::Drained
+            | model::WorkerPhase::Released,
+        ) => Command::Arrived,
+    };
+    let granted = match (server, said) {
+        (ServerPhase::Open | ServerPhase::Closing, _) => Command::NotGiven,
+        (_, model::WorkerPhase::Released) => Command::Arrived,
+        (
+            _,
+            model::WorkerPhase::Open | model::WorkerPhase::Closing | model::WorkerPhase::Drained,
+        ) => Command::UnderWay,
+    };
+    let shares = view.server.shares();
+    if shares.get(w.index()) == Some(&share) && (told, granted) == (close, grant) {
+        return Ok(said);
+    }
+    Err(format!(
+        "worker {} is {phase:?}, told {close:?}, granted {grant:?}, while the server is {server:?} with {shares:?}",
+        w.0
+    ))
 }
 
 fn transport(view: &View<'_>, t: TransportId) -> Result<model::Transport, String> {
     let report = view.reports[t.index()];
-    let tcp = connection(view, t)?;
-    match (view.worker.transports().get(&names::transport(t)), report) {
-        (Some(transport), None) => living(view, t, transport, tcp),
-        (None, Some((reason, outcome))) => Ok(model::Transport {
+    let living = view.worker_of(t).transports().get(&names::transport(t));
+    let none = model::Transport { ufrags: ufrags(view, t)?, ..model::Transport::absent() };
+    match (view.creation[t.index()], living, report) {
+        (Creation::Created, Some(transport), None) => self::living(view, t, transport, none),
+        (Creation::Created, None, Some((reason, outcome))) => Ok(model::Transport {
             phase: model::Phase::Closed,
             ice: model::IceState::Closed,
             dtls: model::DtlsState::Closed,
-            udp: has_udp_tuple(view, t),
-            tcp,
-            selected: None,
-            farewell: model::Farewell::None,
             reason: Some(reason),
             outcome: Some(outcome),
+            ..none
         }),
-        (None, None) => Err(format!("transport {} is gone without a report", t.0)),
-        (Some(_), Some(_)) => Err(format!("transport {} is reported and still there", t.0)),
+        (Creation::Created, None, None) => {
+            Err(format!("transport {} is gone without a report", t.0))
+        }
+        (Creation::Created, Some(_), Some(_)) => {
+            Err(format!("transport {} is reported and still there", t.0))
+        }
+        (Creation::Absent, None, None) => Ok(none),
+        (Creation::Refused, None, None) => {
+            Ok(model::Transport { phase: model::Phase::Refused, ..none })
+        }
+        (Creation::Absent | Creation::Refused, _, _) => {
+            Err(format!("transport {} is there, or was, and nobody created it", t.0))
+        }
+    }
+}
+
+fn ufrags(view: &View<'_>, t: TransportId) -> Result<model::Ufrags, String> {
+    let ufrags = view.worker_of(t).routes().ufrags();
+    match ufrags.filter(|(_, transport)| *transport == names::transport(t)).count() {
+        0 => Ok(model::Ufrags::None),
+        1 => Ok(model::Ufrags::Current),
+        2 => Ok(model::Ufrags::CurrentAndPrevious),
+        ufrags => Err(format!("transport {} is known by {ufrags} ufrags", t.0)),
     }
 }
 
@@ -115,9 +189,19 @@ fn living(
     view: &View<'_>,
     t: TransportId,
     transport: &real::Transport,
-    tcp: model::Connection,
+    none: model::Transport,
 ) -> Result<model::Transport, String> {
-    let selected = transport.ice.selected.map(|tuple| view.names.via(t, tuple)).transpose()?;
+    let selected = transport.ice.selected.map(|tuple| view.names.model_tuple(tuple)).transpose()?;
+    let routes = view.worker_of(t).routes();
+    let unmapped = transport
+        .ice
+        .tuples
+        .iter()
+        .find(|tuple| routes.by_tuple(tuple) != Some(names::transport(t)));
+    if let Some(tuple) = unmapped {
+        return Err(format!("{tuple:?} of transport {} is not in the routing table", t.0));
+    }
+    let tuples = transport.ice.tuples.iter().map(|tuple| view.names.model_tuple(*tuple));
     let (phase, reason, outcome) = match transport.phase {
         real::Phase::Open => (model::Phase::Open, None, None),
         real::Phase::Closing { reason, excuse, .. } => {
@@ -132,19 +216,13 @@ fn living(
         phase,
         ice: names::ice_state(transport.ice.state),
         dtls: names::dtls_state(transport.dtls),
-        udp: has_udp_tuple(view, t),
-        tcp,
+        tuples: tuples.collect::<Result<_, _>>()?,
         selected,
         farewell: farewell(view, t, &transport.farewell)?,
         reason,
         outcome,
+        ..none
     })
-}
-
-fn has_udp_tuple(view: &View<'_>, t: TransportId) -> bool {
-    let tuple = view.names.tuple(t, Via::Udp);
-    let owner = tuple.and_then(|tuple| view.worker.routes().by_tuple(&tuple));
-    owner == Some(names::transport(t))
 }
 
 /// The outcome of a farewell as soon as nothing can change it. Over TCP the end of the connection still can.
@@ -158,9 +236,11 @@ fn settled(
         real::Farewell::Sent(_) => None,
         real::Farewell::Unanswered => Some(model::Outcome::Sent),
         real::Farewell::Confirmed => match farewell_path(view, t)? {
-            Via::Udp => Some(model::Outcome::Confirmed),
-            Via::Tcp if transport.connections.is_empty() => Some(model::Outcome::Confirmed),
-            Via::Tcp => None,
+            model::Tuple::Udp(_) => Some(model::Outcome::Confirmed),
+            model::Tuple::Tcp(_) if transport.connections.is_empty() => {
+                Some(model::Outcome::Confirmed)
+            }
+            model::Tuple::Tcp(_) => None,
         },
         real::Farewell::Dropped(reason) => {
             Some(model::Outcome::Dropped(names::drop_reason(*reason)?))
@@ -178,8 +258,8 @@ fn farewell(
         real::Farewell::Making(_) => {
             return Err(format!("transport {} waits for a record that DTLS has made", t.0));
         }
-        real::Farewell::Queued(path, _) => model::Farewell::Queued(view.names.via(t, *path)?),
-        real::Farewell::Sent(path) => model::Farewell::Sent(view.names.via(t, *path)?),
+        real::Farewell::Queued(path, _) => model::Farewell::Queued(view.names.model_tuple(*path)?),
+        real::Farewell::Sent(path) => model::Farewell::Sent(view.names.model_tuple(*path)?),
         // The model has its outcome instead.
         real::Farewell::Unanswered => model::Farewell::Sent(farewell_path(view, t)?),
         real::Farewell::Confirmed => model::Farewell::Confirmed(farewell_path(view, t)?),
@@ -187,67 +267,71 @@ fn farewell(
     })
 }
 
-fn farewell_path(view: &View<'_>, t: TransportId) -> Result<Via, String> {
+fn farewell_path(view: &View<'_>, t: TransportId) -> Result<model::Tuple, String> {
     let path = view.farewell_paths[t.index()];
-    let path = path.ok_or_else(|| format!("the farewell of transport {} went nowhere", t.0))?;
-    view.names.via(t, path)
+    path.ok_or_else(|| format!("the farewell of transport {} went nowhere", t.0))
 }
 
-/// The connection that the peer of a transport opens. That there was one, the kernel remembers.
-fn connection(view: &View<'_>, t: TransportId) -> Result<model::Connection, String> {
-    let id = view.names.connection(t);
-    let Some(connection) = id.and_then(|id| view.worker.connections().get(&id)) else {
-        return Ok(match view.streams[t.index()] {
-            model::Stream::None => model::Connection::None,
-            model::Stream::Open | model::Stream::Finished | model::Stream::Closed => {
-                model::Connection::Gone
-            }
-        });
+/// A connection that peers may open. That there was one, the kernel remembers.
+fn connection(view: &View<'_>, c: ConnectionId) -> Result<model::Connection, String> {
+    let worker = view.workers[view.config.worker_of_connection(c).index()];
+    let id = view.names.connection(c);
+    let Some(connection) = id.and_then(|id| worker.connections().get(&id)) else {
+        let opened = view.streams[c.index()].uses > 0;
+        return Ok(if opened { model::Connection::Gone } else { model::Connection::None });
     };
-    let queue = queue(connection)?;
+    let owner = connection.owner().map(names::model_transport).transpose()?;
+    let queue = queue(connection);
     let empty = connection.queue.is_empty();
-    Ok(match connection.phase {
-        real::ConnectionPhase::Unbound if empty => model::Connection::Unbound,
-        real::ConnectionPhase::Bound(owner) if owner == names::transport(t) => {
-            let tuple = view.names.tuple(t, Via::Tcp);
-            let mapped =
-                tuple.and_then(|tuple| view.worker.routes().by_tuple(&tuple)) == Some(owner);
-            if !mapped {
+    Ok(match (connection.phase, owner) {
+        (real::ConnectionPhase::Unbound, None) if empty => model::Connection::Unbound,
+        (real::ConnectionPhase::Bound(transport), Some(owner)) => {
+            let tuple = id.map(real::Tuple::Tcp);
+            let mapped = tuple.and_then(|tuple| worker.routes().by_tuple(&tuple));
+            if mapped != Some(transport) {
                 return Err(format!("{id:?} is bound and not in the routing table"));
             }
-            model::Connection::Bound { queue }
+            model::Connection::Bound { owner, queue }
         }
-        real::ConnectionPhase::Flushing { owner: Some(owner), input }
-            if owner == names::transport(t) =>
-        {
+        (real::ConnectionPhase::Flushing { input, .. }, Some(owner)) => {
             let eof = match input {
                 real::InputHalf::Open => model::ReadSide::Open,
                 real::InputHalf::Finished => model::ReadSide::Ended,
             };
-            model::Connection::Flushing { queue, eof }
+            model::Connection::Flushing { owner, queue, eof }
         }
-        real::ConnectionPhase::Draining { owner: None } if empty => {
-            model::Connection::Draining { holder: model::Holder::Nobody }
+        (real::ConnectionPhase::Draining { .. }, owner) if empty => {
+            model::Connection::Draining { owner }
         }
-        real::ConnectionPhase::Draining { owner: Some(owner) }
-            if owner == names::transport(t) && empty =>
-        {
-            model::Connection::Draining { holder: model::Holder::Transport }
-        }
-        real::ConnectionPhase::Unbound
-        | real::ConnectionPhase::Bound(_)
-        | real::ConnectionPhase::Flushing { .. }
-        | real::ConnectionPhase::Draining { .. } => {
+        (
+            real::ConnectionPhase::Unbound
+            | real::ConnectionPhase::Bound(_)
+            | real::ConnectionPhase::Flushing { .. }
+            | real::ConnectionPhase::Draining { .. },
+            _,
+        ) => {
             return Err(format!("{id:?} is {:?}, queue empty: {empty}", connection.phase));
         }
     })
 }
 
-/// Frames that are not begun are the model's only if they are alerts, and wait behind a begun one only.
-fn queue(connection: &real::Connection) -> Result<model::Queue, String> {
+/// The first frame, and the alert wherever it waits. Frames between the two, and behind an alert, leave with them or
+/// are dropped, and the model does not count them.
+fn queue(connection: &real::Connection) -> model::Queue {
     let queue = &connection.queue;
-    if !queue.is_empty() && !queue.is_begun() {
-        return Err("frames wait for a kernel that has room".to_owned());
+    let first = match queue.is_begun() {
+        true => model::Waiting::Begun,
+        false => model::Waiting::Whole,
+    };
+    match queue.front() {
+        None => model::Queue::default(),
+        Some(real::FrameKind::Alert) => model::Queue { other: model::Waiting::No, alert: first },
+        Some(real::FrameKind::Data | real::FrameKind::Control) => {
+            let alert = match queue.holds_alert() {
+                true => model::Waiting::Whole,
+                false => model::Waiting::No,
+            };
+            model::Queue { other: first, alert }
+        }
     }
-    Ok(model::Queue { begun: queue.is_begun(), alert: queue.holds_alert() })
 }

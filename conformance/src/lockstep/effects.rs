@@ -4,40 +4,46 @@ use super::names::{self, Names};
 use webrtc_server::lifecycle::close_order::{TRANSPORT_CLOSE_ORDER, TransportCloseStep};
 use webrtc_server::lifecycle::server::ServerOutput;
 use webrtc_server::lifecycle::{About, Event, Output};
-use webrtc_server_model::{Connection, Core, Effect, Holder, TransportId};
+use webrtc_server_model::{Action, ConnectionId, Core, Effect, TransportId, Tuple, WorkerId};
 
-/// The effects of the outputs of one input, by which these transports left the routing tables.
+/// Who owned each connection before an input.
+pub(crate) type Owners<'a> = &'a dyn Fn(ConnectionId) -> Option<TransportId>;
+
+/// The effects of the outputs of one input to a worker, by which these transports left the routing tables.
 pub(crate) fn of_step(
+    w: WorkerId,
     outputs: &[Output],
     left: &[TransportId],
+    owners: Owners<'_>,
     book: &dyn Names,
 ) -> Result<Vec<Effect>, String> {
     let mut effects = Vec::new();
     for output in outputs {
-        effects.extend(of_output(output, book)?);
+        effects.extend(of_output(w, output, book)?);
     }
     for t in left {
-        let at = place_of_unmap(*t, &effects);
+        let at = place_of_unmap(*t, &effects, owners);
         effects.insert(at, Effect::Unmap(*t));
     }
     Ok(effects)
 }
 
-fn of_output(output: &Output, book: &dyn Names) -> Result<Option<Effect>, String> {
+fn of_output(w: WorkerId, output: &Output, book: &dyn Names) -> Result<Option<Effect>, String> {
     Ok(match output {
-        Output::SendDatagram { about: About::CloseNotify(id), .. } => {
-            Some(Effect::OfferDatagramAlert(names::model_transport(*id)?))
+        Output::SendDatagram { about: About::CloseNotify(id), socket, .. } => {
+            let (t, s) = (names::model_transport(*id)?, book.model_socket(*socket)?);
+            Some(Effect::OfferDatagramAlert(t, s))
         }
         // Lost without anybody's noticing; the world counts replies.
         Output::SendDatagram { about: About::Reply | About::Records, .. } => None,
         // The answer to it tells how much was taken, and that is the effect: `AlertWritten`.
         Output::WriteTcp(_) => None,
-        Output::ShutdownTcp(id) => Some(Effect::ShutdownWrite(book.opener(*id)?)),
-        Output::CloseTcp(id) => Some(Effect::CloseConnection(book.opener(*id)?)),
-        Output::AbortTcp(id) => Some(Effect::AbortConnection(book.opener(*id)?)),
-        Output::StopAccepting(_) => Some(Effect::StopAccepting),
-        Output::ReleaseListener(_) => Some(Effect::ReleaseListener),
-        Output::ReleaseSocket(_) => Some(Effect::ReleaseSocket),
+        Output::ShutdownTcp(id) => Some(Effect::ShutdownWrite(book.model_connection(*id)?)),
+        Output::CloseTcp(id) => Some(Effect::CloseConnection(book.model_connection(*id)?)),
+        Output::AbortTcp(id) => Some(Effect::AbortConnection(book.model_connection(*id)?)),
+        Output::StopAccepting(id) => Some(Effect::StopAccepting(book.model_listener(*id)?)),
+        Output::ReleaseListener(id) => Some(Effect::ReleaseListener(book.model_listener(*id)?)),
+        Output::ReleaseSocket(id) => Some(Effect::ReleaseSocket(book.model_socket(*id)?)),
         // The model knows what comes out of DTLS, not what goes into it.
         Output::StartDtls { .. }
         | Output::ExpectFingerprints { .. }
@@ -58,8 +64,8 @@ fn of_output(output: &Output, book: &dyn Names) -> Result<Option<Effect>, String
         )),
         // A counter for the operator.
         Output::CountDropped { .. } => None,
-        Output::AcknowledgeDrained => Some(Effect::WorkerDrained),
-        Output::AcknowledgeReleased => Some(Effect::WorkerReleased),
+        Output::AcknowledgeDrained => Some(Effect::WorkerDrained(w)),
+        Output::AcknowledgeReleased => Some(Effect::WorkerReleased(w)),
     })
 }
 
@@ -67,8 +73,8 @@ fn of_event(t: TransportId, event: &Event, book: &dyn Names) -> Result<Option<Ef
     Ok(match event {
         Event::IceStateChanged(state) => Some(Effect::IceStateChanged(t, names::ice_state(*state))),
         Event::SelectedTupleChanged(tuple) => {
-            let via = tuple.map(|tuple| book.via(t, tuple)).transpose()?;
-            Some(Effect::SelectedTupleChanged(t, via))
+            let tuple = tuple.map(|tuple| book.model_tuple(tuple)).transpose()?;
+            Some(Effect::SelectedTupleChanged(t, tuple))
         }
         Event::DtlsStateChanged(state, _) => {
             Some(Effect::DtlsStateChanged(t, names::dtls_state(*state)))
@@ -81,22 +87,24 @@ fn of_event(t: TransportId, event: &Event, book: &dyn Names) -> Result<Option<Ef
 /// The effect of an output of the barrier.
 pub(crate) fn of_server(output: ServerOutput) -> Option<Effect> {
     match output {
-        // The worker's answer to it is the effect.
+        // The model's `WorkerHearsClose` is its arrival, and what the worker does about it the effects.
         ServerOutput::TellWorkersToClose => None,
-        // The model's `WorkersAcknowledge` is its arrival.
+        // The model's `WorkerHearsGrant` is its arrival.
         ServerOutput::GrantRelease => None,
         ServerOutput::Complete => Some(Effect::CallersComplete),
     }
 }
 
-/// Before the first effect of the transport that belongs to a later row of the close order than `Unmap`.
-fn place_of_unmap(t: TransportId, effects: &[Effect]) -> usize {
+/// Before the first effect of the transport, or of a connection of it, that belongs to a later row of the close order
+/// than `Unmap`.
+fn place_of_unmap(t: TransportId, effects: &[Effect], owners: Owners<'_>) -> usize {
     let unmap = row(TransportCloseStep::Unmap);
+    let concerns = |effect: &Effect| {
+        effect.transport() == Some(t) || effect.connection().and_then(owners) == Some(t)
+    };
     effects
         .iter()
-        .position(|effect| {
-            effect.transport() == Some(t) && row_of(*effect).is_some_and(|row| row > unmap)
-        })
+        .position(|effect| concerns(effect) && row_of(*effect).is_some_and(|row| row > unmap))
         .unwrap_or(effects.len())
 }
 
@@ -107,9 +115,9 @@ fn row(step: TransportCloseStep) -> Option<usize> {
 /// The row of the close order that an effect of a transport belongs to; none in its life before.
 fn row_of(effect: Effect) -> Option<Option<usize>> {
     let step = match effect {
-        Effect::MakeAlert(_) | Effect::OfferDatagramAlert(_) => TransportCloseStep::SayFarewell,
+        Effect::MakeAlert(_) | Effect::OfferDatagramAlert(..) => TransportCloseStep::SayFarewell,
         Effect::Unmap(_) => TransportCloseStep::Unmap,
-        Effect::AlertWritten(_)
+        Effect::AlertWritten(..)
         | Effect::ShutdownWrite(_)
         | Effect::CloseConnection(_)
         | Effect::AbortConnection(_) => TransportCloseStep::CloseConnections,
@@ -117,11 +125,11 @@ fn row_of(effect: Effect) -> Option<Option<usize>> {
         Effect::SelectedTupleChanged(..)
         | Effect::IceStateChanged(..)
         | Effect::DtlsStateChanged(..)
-        | Effect::StopAccepting
-        | Effect::WorkerDrained
-        | Effect::ReleaseSocket
-        | Effect::ReleaseListener
-        | Effect::WorkerReleased
+        | Effect::StopAccepting(_)
+        | Effect::WorkerDrained(_)
+        | Effect::ReleaseSocket(_)
+        | Effect::ReleaseListener(_)
+        | Effect::WorkerReleased(_)
         | Effect::CallersComplete => return None,
     };
     Some(row(step))
@@ -131,63 +139,57 @@ fn row_of(effect: Effect) -> Option<Option<usize>> {
 ///
 /// Everybody is looked at together with the effects that concern all: its own effects must come in the same order, and
 /// on the same side of each of those. How the effects of different ones interleave is not compared: answers are fed in
-/// the order in which they arose, across transports. A connection that no check has bound is nobody's, and one for
-/// itself, even if the model knows whose peer opened it.
+/// the order in which they arose, across transports. A connection belongs to whoever had it before, and to whom a check
+/// gives it; one that is nobody's is one for itself.
 pub(crate) fn difference(
     before: &Core,
+    action: Action,
     expected: &[Effect],
     got: &[Effect],
 ) -> Option<(Vec<Effect>, Vec<Effect>)> {
     if expected == got {
         return None;
     }
-    let transports = (0..before.transports.len()).map(|index| TransportId(index as u8));
+    let transports = before.transport_ids().map(Party::Transport);
+    let strangers = before.connection_ids().filter(|c| owners(before, action, *c) == [None, None]);
     transports
-        .flat_map(|t| [Party::Transport(t), Party::Stranger(t)])
-        .map(|party| (seen_by(party, before, expected), seen_by(party, before, got)))
-        .find(|(expected, got)| expected != got)
+        .chain(strangers.map(Party::Stranger))
+        .map(|party| [expected, got].map(|effects| seen_by(party, before, action, effects)))
+        .find(|[expected, got]| expected != got)
+        .map(|[expected, got]| (expected, got))
 }
 
 /// Somebody whose effects come in an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Party {
-    /// A transport and what is bound to it.
+    /// A transport with its connections.
     Transport(TransportId),
-    /// The connection of its peer before it was bound.
-    Stranger(TransportId),
+    /// A connection that is nobody's.
+    Stranger(ConnectionId),
 }
 
-fn seen_by(party: Party, before: &Core, effects: &[Effect]) -> Vec<Effect> {
-    let concerns = |effect: &Effect| party_of(*effect, before).is_none_or(|other| other == party);
+fn seen_by(party: Party, before: &Core, action: Action, effects: &[Effect]) -> Vec<Effect> {
+    let concerns = |effect: &Effect| match (effect.transport(), effect.connection()) {
+        (None, None) => true,
+        (Some(t), _) => party == Party::Transport(t),
+        (None, Some(c)) => match party {
+            Party::Transport(t) => owners(before, action, c).contains(&Some(t)),
+            Party::Stranger(stranger) => stranger == c,
+        },
+    };
     effects.iter().copied().filter(concerns).collect()
 }
 
-fn party_of(effect: Effect, before: &Core) -> Option<Party> {
-    let t = effect.transport()?;
-    let stranger = match before.transport(t).tcp {
-        Connection::Unbound | Connection::Draining { holder: Holder::Nobody } => true,
-        Connection::None
-        | Connection::Bound { .. }
-        | Connection::Flushing { .. }
-        | Connection::Draining { holder: Holder::Transport }
-        | Connection::Gone => false,
-    };
-    let of_connection = match effect {
-        Effect::ShutdownWrite(_) | Effect::CloseConnection(_) | Effect::AbortConnection(_) => true,
-        Effect::MakeAlert(_)
-        | Effect::OfferDatagramAlert(_)
-        | Effect::Unmap(_)
-        | Effect::AlertWritten(_)
-        | Effect::SelectedTupleChanged(..)
-        | Effect::IceStateChanged(..)
-        | Effect::DtlsStateChanged(..)
-        | Effect::TransportClosed(..)
-        | Effect::StopAccepting
-        | Effect::WorkerDrained
-        | Effect::ReleaseSocket
-        | Effect::ReleaseListener
-        | Effect::WorkerReleased
-        | Effect::CallersComplete => false,
-    };
-    Some(if stranger && of_connection { Party::Stranger(t) } else { Party::Transport(t) })
+/// Whose the connection was, and who proved that it is theirs.
+fn owners(before: &Core, action: Action, c: ConnectionId) -> [Option<TransportId>; 2] {
+    [before.connection(c).owner(), bound_by(action, c)]
+}
+
+fn bound_by(action: Action, connection: ConnectionId) -> Option<TransportId> {
+    if let Action::PeerChecks { t, from: Tuple::Tcp(c), .. }
+    | Action::PeerChecksTwiceAndResets { t, c } = action
+    {
+        return (c == connection).then_some(t);
+    }
+    None
 }

@@ -2,101 +2,115 @@
 //! gone or a timer was disarmed. The model has no actions for that, since nothing may come of it; here it is fed to every
 //! state that the walk meets, and nothing must come of it.
 
+use super::mapping;
 use super::names;
-use super::outside::{Grant, ensure};
-use super::real::Real;
+use super::outside::ensure;
+use super::real::{self, Real};
 use webrtc_server::lifecycle::{
-    Check, ConnectionId, Credential, Credentials, DropReason, DtlsReason, DtlsRole, Input, Limits,
-    Output, RecordKind, Timer, TransportId as RealTransport, Verdict, Worker,
+    ConnectionId as RealConnection, Credentials, DropReason, DtlsReason, DtlsRole, Input, Output,
+    RecordKind, Timer, TransportId as RealTransport, Tuple as RealTuple,
 };
 use webrtc_server_model::{
-    Connection, Core, DtlsState, Farewell, Phase, ServerPhase, Transport, TransportId, Via,
+    Connection, ConnectionId, Core, DtlsState, Farewell, Phase, SocketId, StunCheck, Transport,
+    TransportId, Tuple, WorkerId, WorkerPhase,
 };
 
 /// Ids that were never given away.
-const NEW_CONNECTION: ConnectionId = ConnectionId(1000);
+const NEW_CONNECTION: RealConnection = RealConnection(1000);
 const NEW_TRANSPORT: RealTransport = RealTransport(1000);
+
+/// What is too late, and for which worker.
+type Inputs = Vec<(WorkerId, Input)>;
 
 /// Feeds everything that is too late in this state; how much that was.
 pub(super) fn changes_nothing(real: &Real, model: &Core) -> Result<usize, String> {
-    let mut inputs = for_server(real, model);
-    for (index, transport) in model.transports.iter().enumerate() {
-        let t = TransportId(index as u8);
-        if transport.phase != Phase::Open || model.server != ServerPhase::Open {
-            inputs.extend(checks(t));
-        }
-        if transport.phase != Phase::Open {
-            inputs.extend(for_closing(t));
-        }
-        if transport.phase != Phase::Open || transport.dtls != DtlsState::Connected {
-            inputs.extend(data(t));
-        }
-        inputs.extend(for_dtls(t, transport));
-        inputs.extend(for_farewell(t, transport));
-        inputs.extend(for_connection(t, transport.tcp));
-        inputs.extend(timers(t));
+    let config = real.config();
+    let mut inputs = Inputs::new();
+    for w in config.worker_ids() {
+        for_worker(real, model, w, &mut inputs);
     }
-    let not_armed = |input: &Input| match timer_of(input) {
-        Some(timer) => !real.worker.timers().contains(&timer),
+    for t in config.transport_ids() {
+        let w = config.worker_of(t);
+        let of_transport = for_transport(real, model, t).into_iter();
+        inputs.extend(of_transport.map(|input| (w, input)));
+    }
+    for c in model.connection_ids() {
+        let w = config.worker_of_connection(c);
+        let of_connection = for_connection(real, model, c).into_iter();
+        inputs.extend(of_connection.map(|input| (w, input)));
+    }
+    for s in (0..config.sockets.len() as u8).map(SocketId) {
+        if !is_waited_for(real, model, s) {
+            let writable = Input::SocketWritable { socket: names::socket(s) };
+            inputs.push((config.sockets[s.index()], writable));
+        }
+    }
+    inputs.retain(|(w, input)| match timer_of(input) {
+        Some(timer) => !real.workers[w.index()].timers().contains(&timer),
         None => true,
-    };
-    inputs.retain(not_armed);
-    let count = inputs.len();
-    let mut worker = real.worker.clone();
-    for input in inputs {
-        feed(&mut worker, &real.worker, input)?;
+    });
+    let mut count = inputs.len();
+    let mut workers = real.workers.clone();
+    for (w, input) in inputs {
+        real::changes_nothing(&mut workers[w.index()], &real.workers[w.index()], input)?;
     }
-    newcomers_are_refused(real, model).map(|refused| count + refused)
+    for w in config.worker_ids() {
+        count += newcomers_are_refused(real, model, w)?;
+    }
+    Ok(count)
 }
 
-/// The core stays as it is, and says nothing.
-fn feed(worker: &mut Worker, before: &Worker, input: Input) -> Result<(), String> {
-    let step = worker.handle(input.clone());
-    ensure(step.verdict != Verdict::Applied, format_args!("{input:?} is applied"))?;
-    ensure(step.outputs.is_empty(), format_args!("{input:?} leads to {:?}", step.outputs))?;
-    ensure(worker == before, format_args!("{input:?} changes the state"))
-}
-
-/// A closing server closes new connections unseen and creates no transport.
-fn newcomers_are_refused(real: &Real, model: &Core) -> Result<usize, String> {
-    if model.server == ServerPhase::Open {
+/// A closing worker closes new connections unseen and creates no transport.
+fn newcomers_are_refused(real: &Real, model: &Core, w: WorkerId) -> Result<usize, String> {
+    if model.worker(w) == WorkerPhase::Open {
         return Ok(0);
     }
-    let mut worker = real.worker.clone();
-    let remote = names::remote(TransportId(255), Via::Tcp);
-    let connection = NEW_CONNECTION;
-    let step =
-        worker.handle(Input::ConnectionAccepted { connection, listener: names::LISTENER, remote });
-    let refused = step.outputs == [Output::CloseTcp(NEW_CONNECTION)] && worker == real.worker;
-    ensure(refused, "a closing server does not refuse a connection")?;
+    let before = &real.workers[w.index()];
+    let mut worker = before.clone();
+    for l in real.config().listeners_of(w) {
+        let (connection, listener) = (NEW_CONNECTION, names::listener(l));
+        let remote = names::remote_of(ConnectionId(u8::MAX));
+        let step = worker.handle(Input::ConnectionAccepted { connection, listener, remote });
+        let refused = step.outputs == [Output::CloseTcp(NEW_CONNECTION)] && worker == *before;
+        ensure(refused, "a closing worker does not refuse a connection")?;
+    }
     let ufrag = "newcomer".to_owned();
     let credentials = Credentials { ufrag, password: "password".to_owned() };
     let created = Input::TransportCreated { transport: NEW_TRANSPORT, credentials, consent: None };
-    feed(&mut worker, &real.worker, created)?;
+    real::changes_nothing(&mut worker, before, created)?;
     Ok(2)
 }
 
-fn for_server(real: &Real, model: &Core) -> Vec<Input> {
-    let mut inputs = Vec::new();
-    if model.server != ServerPhase::Open {
-        inputs.push(Input::ServerCloseRequested { deadline: Limits::default().server });
+/// Commands that came before, or too early. A drained worker takes the barrier's word for the others.
+fn for_worker(real: &Real, model: &Core, w: WorkerId, inputs: &mut Inputs) {
+    if model.worker(w) != WorkerPhase::Open {
+        let deadline = real.outside.limits.server;
+        inputs.push((w, Input::ServerCloseRequested { deadline }));
     }
-    if real.outside.grant != Grant::UnderWay {
-        inputs.push(Input::ReleaseGranted);
+    if model.worker(w) != WorkerPhase::Drained {
+        inputs.push((w, Input::ReleaseGranted));
     }
-    inputs.push(Input::TimerFired(Timer::Server));
-    inputs
+    inputs.push((w, Input::TimerFired(Timer::Server)));
 }
 
-fn checks(t: TransportId) -> Vec<Input> {
-    let check = Check { credential: Credential::Current, use_candidate: true, nomination: None };
-    let input = |via| Input::CheckReceived {
-        tuple: names::tuple(t, via),
-        transport: names::transport(t),
-        check,
-        reply: names::REPLY.to_vec(),
-    };
-    vec![input(Via::Udp), input(Via::Tcp)]
+fn for_transport(real: &Real, model: &Core, t: TransportId) -> Vec<Input> {
+    let transport = model.transport(t);
+    let mut inputs = Vec::new();
+    if transport.phase != Phase::Open {
+        let tuples = real.config().transport(t).tuples();
+        inputs
+            .extend(tuples.map(|from| mapping::check_input(real, t, from, StunCheck::Nominating)));
+        inputs.extend(for_closing(t));
+    }
+    if transport.phase != Phase::Open || transport.dtls != DtlsState::Connected {
+        inputs.extend(data(t));
+    }
+    inputs.extend(for_dtls(real, t, transport));
+    inputs.extend(for_farewell(t, transport));
+    let id = names::transport(t);
+    let timers = [Timer::Consent(id), Timer::Handshake(id), Timer::Farewell(id)];
+    inputs.extend(timers.map(Input::TimerFired));
+    inputs
 }
 
 /// Nobody speaks to a transport that is closing or closed: neither its owner nor DTLS, but for the farewell.
@@ -116,7 +130,7 @@ fn for_closing(t: TransportId) -> Vec<Input> {
         records(RecordKind::Data),
         Input::HandshakeCompleted { transport },
         Input::HandshakeFailed { transport, reason: DtlsReason::Handshake },
-        Input::FatalAlertReceived { transport, code: 40 },
+        Input::FatalAlertReceived { transport, code: names::FATAL_ALERT_CODE },
     ]
 }
 
@@ -131,7 +145,7 @@ fn data(t: TransportId) -> Vec<Input> {
 }
 
 /// Final states are final: nothing that a peer sends leads out of them.
-fn for_dtls(t: TransportId, transport: &Transport) -> Vec<Input> {
+fn for_dtls(real: &Real, t: TransportId, transport: &Transport) -> Vec<Input> {
     let id = names::transport(t);
     let is_final = transport.phase == Phase::Open
         && match transport.dtls {
@@ -145,11 +159,15 @@ fn for_dtls(t: TransportId, transport: &Transport) -> Vec<Input> {
         Input::HandshakeCompleted { transport: id },
         Input::HandshakeFailed { transport: id, reason: DtlsReason::Handshake },
         Input::CloseNotifyReceived { transport: id },
-        Input::FatalAlertReceived { transport: id, code: 40 },
+        Input::FatalAlertReceived { transport: id, code: names::FATAL_ALERT_CODE },
     ];
-    if transport.udp {
+    inputs.extend(transport.tuples.iter().map(|tuple| {
         let datagram = names::PEER_CLOSE_NOTIFY.to_vec();
-        inputs.push(Input::DtlsReceived { tuple: names::tuple(t, Via::Udp), datagram });
+        Input::DtlsReceived { tuple: real.outside.names().tuple(*tuple), datagram }
+    }));
+    if transport.dtls == DtlsState::Closed {
+        let (datagram, kind) = (names::DATA.to_vec(), RecordKind::Data);
+        inputs.push(Input::RecordsMade { transport: id, datagram, kind });
     }
     inputs
 }
@@ -173,17 +191,44 @@ fn for_farewell(t: TransportId, transport: &Transport) -> Vec<Input> {
     }
 }
 
-/// News of a connection that is not there.
-fn for_connection(t: TransportId, tcp: Connection) -> Vec<Input> {
-    match tcp {
-        Connection::None | Connection::Gone => {}
-        Connection::Unbound
-        | Connection::Bound { .. }
-        | Connection::Flushing { .. }
-        | Connection::Draining { .. } => return Vec::new(),
+/// News of a connection that does not wait for it, and of the earlier use of one that was opened again.
+fn for_connection(real: &Real, model: &Core, c: ConnectionId) -> Vec<Input> {
+    let uses = real.outside.world.stream(c).uses;
+    let connection = names::connection_in_use(c, uses);
+    let mut inputs = timers(connection);
+    if uses > 1 {
+        inputs.extend(of_gone(names::connection_in_use(c, uses - 1)));
     }
-    let connection = names::connection(t);
-    let tuple = names::tuple(t, Via::Tcp);
+    match model.connection(c) {
+        Connection::None | Connection::Gone => inputs.extend(of_gone(connection)),
+        Connection::Unbound | Connection::Bound { .. } => {
+            inputs.push(Input::ConnectionAcknowledged { connection });
+        }
+        Connection::Flushing { .. } => {
+            inputs.push(Input::ConnectionAcknowledged { connection });
+            inputs.extend(checks(real, c));
+        }
+        Connection::Draining { .. } => inputs.extend(checks(real, c)),
+    }
+    if model.connection(c).queue().is_empty() {
+        inputs.push(Input::ConnectionWritable { connection });
+        inputs.push(Input::BytesWritten { connection, bytes: 1 });
+    }
+    inputs
+}
+
+/// Checks on a connection whose use is over count for nobody.
+fn checks(real: &Real, c: ConnectionId) -> Vec<Input> {
+    let from = Tuple::Tcp(c);
+    let transports = real.config().transport_ids();
+    transports
+        .filter(|t| real.config().transport(*t).may_use(from))
+        .map(|t| mapping::check_input(real, t, from, StunCheck::Nominating))
+        .collect()
+}
+
+fn of_gone(connection: RealConnection) -> Vec<Input> {
+    let tuple = RealTuple::Tcp(connection);
     let datagram = names::PEER_CLOSE_NOTIFY.to_vec();
     vec![
         Input::ConnectionFinished { connection },
@@ -195,21 +240,26 @@ fn for_connection(t: TransportId, tcp: Connection) -> Vec<Input> {
         Input::DtlsReceived { tuple, datagram },
         Input::JunkReceived { tuple },
         Input::CheckRefused { tuple, reply: names::REPLY.to_vec() },
+        Input::TimerFired(Timer::Bind(connection)),
+        Input::TimerFired(Timer::Linger(connection)),
     ]
 }
 
 /// Timers that ran out while they were being disarmed. Those that are armed are taken out.
-fn timers(t: TransportId) -> Vec<Input> {
-    let (transport, connection) = (names::transport(t), names::connection(t));
-    [
-        Timer::Consent(transport),
-        Timer::Handshake(transport),
-        Timer::Farewell(transport),
-        Timer::Bind(connection),
-        Timer::Linger(connection),
-    ]
-    .map(Input::TimerFired)
-    .into()
+fn timers(connection: RealConnection) -> Vec<Input> {
+    [Timer::Bind(connection), Timer::Linger(connection)].map(Input::TimerFired).into()
+}
+
+/// Does a farewell wait for room on this socket?
+fn is_waited_for(real: &Real, model: &Core, s: SocketId) -> bool {
+    model.transports.iter().any(|transport| match transport.farewell {
+        Farewell::Queued(Tuple::Udp(a)) => real.config().socket_of(a) == s,
+        Farewell::Queued(Tuple::Tcp(_))
+        | Farewell::None
+        | Farewell::Sent(_)
+        | Farewell::Confirmed(_)
+        | Farewell::Dropped(_) => false,
+    })
 }
 
 fn timer_of(input: &Input) -> Option<Timer> {

@@ -3,143 +3,384 @@
 //! | Action | What the core is told |
 //! |---|---|
 //! | `PeerChecks` | `CheckReceived`, on the path of the check |
-//! | `PeerConnects` | `ConnectionAccepted` |
-//! | `PeerHandshakes`, `PeerFailsHandshake` | `DtlsReceived` on the selected tuple; if it reaches DTLS, a flight and `HandshakeCompleted` or `HandshakeFailed` |
-//! | `PeerSendsCloseNotify` | `DtlsReceived` on the selected tuple; if it reaches DTLS, `CloseNotifyReceived` |
-//! | `PeerAnswers` | the same on the tuple of the farewell |
+//! | `PeerChecksTwiceAndResets` | `CheckReceived`, whose reply finds the connection reset; then a second one, which is too late |
+//! | `PeerConnects` | `ConnectionAccepted`, with an id that was never given before |
+//! | `PeerConnectsInVain`, `PeerStreams`, `PeerVanishes`, `WorkerReads` | nothing |
+//! | `PeerSendsFlight`, `PeerHandshakes`, `PeerFailsHandshake` | `DtlsReceived` on the selected tuple; if it reaches DTLS, a flight, and none, `HandshakeCompleted` or `HandshakeFailed` |
+//! | `PeerSendsCloseNotify`, `PeerSendsFatalAlert` | the same with `CloseNotifyReceived` or `FatalAlertReceived` |
+//! | `PeerAnswers` | `DtlsReceived` on the tuple of the farewell, with `CloseNotifyReceived` |
 //! | `PeerSendsFin` | `ConnectionFinished`; on a draining connection `ConnectionAcknowledged` before it, since the model's FIN acknowledges everything, and the shell asks the kernel when it reads the end of input |
 //! | `PeerResets` | `ConnectionReset` |
-//! | `KernelFillsSocket` | nothing: the next send is refused |
+//! | `KernelFillsSocket`, `KernelLeavesRoom` | nothing: the next write is refused, or cut |
 //! | `KernelMakesRoomOnSocket` | `SocketWritable` |
 //! | `KernelFillsConnection` | `DataSubmitted` twice: half of the first frame is taken, the second waits unbegun |
 //! | `KernelMakesRoomOnConnection` | `ConnectionWritable`; from now on everything is taken |
+//! | `KernelMakesLittleRoom` | `ConnectionWritable`; half of a frame is taken |
 //! | `KernelAcknowledges` | `ConnectionAcknowledged` |
 //! | `OwnerClosesServer` | `CloseRequested`, to the barrier |
-//! | `OwnerClosesTransport` | `TransportCloseRequested` |
+//! | `OwnerDropsHandle` | the same if it was the last one |
+//! | `OwnerArmsCallback` | nothing: the next event finds it armed |
+//! | `OwnerCreatesTransport` | `TransportCreated`, `ConnectRequested` |
+//! | `OwnerRestartsIce` | `IceRestarted` |
+//! | `OwnerClosesTransport`, `WorkerHearsTransportClose` | `TransportCloseRequested` |
 //! | `…DeadlinePasses`, `ConsentExpires` | `TimerFired`, if the clock has that timer |
-//! | `WorkersAcknowledge` | `ReleaseGranted`, if the barrier has granted it |
+//! | `WorkerMeetsStaleEvent` | `ConnectionFinished`, `ConnectionReset`, `ConnectionWritable` with the id of the use that ended, which are too late |
+//! | `WorkerHearsClose` | `ServerCloseRequested`, if the barrier has told the workers to close |
+//! | `WorkerHearsGrant` | `ReleaseGranted`, if the barrier has granted it |
 
-use super::names;
-use super::outside::{Answer, Grant, Outside, Room, ensure};
+use super::names::{self, Names};
+use super::outside::{Answer, Command, ensure};
+use super::real::Real;
 use webrtc_server::lifecycle::server::ServerInput;
 use webrtc_server::lifecycle::{Check, Credential, Input, Timer};
 use webrtc_server_model::{
-    Action, Caller, Connection, Farewell, Socket, State, Stream, Transport, TransportId, Via,
+    Action, Callback, Caller, Connection, ConnectionId, End, Farewell, Room, Socket, State, Stream,
+    StunCheck, Transport, TransportId, Tuple, WorkerId,
 };
 
 /// Does to the world what the action does to it, and says what the core is told of it. The second input waits until
 /// everything that follows from the first has happened.
 pub(super) fn begin(
+    real: &mut Real,
     before: &State,
     action: Action,
-    outside: &mut Outside,
 ) -> Result<Vec<Answer>, String> {
-    let input = match action {
-        Action::PeerChecks { t, via, nominate } => check(t, via, nominate),
-        Action::PeerConnects { t } => {
-            outside.world.peers[t.index()].stream = Stream::Open;
-            let (connection, remote) = (names::connection(t), names::remote(t, Via::Tcp));
-            Input::ConnectionAccepted { connection, listener: names::LISTENER, remote }
+    match action {
+        Action::PeerChecks { .. }
+        | Action::PeerChecksTwiceAndResets { .. }
+        | Action::PeerSendsFlight { .. }
+        | Action::PeerHandshakes { .. }
+        | Action::PeerFailsHandshake { .. }
+        | Action::PeerSendsCloseNotify { .. }
+        | Action::PeerSendsFatalAlert { .. }
+        | Action::PeerAnswers { .. } => of_peer(real, before, action),
+        Action::PeerConnects { .. }
+        | Action::PeerConnectsInVain { .. }
+        | Action::PeerStreams { .. }
+        | Action::PeerSendsFin { .. }
+        | Action::PeerResets { .. }
+        | Action::PeerVanishes { .. }
+        | Action::WorkerReads { .. }
+        | Action::WorkerMeetsStaleEvent { .. } => of_connection(real, before, action),
+        Action::KernelFillsSocket { .. }
+        | Action::KernelMakesRoomOnSocket { .. }
+        | Action::KernelFillsConnection { .. }
+        | Action::KernelLeavesRoom { .. }
+        | Action::KernelMakesRoomOnConnection { .. }
+        | Action::KernelMakesLittleRoom { .. }
+        | Action::KernelAcknowledges { .. } => of_kernel(real, before, action),
+        Action::OwnerClosesServer { .. }
+        | Action::OwnerDropsHandle { .. }
+        | Action::OwnerArmsCallback { .. }
+        | Action::OwnerCreatesTransport { .. }
+        | Action::OwnerRestartsIce { .. }
+        | Action::OwnerClosesTransport { .. }
+        | Action::WorkerHearsTransportClose { .. } => of_owner(real, action),
+        Action::ConsentExpires { .. }
+        | Action::HandshakeDeadlinePasses { .. }
+        | Action::FarewellDeadlinePasses { .. }
+        | Action::LingerDeadlinePasses { .. }
+        | Action::BindDeadlinePasses { .. }
+        | Action::ServerDeadlinePasses { .. } => of_clock(real, action),
+        Action::WorkerHearsClose { w } => {
+            hear(&mut real.outside.close[w.index()])?;
+            let deadline = real.outside.limits.server;
+            Ok(vec![Answer::worker(w, Input::ServerCloseRequested { deadline })])
         }
-        Action::PeerHandshakes { t } => dtls(t, selected(before, t)?, names::PEER_FINISHED),
-        Action::PeerFailsHandshake { t } => dtls(t, selected(before, t)?, names::PEER_BROKE),
-        Action::PeerSendsCloseNotify { t } => {
-            outside.world.peers[t.index()].said_close = true;
-            dtls(t, selected(before, t)?, names::PEER_CLOSE_NOTIFY)
+        Action::WorkerHearsGrant { w } => {
+            hear(&mut real.outside.grant[w.index()])?;
+            Ok(vec![Answer::worker(w, Input::ReleaseGranted)])
         }
-        Action::PeerAnswers { t } => {
-            outside.world.peers[t.index()].said_close = true;
-            dtls(t, farewell_path(before.core.transport(t))?, names::PEER_CLOSE_NOTIFY)
-        }
-        Action::PeerSendsFin { t } => return Ok(fin(t, before.core.transport(t).tcp)),
-        Action::PeerResets { t } => Input::ConnectionReset { connection: names::connection(t) },
-        Action::KernelFillsSocket => {
-            outside.world.socket = Socket::Full;
-            return Ok(Vec::new());
-        }
-        Action::KernelMakesRoomOnSocket => {
-            outside.world.socket = Socket::Room;
-            Input::SocketWritable { socket: names::SOCKET }
-        }
-        Action::KernelFillsConnection { t } => {
-            outside.room[t.index()] = Room::HalfAFrame;
-            return Ok(vec![Answer::worker(data(t)), Answer::worker(data(t))]);
-        }
-        Action::KernelMakesRoomOnConnection { t } => {
-            outside.room[t.index()] = Room::Rest;
-            Input::ConnectionWritable { connection: names::connection(t) }
-        }
-        Action::KernelAcknowledges { t } => {
-            Input::ConnectionAcknowledged { connection: names::connection(t) }
-        }
-        Action::OwnerClosesServer { caller } => {
-            outside.world.callers[caller.index()] = Caller::Waiting;
-            return Ok(vec![Answer::server(ServerInput::CloseRequested)]);
-        }
-        Action::OwnerClosesTransport { t } => {
-            Input::TransportCloseRequested { transport: names::transport(t) }
-        }
-        Action::ConsentExpires { t } => fire(Timer::Consent(names::transport(t)), outside)?,
-        Action::FarewellDeadlinePasses { t } => {
-            fire(Timer::Farewell(names::transport(t)), outside)?
-        }
-        Action::LingerDeadlinePasses { t } => fire(Timer::Linger(names::connection(t)), outside)?,
-        Action::BindDeadlinePasses { t } => fire(Timer::Bind(names::connection(t)), outside)?,
-        Action::ServerDeadlinePasses => fire(Timer::Server, outside)?,
-        Action::WorkersAcknowledge => {
-            ensure(outside.grant == Grant::UnderWay, "no release was granted")?;
-            outside.grant = Grant::Arrived;
-            Input::ReleaseGranted
-        }
-    };
-    Ok(vec![Answer::worker(input)])
+    }
 }
 
-fn check(t: TransportId, via: Via, nominate: bool) -> Input {
-    let check =
-        Check { credential: Credential::Current, use_candidate: nominate, nomination: None };
-    let (tuple, transport) = (names::tuple(t, via), names::transport(t));
+#[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]
+fn of_peer(real: &mut Real, before: &State, action: Action) -> Result<Vec<Answer>, String> {
+    let peers = &mut real.outside.world.peers;
+    let (t, datagram) = match action {
+        Action::PeerChecks { t, from, check: said } => return Ok(vec![check(real, t, from, said)]),
+        Action::PeerChecksTwiceAndResets { t, c } => {
+            real.outside.stream(c).room = Room::Broken;
+            let first = check(real, t, Tuple::Tcp(c), StunCheck::Plain);
+            let w = real.config().worker_of(t);
+            let second = check_input(real, t, Tuple::Tcp(c), StunCheck::Plain);
+            return Ok(vec![first, Answer::too_late(w, second)]);
+        }
+        Action::PeerAnswers { t } => {
+            peers[t.index()].said_close = true;
+            let path = farewell_path(before.core.transport(t))?;
+            return Ok(vec![dtls(real, t, path, names::PEER_CLOSE_NOTIFY)]);
+        }
+        Action::PeerSendsFlight { t } => {
+            peers[t.index()].flights += 1;
+            (t, names::PEER_FLIGHT)
+        }
+        Action::PeerHandshakes { t } => (t, names::PEER_FINISHED),
+        Action::PeerFailsHandshake { t } if takes_frames(before, t) => (t, names::PEER_BROKE),
+        Action::PeerFailsHandshake { t } => (t, names::PEER_BROKE_UNSEEN),
+        Action::PeerSendsFatalAlert { t } => (t, names::PEER_FATAL_ALERT),
+        Action::PeerSendsCloseNotify { t } => {
+            peers[t.index()].said_close = true;
+            (t, names::PEER_CLOSE_NOTIFY)
+        }
+        other => return unsorted(other),
+    };
+    let selected = before.core.transport(t).selected;
+    let path = selected.ok_or_else(|| format!("transport {} has no path for its peer", t.0))?;
+    Ok(vec![dtls(real, t, path, datagram)])
+}
+
+/// Would a fatal alert of ours leave at once? The model has no place for one that waits.
+fn takes_frames(before: &State, t: TransportId) -> bool {
+    let path = before.core.transport(t).selected;
+    path.and_then(Tuple::connection).is_none_or(|c| {
+        let (queue, room) = (before.core.connection(c).queue(), before.world.stream(c).room);
+        queue.is_empty() && room == Room::Plenty
+    })
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]
+fn of_connection(real: &mut Real, before: &State, action: Action) -> Result<Vec<Answer>, String> {
+    match action {
+        Action::PeerConnects { c } => {
+            let uses = real.outside.stream(c).uses + 1;
+            *real.outside.stream(c) =
+                Stream { end: End::Open, room: Room::Plenty, unread: false, uses };
+            let connection = names::connection_in_use(c, uses);
+            let listener = names::listener(real.config().connections[c.index()]);
+            let remote = names::remote_of(c);
+            let accepted = Input::ConnectionAccepted { connection, listener, remote };
+            Ok(vec![Answer::worker(real.config().worker_of_connection(c), accepted)])
+        }
+        Action::PeerConnectsInVain { c } => {
+            let stream = real.outside.stream(c);
+            stream.end = End::Closed;
+            stream.uses += 1;
+            Ok(Vec::new())
+        }
+        Action::PeerStreams { c } => {
+            real.outside.stream(c).unread = true;
+            Ok(Vec::new())
+        }
+        Action::WorkerReads { c } => {
+            real.outside.stream(c).unread = false;
+            Ok(Vec::new())
+        }
+        Action::PeerVanishes { c } => {
+            real.outside.stream(c).room = Room::Broken;
+            Ok(Vec::new())
+        }
+        Action::PeerSendsFin { c } => fin(real, c, before.core.connection(c)),
+        Action::PeerResets { c } => {
+            let (w, connection) = connection(real, c)?;
+            Ok(vec![Answer::worker(w, Input::ConnectionReset { connection })])
+        }
+        Action::WorkerMeetsStaleEvent { c } => {
+            let w = real.config().worker_of_connection(c);
+            real.outside.world.stale = None;
+            let connection = real.outside.stale.take().ok_or("no event is left in the batch")?;
+            let events = [
+                Input::ConnectionFinished { connection },
+                Input::ConnectionReset { connection },
+                Input::ConnectionWritable { connection },
+            ];
+            Ok(events.map(|event| Answer::too_late(w, event)).into())
+        }
+        other => unsorted(other),
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]
+fn of_kernel(real: &mut Real, before: &State, action: Action) -> Result<Vec<Answer>, String> {
+    match action {
+        Action::KernelFillsSocket { s } => {
+            real.outside.world.sockets[s.index()] = Socket::Full;
+            Ok(Vec::new())
+        }
+        Action::KernelMakesRoomOnSocket { s } => {
+            real.outside.world.sockets[s.index()] = Socket::Room;
+            let writable = Input::SocketWritable { socket: names::socket(s) };
+            Ok(vec![Answer::worker(real.config().sockets[s.index()], writable)])
+        }
+        Action::KernelFillsConnection { c } => {
+            real.outside.stream(c).room = Room::Little;
+            let owner = before.core.connection(c).owner().ok_or("nobody fills the connection")?;
+            let data = || {
+                let (transport, data) = (names::transport(owner), names::DATA.to_vec());
+                let submitted = Input::DataSubmitted { transport, data };
+                Answer::worker(real.config().worker_of(owner), submitted)
+            };
+            Ok(vec![data(), data()])
+        }
+        Action::KernelLeavesRoom { c, part } => {
+            real.outside.stream(c).room = if part { Room::Little } else { Room::None };
+            Ok(Vec::new())
+        }
+        Action::KernelMakesRoomOnConnection { c } => writable(real, c, Room::Plenty),
+        Action::KernelMakesLittleRoom { c } => writable(real, c, Room::Little),
+        Action::KernelAcknowledges { c } => {
+            let (w, connection) = connection(real, c)?;
+            Ok(vec![Answer::worker(w, Input::ConnectionAcknowledged { connection })])
+        }
+        other => unsorted(other),
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]
+fn of_owner(real: &mut Real, action: Action) -> Result<Vec<Answer>, String> {
+    let world = &mut real.outside.world;
+    match action {
+        Action::OwnerClosesServer { caller } => {
+            world.callers[caller.index()] = Caller::Waiting;
+            Ok(vec![Answer::server(ServerInput::CloseRequested)])
+        }
+        Action::OwnerDropsHandle { caller } => {
+            world.callers[caller.index()] = Caller::Dropped;
+            let last = world.callers.iter().all(|caller| *caller == Caller::Dropped);
+            let close = last.then(|| Answer::server(ServerInput::CloseRequested));
+            Ok(close.into_iter().collect())
+        }
+        Action::OwnerArmsCallback { closes } => {
+            world.callback = Callback::Armed(closes);
+            Ok(Vec::new())
+        }
+        Action::OwnerCreatesTransport { t } => Ok(create(real, t)),
+        Action::OwnerRestartsIce { t } => restart(real, t),
+        Action::OwnerClosesTransport { t } => Ok(vec![close_transport(real, t)]),
+        Action::WorkerHearsTransportClose { t } => {
+            ensure(world.callback == Callback::Asked(t), "no callback has asked for that")?;
+            world.callback = Callback::Done;
+            Ok(vec![close_transport(real, t)])
+        }
+        other => unsorted(other),
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]
+fn of_clock(real: &mut Real, action: Action) -> Result<Vec<Answer>, String> {
+    let (w, timer) = match action {
+        Action::ConsentExpires { t } => of_transport(real, t, Timer::Consent),
+        Action::HandshakeDeadlinePasses { t } => of_transport(real, t, Timer::Handshake),
+        Action::FarewellDeadlinePasses { t } => of_transport(real, t, Timer::Farewell),
+        Action::LingerDeadlinePasses { c } => {
+            let (w, connection) = connection(real, c)?;
+            (w, Timer::Linger(connection))
+        }
+        Action::BindDeadlinePasses { c } => {
+            let (w, connection) = connection(real, c)?;
+            (w, Timer::Bind(connection))
+        }
+        Action::ServerDeadlinePasses { w } => (w, Timer::Server),
+        other => return unsorted(other),
+    };
+    let ran = real.outside.timers.remove(&(w, timer)).is_some();
+    ensure(ran, format_args!("{timer:?} is not armed"))?;
+    Ok(vec![Answer::worker(w, Input::TimerFired(timer))])
+}
+
+fn of_transport(
+    real: &Real,
+    t: TransportId,
+    timer: fn(webrtc_server::lifecycle::TransportId) -> Timer,
+) -> (WorkerId, Timer) {
+    (real.config().worker_of(t), timer(names::transport(t)))
+}
+
+fn unsorted<T>(action: Action) -> Result<T, String> {
+    Err(format!("{action:?} is not sorted into its kind"))
+}
+
+/// A command arrives once, after it was given.
+fn hear(command: &mut Command) -> Result<(), String> {
+    ensure(*command == Command::UnderWay, "the barrier has not said that")?;
+    *command = Command::Arrived;
+    Ok(())
+}
+
+fn check(real: &Real, t: TransportId, from: Tuple, said: StunCheck) -> Answer {
+    Answer::worker(real.config().worker_of(t), check_input(real, t, from, said))
+}
+
+/// An authenticated check.
+pub(super) fn check_input(real: &Real, t: TransportId, from: Tuple, said: StunCheck) -> Input {
+    let credential = match said {
+        StunCheck::Plain | StunCheck::Nominating => Credential::Current,
+        StunCheck::WithFormerCredentials => Credential::Previous,
+    };
+    let use_candidate = said == StunCheck::Nominating;
+    let check = Check { credential, use_candidate, nomination: None };
+    let (tuple, transport) = (real.outside.names().tuple(from), names::transport(t));
     Input::CheckReceived { tuple, transport, check, reply: names::REPLY.to_vec() }
 }
 
-fn dtls(t: TransportId, via: Via, datagram: &[u8]) -> Input {
-    Input::DtlsReceived { tuple: names::tuple(t, via), datagram: datagram.to_vec() }
+fn dtls(real: &Real, t: TransportId, path: Tuple, datagram: &[u8]) -> Answer {
+    let tuple = real.outside.names().tuple(path);
+    let received = Input::DtlsReceived { tuple, datagram: datagram.to_vec() };
+    Answer::worker(real.config().worker_of(t), received)
+}
+
+fn connection(
+    real: &Real,
+    c: ConnectionId,
+) -> Result<(WorkerId, webrtc_server::lifecycle::ConnectionId), String> {
+    let id = real.outside.names().connection(c);
+    let id = id.ok_or_else(|| format!("connection {} was never opened", c.0))?;
+    Ok((real.config().worker_of_connection(c), id))
 }
 
 /// What the shell makes of a FIN (`shell/worker/receive.rs`): it looks at the send queue first if that can matter.
-fn fin(t: TransportId, tcp: Connection) -> Vec<Answer> {
-    let connection = names::connection(t);
-    let finished = Answer::worker(Input::ConnectionFinished { connection });
-    match tcp {
+fn fin(real: &Real, c: ConnectionId, before: Connection) -> Result<Vec<Answer>, String> {
+    let (w, connection) = connection(real, c)?;
+    let finished = Answer::worker(w, Input::ConnectionFinished { connection });
+    Ok(match before {
         Connection::Draining { .. } => {
-            vec![Answer::worker(Input::ConnectionAcknowledged { connection }), finished]
+            vec![Answer::worker(w, Input::ConnectionAcknowledged { connection }), finished]
         }
         Connection::None
         | Connection::Unbound
         | Connection::Bound { .. }
         | Connection::Flushing { .. }
         | Connection::Gone => vec![finished],
-    }
+    })
 }
 
-fn data(t: TransportId) -> Input {
-    Input::DataSubmitted { transport: names::transport(t), data: names::DATA.to_vec() }
+fn writable(real: &mut Real, c: ConnectionId, room: Room) -> Result<Vec<Answer>, String> {
+    real.outside.stream(c).room = room;
+    let (w, connection) = connection(real, c)?;
+    Ok(vec![Answer::worker(w, Input::ConnectionWritable { connection })])
 }
 
-/// Only a timer that was armed runs out.
-fn fire(timer: Timer, outside: &mut Outside) -> Result<Input, String> {
-    ensure(outside.timers.remove(&timer).is_some(), format_args!("{timer:?} is not armed"))?;
-    Ok(Input::TimerFired(timer))
+/// The owner creates a transport and tells it who its peer is.
+pub(super) fn create(real: &Real, t: TransportId) -> Vec<Answer> {
+    let (w, transport) = (real.config().worker_of(t), names::transport(t));
+    let credentials = names::credentials(t, 0);
+    let consent = Some(names::CONSENT);
+    let remote_role = names::remote_role(real.config().transport(t).role);
+    let fingerprints = Vec::new();
+    vec![
+        Answer::worker(w, Input::TransportCreated { transport, credentials, consent }),
+        Answer::worker(w, Input::ConnectRequested { transport, remote_role, fingerprints }),
+    ]
 }
 
-fn selected(before: &State, t: TransportId) -> Result<Via, String> {
-    let selected = before.core.transport(t).selected;
-    selected.ok_or_else(|| format!("transport {} has no path for its peer", t.0))
+/// With credentials that no transport has now: two are in use at most.
+fn restart(real: &Real, t: TransportId) -> Result<Vec<Answer>, String> {
+    let (w, transport) = (real.config().worker_of(t), names::transport(t));
+    let routes = real.workers[w.index()].routes();
+    let mut all = (0..=2).map(|restarts| names::credentials(t, restarts));
+    let credentials = all.find(|new| routes.by_ufrag(&new.ufrag).is_none());
+    let credentials = credentials.ok_or("a transport is known by more than two ufrags")?;
+    Ok(vec![Answer::worker(w, Input::IceRestarted { transport, credentials })])
 }
 
-fn farewell_path(transport: &Transport) -> Result<Via, String> {
+fn close_transport(real: &Real, t: TransportId) -> Answer {
+    let close = Input::TransportCloseRequested { transport: names::transport(t) };
+    Answer::worker(real.config().worker_of(t), close)
+}
+
+fn farewell_path(transport: &Transport) -> Result<Tuple, String> {
     match transport.farewell {
-        Farewell::Sent(via) => Ok(via),
+        Farewell::Sent(path) => Ok(path),
         Farewell::None | Farewell::Queued(_) | Farewell::Confirmed(_) | Farewell::Dropped(_) => {
             Err("the peer answers what it did not hear".to_owned())
         }

@@ -1,9 +1,9 @@
 //! Lockstep: every edge of the model's graph is fed to the real, pure core of the server, in memory.
 //!
-//! The real [`Worker`](webrtc_server::lifecycle::Worker) and the real barrier
-//! ([`Server`](webrtc_server::lifecycle::server::Server), with one worker) stand in for a server. What surrounds them in
-//! life, the shell, OpenSSL, the kernel and the clock, is played by `outside`. After every edge three things are
-//! compared: the effects, the state, and the timers that are armed.
+//! A real [`Worker`](webrtc_server::lifecycle::Worker) for each worker of the model, with its sockets and listeners, and
+//! the real barrier ([`Server`](webrtc_server::lifecycle::server::Server)) between them stand in for a server. What
+//! surrounds them in life, the shell, OpenSSL, the kernel, the owner and the clock, is played by `outside` and `dtls`.
+//! After every edge three things are compared: the effects, the state, and the timers that are armed.
 //!
 //! # The mapping
 //!
@@ -11,9 +11,11 @@
 //! |---|---|---|
 //! | `Action` | the `Input`s that say that it happened | `mapping` |
 //! | `Effect` | an `Output`, or an answer to one (`AlertWritten`, `CallersComplete`) | `effects` |
-//! | `Core` | `Worker`, `Server`, and what was reported of the transports that are gone | `abstraction` |
-//! | `World` | what the outputs did to the kernel, the peers and the callers | `outside` |
-//! | an enabled deadline | an armed `Timer` | `timers` |
+//! | `Core` | `Worker`s, `Server`, and what was reported of the transports that are gone | `abstraction` |
+//! | `World` | what the outputs did to the kernel, the peers and the owner | `outside` |
+//! | an enabled deadline | an armed `Timer` of the worker | `timers` |
+//! | `ConnectionId`, opened again | another id, the same addresses and ports | `names` |
+//! | `AddressId` | a socket and a remote address; different sockets see the same ones | `names` |
 //! | no action | an `Input` that comes too late, of which nothing may come | `late` |
 //!
 //! # What has no counterpart
@@ -22,11 +24,17 @@
 //!   of the same input is the one of its row in the close order, which is the table that the core walks.
 //! * The farewell of a transport that is closed: the transport is gone, its outcome is all that is left, and is compared.
 //! * The model's `Ghost` remembers for the properties. Nothing real does.
-//! * STUN replies, handshake flights, application data and counters are no effects of the model. They are sent here, to
-//!   see that they disturb nothing; replies are counted.
+//! * Handshake flights, application data and counters are no effects of the model. They are sent here, to see that they
+//!   disturb nothing. STUN replies are counted, and one that waits at the front of a queue is in the model's state.
+//! * Frames between the first one and an alert, and behind an alert, leave with these or are dropped: the model does
+//!   not count them, and of the real ones nothing is compared but that they follow no alert.
+//! * The fatal alert that ends a failed handshake: the model has no place for one that waits for its connection.
+//! * NOMINATION values, passwords and fingerprints.
 
 pub(crate) mod abstraction;
+mod dtls;
 pub(crate) mod effects;
+mod kill;
 mod late;
 mod mapping;
 pub(crate) mod names;
@@ -38,5 +46,6 @@ mod run;
 mod tests;
 pub(crate) mod timers;
 
+pub use kill::{Found, Kill, kill_matrix};
 pub use report::{Divergence, Lockstep};
-pub use run::{Error, run};
+pub use run::{Error, run, run_until};

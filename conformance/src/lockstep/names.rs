@@ -9,48 +9,95 @@ use webrtc_server_model as model;
 /// Who is who where addresses and ids are not made up: the shell's connections are numbered as they come, and the
 /// kernel chooses ports.
 pub(crate) trait Names {
-    /// The connection that the peer of a transport opened; none if it never did.
-    fn connection(&self, t: model::TransportId) -> Option<real::ConnectionId>;
+    /// A connection in its latest use; none if it was never opened.
+    fn connection(&self, c: model::ConnectionId) -> Option<real::ConnectionId>;
 
-    /// A path of a transport as a tuple; none if it never had it.
-    fn tuple(&self, t: model::TransportId, via: model::Via) -> Option<real::Tuple>;
+    /// The connection of the model behind a real id, in whichever use.
+    fn model_connection(&self, id: real::ConnectionId) -> Result<model::ConnectionId, String>;
 
-    /// The transport whose peer opened a connection.
-    fn opener(&self, id: real::ConnectionId) -> Result<model::TransportId, String>;
+    /// The address of the model from which datagrams arrive at this socket.
+    fn model_address(
+        &self,
+        socket: real::SocketId,
+        remote: SocketAddr,
+    ) -> Result<model::AddressId, String>;
 
-    /// Which path of this transport a tuple is.
-    fn via(&self, t: model::TransportId, found: real::Tuple) -> Result<model::Via, String> {
-        [model::Via::Udp, model::Via::Tcp]
-            .into_iter()
-            .find(|via| self.tuple(t, *via) == Some(found))
-            .ok_or_else(|| format!("{found:?} is no path of transport {}", t.0))
+    /// The UDP socket of the model behind a real id.
+    fn model_socket(&self, id: real::SocketId) -> Result<model::SocketId, String>;
+
+    /// The TCP listener of the model behind a real id.
+    fn model_listener(&self, id: real::ListenerId) -> Result<model::ListenerId, String>;
+
+    /// A real tuple in the model's words.
+    fn model_tuple(&self, tuple: real::Tuple) -> Result<model::Tuple, String> {
+        Ok(match tuple {
+            real::Tuple::Udp { socket, remote } => {
+                model::Tuple::Udp(self.model_address(socket, remote)?)
+            }
+            real::Tuple::Tcp(id) => model::Tuple::Tcp(self.model_connection(id)?),
+        })
     }
 }
 
 /// The names that this file makes up.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct MadeUp;
+pub(super) struct MadeUp<'a> {
+    /// Which carriers and addresses there are.
+    pub(super) config: &'a model::Config,
+    /// How often each connection was opened.
+    pub(super) streams: &'a [model::Stream],
+}
 
-impl Names for MadeUp {
-    fn connection(&self, t: model::TransportId) -> Option<real::ConnectionId> {
-        Some(connection(t))
+impl Names for MadeUp<'_> {
+    fn connection(&self, c: model::ConnectionId) -> Option<real::ConnectionId> {
+        let uses = self.streams[c.index()].uses;
+        (uses > 0).then(|| connection_in_use(c, uses))
     }
 
-    fn tuple(&self, t: model::TransportId, via: model::Via) -> Option<real::Tuple> {
-        Some(tuple(t, via))
+    fn model_connection(&self, id: real::ConnectionId) -> Result<model::ConnectionId, String> {
+        model_connection(id)
     }
 
-    fn opener(&self, id: real::ConnectionId) -> Result<model::TransportId, String> {
-        opener(id)
+    fn model_address(
+        &self,
+        socket: real::SocketId,
+        remote: SocketAddr,
+    ) -> Result<model::AddressId, String> {
+        let mut addresses = (0..self.config.addresses.len() as u8).map(model::AddressId);
+        addresses
+            .find(|a| self.tuple(model::Tuple::Udp(*a)) == real::Tuple::Udp { socket, remote })
+            .ok_or_else(|| format!("nobody at {remote} speaks to {socket:?}"))
+    }
+
+    fn model_socket(&self, id: real::SocketId) -> Result<model::SocketId, String> {
+        u8::try_from(id.0).map(model::SocketId).map_err(|_| format!("{id:?} does not exist"))
+    }
+
+    fn model_listener(&self, id: real::ListenerId) -> Result<model::ListenerId, String> {
+        u8::try_from(id.0).map(model::ListenerId).map_err(|_| format!("{id:?} does not exist"))
     }
 }
 
-/// The one UDP socket.
-pub(super) const SOCKET: real::SocketId = real::SocketId(0);
-/// The one TCP listener.
-pub(super) const LISTENER: real::ListenerId = real::ListenerId(0);
-/// The one worker.
-pub(crate) const WORKER: real::server::WorkerId = real::server::WorkerId(0);
+impl MadeUp<'_> {
+    /// A path as a tuple; that of a connection is its latest use.
+    pub(super) fn tuple(&self, tuple: model::Tuple) -> real::Tuple {
+        match tuple {
+            model::Tuple::Udp(a) => {
+                let s = self.config.socket_of(a);
+                let earlier = &self.config.addresses[..a.index()];
+                let nth = earlier.iter().filter(|other| **other == s).count();
+                real::Tuple::Udp { socket: socket(s), remote: remote(nth as u8, 5000) }
+            }
+            model::Tuple::Tcp(c) => {
+                real::Tuple::Tcp(connection_in_use(c, self.streams[c.index()].uses))
+            }
+        }
+    }
+}
+
+/// More than a configuration has connections.
+const CONNECTION_IDS_PER_USE: u64 = 16;
+
 /// Silence after which consent expires.
 pub(crate) const CONSENT: Duration = Duration::from_secs(30);
 
@@ -62,21 +109,44 @@ pub(super) const DATA: &[u8] = b"application data";
 pub(super) const FLIGHT: &[u8] = b"flight";
 /// Our close_notify.
 pub(super) const ALERT: &[u8] = b"our close_notify";
-/// What the peer's datagrams say, once DTLS has read them.
+/// What the peer's datagrams say, once DTLS has read them: a flight that is not its last.
+pub(super) const PEER_FLIGHT: &[u8] = b"peer: flight";
+/// Its last flight.
 pub(super) const PEER_FINISHED: &[u8] = b"peer: finished";
 /// A handshake message that no handshake survives.
 pub(super) const PEER_BROKE: &[u8] = b"peer: nonsense";
+/// The same, where no alert of ours is made.
+pub(super) const PEER_BROKE_UNSEEN: &[u8] = b"peer: nonsense, unanswered";
 /// The peer's close_notify.
 pub(super) const PEER_CLOSE_NOTIFY: &[u8] = b"peer: close_notify";
+/// A fatal alert of the peer.
+pub(super) const PEER_FATAL_ALERT: &[u8] = b"peer: fatal alert";
+/// Its code: handshake_failure.
+pub(super) const FATAL_ALERT_CODE: u8 = 40;
 
 /// The transport of the model under its real id.
 pub(crate) fn transport(t: model::TransportId) -> real::TransportId {
     real::TransportId(u64::from(t.0))
 }
 
-/// The connection that the peer of a transport opens: it opens one only.
-pub(super) fn connection(t: model::TransportId) -> real::ConnectionId {
-    real::ConnectionId(u64::from(t.0))
+/// The worker of the model as the barrier knows it.
+pub(crate) fn worker(w: model::WorkerId) -> real::server::WorkerId {
+    real::server::WorkerId(w.index())
+}
+
+/// A UDP socket of the model under its real id: one of its own, whichever worker has it.
+pub(super) fn socket(s: model::SocketId) -> real::SocketId {
+    real::SocketId(u32::from(s.0))
+}
+
+/// A TCP listener of the model under its real id: one of its own, whichever worker has it.
+pub(super) fn listener(l: model::ListenerId) -> real::ListenerId {
+    real::ListenerId(u32::from(l.0))
+}
+
+/// A connection that was opened so often: an id is never given twice, addresses and ports are.
+pub(super) fn connection_in_use(c: model::ConnectionId, uses: u8) -> real::ConnectionId {
+    real::ConnectionId(u64::from(uses) * CONNECTION_IDS_PER_USE + u64::from(c.0))
 }
 
 /// The transport of the model behind a real id.
@@ -84,31 +154,42 @@ pub(crate) fn model_transport(id: real::TransportId) -> Result<model::TransportI
     u8::try_from(id.0).map(model::TransportId).map_err(|_| format!("{id:?} was never created"))
 }
 
-/// The transport whose peer opened a connection.
-pub(super) fn opener(id: real::ConnectionId) -> Result<model::TransportId, String> {
-    u8::try_from(id.0).map(model::TransportId).map_err(|_| format!("{id:?} was never accepted"))
+/// The connection of the model behind a real id, in whichever use.
+pub(super) fn model_connection(id: real::ConnectionId) -> Result<model::ConnectionId, String> {
+    let uses = u8::try_from(id.0 / CONNECTION_IDS_PER_USE).ok().filter(|uses| *uses > 0);
+    uses.map(|_| model::ConnectionId((id.0 % CONNECTION_IDS_PER_USE) as u8))
+        .ok_or_else(|| format!("{id:?} was never accepted"))
 }
 
-/// The peer's address on one of its two paths.
-pub(super) fn remote(t: model::TransportId, via: model::Via) -> SocketAddr {
-    let port = match via {
-        model::Via::Udp => 5000,
-        model::Via::Tcp => 6000,
-    };
-    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, t.0)), port)
+/// The address from which a connection is opened, every time.
+pub(super) fn remote_of(c: model::ConnectionId) -> SocketAddr {
+    remote(c.0, 6000)
 }
 
-/// A path of a transport as a tuple.
-pub(super) fn tuple(t: model::TransportId, via: model::Via) -> real::Tuple {
-    match via {
-        model::Via::Udp => real::Tuple::Udp { socket: SOCKET, remote: remote(t, via) },
-        model::Via::Tcp => real::Tuple::Tcp(connection(t)),
+fn remote(host: u8, port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, host)), port)
+}
+
+/// The ICE credentials of a transport: the first ones, and those after so many restarts.
+pub(crate) fn credentials(t: model::TransportId, restarts: usize) -> real::Credentials {
+    let ufrag = format!("ufrag{}.{restarts}", t.0);
+    real::Credentials { ufrag, password: format!("password{}.{restarts}", t.0) }
+}
+
+/// What the peer is, when this is what we are.
+pub(crate) fn remote_role(role: model::Role) -> real::DtlsRole {
+    match role {
+        model::Role::Server => real::DtlsRole::Client,
+        model::Role::Client => real::DtlsRole::Server,
     }
 }
 
-/// Its ICE credentials.
-pub(crate) fn credentials(t: model::TransportId) -> real::Credentials {
-    real::Credentials { ufrag: format!("ufrag{}", t.0), password: format!("password{}", t.0) }
+/// What we are.
+pub(crate) fn local_role(role: model::Role) -> real::DtlsRole {
+    match role {
+        model::Role::Server => real::DtlsRole::Server,
+        model::Role::Client => real::DtlsRole::Client,
+    }
 }
 
 /// The ICE states have the same names.
@@ -148,9 +229,8 @@ pub(crate) fn drop_reason(reason: real::DropReason) -> Result<model::DropReason,
         real::DropReason::Reset => Ok(model::DropReason::Reset),
         real::DropReason::NoConsent => Ok(model::DropReason::NoConsent),
         real::DropReason::CarrierReleased => Ok(model::DropReason::CarrierReleased),
-        real::DropReason::PathTaken | real::DropReason::Io => {
-            Err("a farewell dropped for a reason that nobody gave".to_owned())
-        }
+        real::DropReason::PathTaken => Ok(model::DropReason::PathTaken),
+        real::DropReason::Io => Err("a farewell dropped for a reason that nobody gave".to_owned()),
     }
 }
 
@@ -172,5 +252,15 @@ pub(crate) fn no_alert(excuse: real::NotNeeded) -> model::NoAlert {
         real::NotNeeded::Failed => model::NoAlert::Failed,
         real::NotNeeded::PeerClosed => model::NoAlert::PeerClosed,
         real::NotNeeded::NoPath => model::NoAlert::NoPath,
+    }
+}
+
+/// The phases of the barrier have the same names.
+pub(crate) fn server_phase(phase: real::server::ServerPhase) -> model::ServerPhase {
+    match phase {
+        real::server::ServerPhase::Open => model::ServerPhase::Open,
+        real::server::ServerPhase::Closing => model::ServerPhase::Closing,
+        real::server::ServerPhase::Releasing => model::ServerPhase::Releasing,
+        real::server::ServerPhase::Closed => model::ServerPhase::Closed,
     }
 }

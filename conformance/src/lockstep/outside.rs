@@ -1,27 +1,31 @@
-//! What surrounds the core in life: the shell with its clock, DTLS, the kernel, the peers and the callers. It performs
+//! What surrounds the core in life: the shell with its clock, DTLS, the kernel, the peers and the owner. It performs
 //! every output, or says why that is impossible, and knows the answer to those that have one.
 //!
 //! The kernel gives no bytes and no descriptor back: whoever uses a connection, a socket or a DTLS association that is
 //! gone is told so here, however harmless it looks in the state.
 
-use super::names;
-use std::collections::BTreeMap;
+use super::dtls::Associations;
+use super::names::{self, MadeUp, Names};
+use super::timers::Timers;
 use std::fmt::Display;
-use std::time::Duration;
+use std::rc::Rc;
+use webrtc_server::lifecycle as real;
 use webrtc_server::lifecycle::server::{ServerInput, ServerOutput};
 use webrtc_server::lifecycle::{
-    About, ConnectionId, DropReason, Input, Limits, Output, RecordKind, SocketId, Timer, Worker,
+    About, DropReason, Event, FrameKind, Input, Limits, Output, Timer, Worker,
 };
 use webrtc_server_model::{
-    Caller, CloseReason, Config, Effect, Listener, Outcome, Socket, State, Stream, TransportId,
-    Via, World,
+    Callback, Caller, CloseReason, Closes, Config, ConnectionId, Effect, End, Listener, Outcome,
+    Room, Socket, State, Stream, TransportId, Tuple, WorkerId, World,
 };
 
-/// What is fed, and to which of the two machines.
+/// What is fed, and to which of the machines.
 #[derive(Clone, Debug)]
 pub(super) enum Fed {
-    /// To the worker.
-    Worker(Input),
+    /// To a worker.
+    Worker(WorkerId, Input),
+    /// To a worker that must make nothing of it.
+    TooLate(WorkerId, Input),
     /// To the barrier.
     Server(ServerInput),
 }
@@ -36,8 +40,12 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn worker(input: Input) -> Self {
-        Answer { fed: Fed::Worker(input), news: None }
+    pub(super) fn worker(w: WorkerId, input: Input) -> Self {
+        Answer { fed: Fed::Worker(w, input), news: None }
+    }
+
+    pub(super) fn too_late(w: WorkerId, input: Input) -> Self {
+        Answer { fed: Fed::TooLate(w, input), news: None }
     }
 
     pub(super) fn server(input: ServerInput) -> Self {
@@ -45,34 +53,10 @@ impl Answer {
     }
 }
 
-/// How much a connection takes.
+/// A command of the barrier to one worker, which crosses threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Room {
-    /// Everything.
-    Plenty,
-    /// Half of the next frame, then nothing.
-    HalfAFrame,
-    /// Nothing: a frame was taken in part.
-    None,
-    /// The rest of that frame, then everything.
-    Rest,
-}
-
-/// A DTLS association.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Association {
-    /// It has not said close_notify.
-    Alive,
-    /// It has: it makes no other.
-    Silent,
-    /// It is freed.
-    Dropped,
-}
-
-/// The permission to release the carriers, which crosses threads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Grant {
-    /// Not every worker is drained.
+pub(crate) enum Command {
+    /// Not given.
     NotGiven,
     /// On its way to the worker.
     UnderWay,
@@ -80,136 +64,155 @@ pub(crate) enum Grant {
     Arrived,
 }
 
+/// Whether a transport was created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Creation {
+    /// Nobody asked for it.
+    Absent,
+    /// Its worker said that it is too late.
+    Refused,
+    /// It was.
+    Created,
+}
+
 /// What was counted during one edge.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
+    /// Timers that were armed or moved.
+    pub(super) armed: Vec<(WorkerId, Timer)>,
     /// STUN replies that left over UDP.
     pub(super) replies: usize,
-    /// Bytes that connections took.
+    /// Bytes that connections took, those of handshakes apart.
     pub(super) written: usize,
 }
 
 /// Everything outside the core.
 #[derive(Clone, Debug)]
 pub(super) struct Outside {
-    /// The kernel, the peers and the callers, in the model's words.
+    /// The bounds.
+    pub(super) config: Rc<Config>,
+    /// The limits of the workers.
+    pub(super) limits: Rc<Limits>,
+    /// The kernel, the peers and the owner, in the model's words.
     pub(super) world: World,
     /// The timers that run, and for how long they were armed last.
-    pub(super) timers: BTreeMap<Timer, Duration>,
+    pub(super) timers: Timers,
+    /// Which transports were created.
+    pub(super) creation: Vec<Creation>,
     /// What the owner was told of each transport at its end.
     pub(super) reports: Vec<Option<(CloseReason, Outcome)>>,
-    /// Where the release stands.
-    pub(super) grant: Grant,
-    /// How much each connection takes.
-    pub(super) room: Vec<Room>,
+    /// The command to close, on its way to each worker.
+    pub(super) close: Vec<Command>,
+    /// The permission to release the carriers, on its way to each worker.
+    pub(super) grant: Vec<Command>,
+    /// The connection of which an event is left in the batch at hand.
+    pub(super) stale: Option<real::ConnectionId>,
     /// What this edge did.
     pub(super) tally: Tally,
-    associations: Vec<Association>,
+    associations: Associations,
     /// What the barrier had said: nothing twice.
     told: Vec<ServerOutput>,
 }
 
 impl Outside {
     /// Before anything happened.
-    pub(super) fn new(config: &Config) -> Self {
-        let transports = config.transports();
+    pub(super) fn new(config: &Rc<Config>) -> Self {
+        let transports = config.transports.len();
+        let limits = Limits { tuples_per_transport_max: config.tuples_max, ..Limits::default() };
         Outside {
+            config: Rc::clone(config),
+            limits: Rc::new(limits),
             world: State::initial(config).world,
-            timers: BTreeMap::new(),
-            told: Vec::new(),
+            timers: Timers::new(),
+            creation: vec![Creation::Absent; transports],
             reports: vec![None; transports],
-            grant: Grant::NotGiven,
-            room: vec![Room::Plenty; transports],
+            close: vec![Command::NotGiven; config.workers],
+            grant: vec![Command::NotGiven; config.workers],
+            stale: None,
             tally: Tally::default(),
-            associations: vec![Association::Alive; transports],
+            associations: Associations::new(transports),
+            told: Vec::new(),
         }
     }
 
-    /// Performs one output of the worker; the answers come in the order in which they arise.
+    /// Who is who.
+    pub(super) fn names(&self) -> MadeUp<'_> {
+        MadeUp { config: &self.config, streams: &self.world.streams }
+    }
+
+    /// The kernel's side of a connection.
+    pub(super) fn stream(&mut self, c: ConnectionId) -> &mut Stream {
+        &mut self.world.streams[c.index()]
+    }
+
+    /// Performs one output of a worker; the answers come in the order in which they arise.
     pub(super) fn perform(
         &mut self,
+        w: WorkerId,
         output: &Output,
         worker: &Worker,
     ) -> Result<Vec<Answer>, String> {
         match output {
             Output::SendDatagram { socket, remote, datagram, about } => {
-                return self.send(*socket, *remote, datagram, *about);
+                let tuple = real::Tuple::Udp { socket: *socket, remote: *remote };
+                return self.send(w, worker, tuple, datagram, *about);
             }
-            Output::WriteTcp(id) => return Ok(vec![self.write(*id, worker.unwritten(*id))?]),
-            Output::ShutdownTcp(id) => {
-                self.end_stream(*id, &[Stream::Open], Stream::Finished)?;
-            }
-            Output::CloseTcp(id) | Output::AbortTcp(id) => {
-                self.end_stream(*id, &[Stream::Open, Stream::Finished], Stream::Closed)?;
-            }
-            Output::StopAccepting(_) => {
-                self.turn_listener(&[Listener::Accepting], Listener::Refusing)?;
-            }
-            Output::ReleaseListener(_) => {
-                let before = [Listener::Accepting, Listener::Refusing];
-                self.turn_listener(&before, Listener::Released)?;
-            }
-            Output::ReleaseSocket(_) => {
-                ensure(self.world.socket != Socket::Released, "the socket is released twice")?;
-                self.world.socket = Socket::Released;
+            Output::WriteTcp(id) => return Ok(vec![self.write(w, *id, worker)?]),
+            Output::ShutdownTcp(id) => self.end_output(*id)?,
+            Output::CloseTcp(id) | Output::AbortTcp(id) => self.end_stream(*id)?,
+            Output::StopAccepting(_) | Output::ReleaseListener(_) | Output::ReleaseSocket(_) => {
+                self.turn_carrier(w, output)?;
             }
             Output::StartDtls { .. }
             | Output::ExpectFingerprints { .. }
             | Output::FeedDtls { .. }
             | Output::EncryptData { .. }
             | Output::MakeCloseNotify(_)
-            | Output::DropDtls(_) => return self.perform_dtls(output),
+            | Output::DropDtls(_) => {
+                let inputs = self.associations.perform(&self.config, output)?;
+                return Ok(inputs.into_iter().map(|input| Answer::worker(w, input)).collect());
+            }
             Output::ArmTimer { timer, after } => {
-                self.timers.insert(*timer, *after);
+                self.timers.insert((w, *timer), *after);
+                self.tally.armed.push((w, *timer));
             }
-            Output::DisarmTimer(timer) => {
-                let ran = self.timers.remove(timer).is_some();
-                ensure(ran, format_args!("{timer:?} is disarmed and did not run"))?;
-            }
-            Output::Emit { transport, .. } => {
+            Output::DisarmTimer(timer) => self.disarm(w, *timer)?,
+            Output::Emit { transport, event } => {
                 let t = names::model_transport(*transport)?;
                 ensure(self.reports[t.index()].is_none(), "an event after the report of the end")?;
+                let is_told = !matches!(event, Event::DataReceived(_));
+                return Ok(if is_told { self.call_back() } else { Vec::new() });
             }
             Output::ReportClosed { transport, reason, outcome } => {
                 let t = names::model_transport(*transport)?;
-                let freed = self.associations[t.index()] == Association::Dropped;
+                let freed = self.associations.is_dropped(t);
                 ensure(freed, "a transport is reported closed while DTLS is not freed")?;
                 let told = (names::close_reason(*reason), names::outcome(*outcome)?);
                 let former = self.reports[t.index()].replace(told);
                 ensure(former.is_none(), "a transport is reported closed twice")?;
+                return Ok(self.call_back());
             }
             Output::CountDropped { .. } => {}
             Output::AcknowledgeDrained => {
-                return Ok(vec![Answer::server(ServerInput::WorkerDrained(names::WORKER))]);
+                return Ok(vec![Answer::server(ServerInput::WorkerDrained(names::worker(w)))]);
             }
             Output::AcknowledgeReleased => {
-                return Ok(vec![Answer::server(ServerInput::WorkerReleased(names::WORKER))]);
+                return Ok(vec![Answer::server(ServerInput::WorkerReleased(names::worker(w)))]);
             }
         }
         Ok(Vec::new())
     }
 
-    /// Performs one output of the barrier. What it grants is on its way until the model's workers acknowledge.
-    pub(super) fn perform_server(
-        &mut self,
-        output: ServerOutput,
-    ) -> Result<Option<Answer>, String> {
+    /// Performs one output of the barrier. Its commands are on their way until the model's workers hear them.
+    pub(super) fn perform_server(&mut self, output: ServerOutput) -> Result<(), String> {
         ensure(!self.told.contains(&output), format_args!("the barrier says {output:?} twice"))?;
         self.told.push(output);
-        Ok(match output {
-            ServerOutput::TellWorkersToClose => {
-                let deadline = Limits::default().server;
-                Some(Answer::worker(Input::ServerCloseRequested { deadline }))
-            }
-            ServerOutput::GrantRelease => {
-                self.grant = Grant::UnderWay;
-                None
-            }
-            ServerOutput::Complete => {
-                self.release_callers();
-                None
-            }
-        })
+        match output {
+            ServerOutput::TellWorkersToClose => self.close.fill(Command::UnderWay),
+            ServerOutput::GrantRelease => self.grant.fill(Command::UnderWay),
+            ServerOutput::Complete => self.release_callers(),
+        }
+        Ok(())
     }
 
     /// Everybody who waits in `close()` returns.
@@ -221,25 +224,44 @@ impl Outside {
         }
     }
 
+    /// What the owner does in the callback of an event: a close is asked for, never done.
+    fn call_back(&mut self) -> Vec<Answer> {
+        let Callback::Armed(closes) = self.world.callback else { return Vec::new() };
+        match closes {
+            Closes::Server => {
+                self.world.callback = Callback::Done;
+                vec![Answer::server(ServerInput::CloseRequested)]
+            }
+            Closes::Transport(t) => {
+                self.world.callback = Callback::Asked(t);
+                Vec::new()
+            }
+        }
+    }
+
     fn send(
         &mut self,
-        socket: SocketId,
-        remote: std::net::SocketAddr,
+        w: WorkerId,
+        worker: &Worker,
+        tuple: real::Tuple,
         datagram: &[u8],
         about: About,
     ) -> Result<Vec<Answer>, String> {
-        ensure(socket == names::SOCKET, format_args!("{socket:?} does not exist"))?;
-        let t = self
-            .ids()
-            .find(|t| names::remote(*t, Via::Udp) == remote)
-            .ok_or_else(|| format!("nobody is at {remote}"))?;
+        let Tuple::Udp(address) = self.names().model_tuple(tuple)? else {
+            return Err("a datagram for a connection".to_owned());
+        };
+        let s = self.config.socket_of(address);
+        ensure(self.config.sockets[s.index()] == w, "a datagram from another worker's socket")?;
+        let socket = self.world.sockets[s.index()];
+        let owner = worker.routes().by_tuple(&tuple);
         match about {
             About::CloseNotify(transport) => {
-                ensure(transport == names::transport(t), "a close_notify goes to another's peer")?;
                 ensure(datagram == names::ALERT, "that is no close_notify")?;
-                let answer = match self.world.socket {
+                let own = owner.is_none_or(|owner| owner == transport);
+                ensure(own, "a close_notify goes to another's peer")?;
+                let answer = match socket {
                     Socket::Room => {
-                        self.hear_alert(t);
+                        self.hear_alert(names::model_transport(transport)?);
                         Input::CloseNotifySent { transport }
                     }
                     Socket::Full => Input::CloseNotifyBlocked { transport },
@@ -248,133 +270,140 @@ impl Outside {
                         Input::CloseNotifyFailed { transport, reason }
                     }
                 };
-                return Ok(vec![Answer::worker(answer)]);
+                return Ok(vec![Answer::worker(w, answer)]);
             }
             About::Reply => self.tally.replies += 1,
             About::Records => {
-                ensure(self.world.peers[t.index()].alerts == 0, "records after the close_notify")?;
+                let owner = owner.ok_or("records for a tuple that is nobody's")?;
+                let t = names::model_transport(owner)?;
+                ensure(self.world.peer(t).alerts == 0, "records after the close_notify")?;
             }
         }
-        ensure(self.world.socket != Socket::Released, "a datagram for a released socket")?;
+        ensure(socket != Socket::Released, "a datagram for a released socket")?;
         Ok(Vec::new())
     }
 
-    /// The kernel takes what there is room for. An alert is always taken whole here: what is cut is application data.
-    fn write(&mut self, id: ConnectionId, unwritten: &[u8]) -> Result<Answer, String> {
-        let t = names::opener(id)?;
-        let at = t.index();
-        let open = self.world.peers[at].stream == Stream::Open;
+    /// The kernel takes what there is room for: all, half of the next frame, or nothing.
+    fn write(
+        &mut self,
+        w: WorkerId,
+        id: real::ConnectionId,
+        worker: &Worker,
+    ) -> Result<Answer, String> {
+        let c = self.current(id)?;
+        let open = self.world.stream(c).end == End::Open;
         ensure(open, format_args!("a write after the end of {id:?}"))?;
+        let unwritten = worker.unwritten(id);
         ensure(!unwritten.is_empty(), format_args!("nothing to write on {id:?}"))?;
-        let bytes = match self.room[at] {
-            Room::Plenty | Room::Rest => unwritten.len(),
-            Room::HalfAFrame => {
-                self.room[at] = Room::None;
+        let bytes = match self.world.stream(c).room {
+            Room::Plenty => unwritten.len(),
+            Room::Little => {
+                self.stream(c).room = Room::None;
                 unwritten.len() / 2
             }
-            Room::None => return Ok(Answer::worker(Input::ConnectionBlocked { connection: id })),
+            Room::None => {
+                return Ok(Answer::worker(w, Input::ConnectionBlocked { connection: id }));
+            }
+            Room::Broken => {
+                return Ok(Answer::worker(w, Input::ConnectionReset { connection: id }));
+            }
         };
-        self.tally.written += bytes;
-        let mut news = None;
-        if unwritten.ends_with(names::ALERT) {
-            self.hear_alert(t);
-            news = Some(Effect::AlertWritten(t));
-        } else if self.room[at] != Room::Rest && !unwritten.ends_with(names::REPLY) {
-            ensure(self.world.peers[at].alerts == 0, "records after the close_notify")?;
+        if !unwritten.ends_with(names::FLIGHT) {
+            self.tally.written += bytes;
         }
-        if self.room[at] == Room::Rest {
-            self.room[at] = Room::Plenty;
-        }
-        Ok(Answer { fed: Fed::Worker(Input::BytesWritten { connection: id, bytes }), news })
+        let connection = worker.connections().get(&id).ok_or("a write without a connection")?;
+        let news = self.take_bytes(connection, c, bytes == unwritten.len())?;
+        Ok(Answer { fed: Fed::Worker(w, Input::BytesWritten { connection: id, bytes }), news })
     }
 
-    fn end_stream(
+    /// What the bytes of a frame mean that the kernel takes: the last one of an alert is its sending.
+    fn take_bytes(
         &mut self,
-        id: ConnectionId,
-        before: &[Stream],
-        after: Stream,
-    ) -> Result<(), String> {
-        let peer = &mut self.world.peers[names::opener(id)?.index()];
-        ensure(before.contains(&peer.stream), format_args!("{id:?} is {:?} already", peer.stream))?;
-        peer.stream = after;
-        Ok(())
-    }
-
-    fn turn_listener(&mut self, before: &[Listener], after: Listener) -> Result<(), String> {
-        let now = self.world.listener;
-        ensure(before.contains(&now), format_args!("the listener is {now:?} already"))?;
-        self.world.listener = after;
-        Ok(())
-    }
-
-    /// What DTLS does with what it is given. It reads a datagram by its words.
-    fn perform_dtls(&mut self, output: &Output) -> Result<Vec<Answer>, String> {
-        let (Output::StartDtls { transport, .. }
-        | Output::ExpectFingerprints { transport, .. }
-        | Output::FeedDtls { transport, .. }
-        | Output::EncryptData { transport, .. }
-        | Output::MakeCloseNotify(transport)
-        | Output::DropDtls(transport)) = output
-        else {
-            return Err(format!("{output:?} is not for DTLS"));
+        connection: &real::Connection,
+        c: ConnectionId,
+        whole: bool,
+    ) -> Result<Option<Effect>, String> {
+        let Some(t) = connection.owner().map(names::model_transport).transpose()? else {
+            return Ok(None);
         };
-        let transport = *transport;
-        let association = &mut self.associations[names::model_transport(transport)?.index()];
-        ensure(*association != Association::Dropped, "DTLS is used after it was freed")?;
-        if let Output::FeedDtls { datagram, .. } = output {
-            return read_datagram(transport, datagram);
+        let (unwritten, begun) = (connection.queue.unwritten(), connection.queue.is_begun());
+        let is_alert = connection.queue.front() == Some(FrameKind::Alert);
+        let is_close_notify =
+            unwritten.ends_with(names::ALERT) || names::ALERT.ends_with(unwritten);
+        ensure(!is_alert || is_close_notify, "that is no close_notify")?;
+        let disturbs = !begun && !is_alert && !unwritten.ends_with(names::REPLY);
+        let after = disturbs && self.world.peer(t).alerts > 0;
+        ensure(!after, "records after the close_notify")?;
+        if !(is_alert && whole) {
+            return Ok(None);
         }
-        if let Output::EncryptData { data, .. } = output {
-            ensure(*association == Association::Alive, "application data after the close_notify")?;
-            let kind = RecordKind::Data;
-            let datagram = data.clone();
-            return Ok(vec![Answer::worker(Input::RecordsMade { transport, datagram, kind })]);
+        self.hear_alert(t);
+        Ok(Some(Effect::AlertWritten(t, c)))
+    }
+
+    fn end_output(&mut self, id: real::ConnectionId) -> Result<(), String> {
+        let c = self.current(id)?;
+        let stream = self.stream(c);
+        ensure(stream.end == End::Open, format_args!("{id:?} is {:?} already", stream.end))?;
+        stream.end = End::Finished;
+        stream.room = Room::Plenty;
+        Ok(())
+    }
+
+    fn end_stream(&mut self, id: real::ConnectionId) -> Result<(), String> {
+        let c = self.current(id)?;
+        let stream = self.stream(c);
+        let lives = matches!(stream.end, End::Open | End::Finished);
+        ensure(lives, format_args!("{id:?} is {:?} already", stream.end))?;
+        stream.end = End::Closed;
+        stream.room = Room::Plenty;
+        stream.unread = false;
+        if self.config.kernel.stale_events && self.world.stale.is_none() {
+            self.world.stale = Some(c);
+            self.stale = Some(id);
         }
-        if let Output::MakeCloseNotify(_) = output {
-            ensure(*association == Association::Alive, "DTLS makes one close_notify only")?;
-            *association = Association::Silent;
-            let datagram = Some(names::ALERT.to_vec());
-            return Ok(vec![Answer::worker(Input::CloseNotifyMade { transport, datagram })]);
-        }
-        if let Output::DropDtls(_) = output {
-            *association = Association::Dropped;
-        }
-        Ok(Vec::new())
+        Ok(())
+    }
+
+    /// Nothing may happen to a connection under the id of an earlier use.
+    fn current(&self, id: real::ConnectionId) -> Result<ConnectionId, String> {
+        let c = names::model_connection(id)?;
+        let current = self.names().connection(c) == Some(id);
+        ensure(current, format_args!("{id:?} was opened again under another id"))?;
+        Ok(c)
+    }
+
+    /// What becomes of a carrier, in this order, and by its own worker.
+    fn turn_carrier(&mut self, w: WorkerId, output: &Output) -> Result<(), String> {
+        let mut own = true;
+        let turned = if let Output::ReleaseSocket(id) = output {
+            let s = self.names().model_socket(*id)?;
+            own = self.config.sockets[s.index()] == w;
+            let former = std::mem::replace(&mut self.world.sockets[s.index()], Socket::Released);
+            former != Socket::Released
+        } else if let Output::StopAccepting(id) | Output::ReleaseListener(id) = output {
+            let l = self.names().model_listener(*id)?;
+            own = self.config.listeners[l.index()] == w;
+            let released = matches!(output, Output::ReleaseListener(_));
+            let after = if released { Listener::Released } else { Listener::Refusing };
+            let former = std::mem::replace(&mut self.world.listeners[l.index()], after);
+            former == Listener::Accepting || (released && former == Listener::Refusing)
+        } else {
+            false
+        };
+        ensure(own, format_args!("{output:?} by another worker"))?;
+        ensure(turned, format_args!("{output:?} twice, or too late"))
+    }
+
+    fn disarm(&mut self, w: WorkerId, timer: Timer) -> Result<(), String> {
+        let ran = self.timers.remove(&(w, timer)).is_some();
+        ensure(ran, format_args!("{timer:?} is disarmed and did not run"))
     }
 
     fn hear_alert(&mut self, t: TransportId) {
         let alerts = &mut self.world.peers[t.index()].alerts;
         *alerts = (*alerts + 1).min(2);
     }
-
-    fn ids(&self) -> impl Iterator<Item = TransportId> + use<> {
-        (0..self.world.peers.len()).map(|index| TransportId(index as u8))
-    }
-}
-
-/// What DTLS finds in a datagram of the peer, and what it has to send in turn.
-fn read_datagram(
-    transport: webrtc_server::lifecycle::TransportId,
-    datagram: &[u8],
-) -> Result<Vec<Answer>, String> {
-    let flight = Input::RecordsMade {
-        transport,
-        datagram: names::FLIGHT.to_vec(),
-        kind: RecordKind::Flight,
-    };
-    if datagram == names::PEER_FINISHED {
-        let done = Input::HandshakeCompleted { transport };
-        return Ok(vec![Answer::worker(flight), Answer::worker(done)]);
-    }
-    if datagram == names::PEER_BROKE {
-        let reason = webrtc_server::lifecycle::DtlsReason::Handshake;
-        let failed = Input::HandshakeFailed { transport, reason };
-        return Ok(vec![Answer::worker(flight), Answer::worker(failed)]);
-    }
-    if datagram == names::PEER_CLOSE_NOTIFY {
-        return Ok(vec![Answer::worker(Input::CloseNotifyReceived { transport })]);
-    }
-    Err("DTLS is given what no peer sent".to_owned())
 }
 
 /// A sentence when something does not hold. It is put together only then: there are millions of these.

@@ -102,15 +102,22 @@ impl Mismatch {
 
 /// Two states, as far as they differ.
 pub(crate) fn describe_cores(expected: &Core, got: &Core) -> (String, String) {
-    let mut sides = (Vec::new(), Vec::new());
-    if expected.server != got.server {
-        sides.0.push(format!("server {:?}", expected.server));
-        sides.1.push(format!("server {:?}", got.server));
-    }
-    let pairs = expected.transports.iter().zip(&got.transports).enumerate();
-    for (index, (expected, got)) in pairs.filter(|(_, (expected, got))| expected != got) {
-        sides.0.push(format!("transport {index}: {expected:?}"));
-        sides.1.push(format!("transport {index}: {got:?}"));
-    }
-    (sides.0.join("; "), sides.1.join("; "))
+    let (expected, got) = (fields(expected), fields(got));
+    let differ = expected.iter().zip(&got).filter(|(expected, got)| expected != got);
+    let (expected, got): (Vec<_>, Vec<_>) =
+        differ.map(|(expected, got)| (expected.as_str(), got.as_str())).unzip();
+    (expected.join("; "), got.join("; "))
+}
+
+fn fields(core: &Core) -> Vec<String> {
+    let workers = core.workers.iter().enumerate();
+    let workers = workers.map(|(index, worker)| format!("worker {index}: {worker:?}"));
+    let transports = core.transports.iter().enumerate();
+    let transports =
+        transports.map(|(index, transport)| format!("transport {index}: {transport:?}"));
+    let connections = core.connections.iter().enumerate();
+    let connections =
+        connections.map(|(index, connection)| format!("connection {index}: {connection:?}"));
+    let server = format!("server: {:?}", core.server);
+    std::iter::once(server).chain(workers).chain(transports).chain(connections).collect()
 }

@@ -3,17 +3,17 @@
 use super::abstraction;
 use super::effects;
 use super::late;
-use super::names::MadeUp;
 use super::real::Real;
 use super::report::{Divergence, Lockstep, Mismatch, describe_cores};
 use super::timers;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::time::Instant;
 use thiserror::Error;
 use webrtc_server::lifecycle::Mutant;
-use webrtc_server_model::{Action, Edge, Effect, Graph, State, step};
+use webrtc_server_model::{Action, Edge, Graph, State, step};
 
-/// After so many divergences the walk ends: the first says what is wrong.
+/// After so many divergences the walk ends, unless it is told otherwise.
 const DIVERGENCES_MAX: usize = 10;
 
 /// Progress is told after so many edges.
@@ -27,10 +27,8 @@ pub enum Error {
     NothingToCompare,
 }
 
-/// Feeds every edge of the graph to the real core, or to one with a defect, and compares.
-///
-/// For each state of the model one real state is kept, the first that reaches it, and given up when all edges that leave
-/// it were taken. An edge that diverges leads nowhere: what can only be reached over it is not compared.
+/// Feeds every edge of the graph to the real core, or to one with a defect, and compares. After some divergences it ends:
+/// the first says what is wrong.
 ///
 /// # Errors
 ///
@@ -40,13 +38,30 @@ pub fn run(
     mutant: Option<Mutant>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Lockstep, Error> {
+    run_until(graph, mutant, DIVERGENCES_MAX, progress)
+}
+
+/// The same, until there are so many divergences.
+///
+/// For each state of the model one real state is kept, the first that reaches it, and given up when all edges that leave
+/// it were taken. An edge that diverges leads nowhere: what can only be reached over it is not compared.
+///
+/// # Errors
+///
+/// When the graph has no edges.
+pub fn run_until(
+    graph: &Graph,
+    mutant: Option<Mutant>,
+    divergences_max: usize,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Lockstep, Error> {
     let total = graph.edges().len();
     if total == 0 {
         return Err(Error::NothingToCompare);
     }
     let began = Instant::now();
     let mut walk = Walk::new(graph, mutant);
-    walk.all(progress);
+    walk.all(divergences_max, progress);
     progress(walk.edges, total);
     Ok(Lockstep {
         config: graph.config().clone(),
@@ -83,7 +98,8 @@ impl<'a> Walk<'a> {
     fn new(graph: &'a Graph, mutant: Option<Mutant>) -> Self {
         let mut reached: Vec<_> = graph.states().iter().map(|_| Reached::Not).collect();
         let mut divergences = Vec::new();
-        let begun = Real::new(graph.config(), mutant)
+        let config = Rc::new(graph.config().clone());
+        let begun = Real::new(&config, mutant)
             .map_err(Mismatch::broken)
             .and_then(|real| compare_states(&real, &graph.states()[0]).map(|()| real));
         match begun {
@@ -95,8 +111,11 @@ impl<'a> Walk<'a> {
     }
 
     /// In the order in which breadth-first search met the states, so that every trace is a shortest one.
-    fn all(&mut self, progress: &mut dyn FnMut(usize, usize)) {
+    fn all(&mut self, divergences_max: usize, progress: &mut dyn FnMut(usize, usize)) {
         for state in 0..self.reached.len() {
+            if self.divergences.len() >= divergences_max {
+                return;
+            }
             let by = match &self.reached[state] {
                 Reached::By(edge, _) => Reached::Left(*edge),
                 Reached::Not | Reached::Left(_) => continue,
@@ -112,7 +131,7 @@ impl<'a> Walk<'a> {
                 if self.edges.is_multiple_of(EDGES_PER_REPORT) {
                     progress(self.edges, self.graph.edges().len());
                 }
-                if self.divergences.len() >= DIVERGENCES_MAX {
+                if self.divergences.len() >= divergences_max {
                     return;
                 }
             }
@@ -120,7 +139,7 @@ impl<'a> Walk<'a> {
     }
 
     fn come_too_late(&mut self, real: &Real, state: u32) {
-        match late::changes_nothing(real, &self.state(state).core) {
+        match guarded(|| late::changes_nothing(real, &self.state(state).core)) {
             Ok(inputs) => self.late_inputs += inputs,
             Err(what) => {
                 let divergence = Mismatch::broken(what).into_divergence(self.trace(state), None);
@@ -156,11 +175,13 @@ impl<'a> Walk<'a> {
         let expected = step(config, before, edge.action).map(|(_, effects)| effects);
         let expected =
             expected.ok_or_else(|| Mismatch::broken("not an edge of the model".to_owned()))?;
-        let got = take(real, before, edge.action).map_err(Mismatch::broken)?;
-        if let Some((expected, got)) = effects::difference(&before.core, &expected, &got) {
+        let got = guarded(|| real.take(before, edge.action)).map_err(Mismatch::broken)?;
+        let difference = effects::difference(&before.core, edge.action, &expected, &got);
+        if let Some((expected, got)) = difference {
             return Err(Mismatch::new("the effects", &expected, &got));
         }
         compare_states(real, after)?;
+        compare_begun(real, before, edge.action)?;
         Ok(expected.len())
     }
 
@@ -185,8 +206,9 @@ impl<'a> Walk<'a> {
 
 /// The states, the world and the timers, in this order.
 fn compare_states(real: &Real, model: &State) -> Result<(), Mismatch> {
+    let names = real.outside.names();
     let expected = abstraction::comparable(&model.core);
-    let got = abstraction::core(&real.view()).map_err(Mismatch::broken)?;
+    let got = abstraction::core(&real.view(&names)).map_err(Mismatch::broken)?;
     if expected != got {
         let (expected, got) = describe_cores(&expected, &got);
         return Err(Mismatch { what: "the states differ".to_owned(), expected, got });
@@ -195,15 +217,27 @@ fn compare_states(real: &Real, model: &State) -> Result<(), Mismatch> {
     if *world != model.world {
         return Err(Mismatch::new("the worlds", &model.world, world));
     }
-    let expected = timers::expected(&model.core, &MadeUp);
+    let expected = timers::expected(real.config(), &real.outside.limits, &model.core, &names);
     let armed = timers::armed(real).map_err(Mismatch::broken)?;
     if expected == *armed { Ok(()) } else { Err(Mismatch::new("the timers", &expected, armed)) }
 }
 
+/// The timers that were armed in the step, as far as they still run.
+fn compare_begun(real: &Real, before: &State, action: Action) -> Result<(), Mismatch> {
+    let (config, clock) = (real.config(), &real.outside.timers);
+    let ran = timers::expected(config, &real.outside.limits, &before.core, &real.outside.names());
+    let expected = timers::begun(config, action, &ran, clock);
+    let armed = real.outside.tally.armed.iter().copied();
+    let begun = armed.filter(|timer| clock.contains_key(timer)).collect();
+    if expected == begun {
+        return Ok(());
+    }
+    Err(Mismatch::new("the timers that begin", &expected, &begun))
+}
+
 /// A core that panics is a divergence with a trace, not the end of the run.
-fn take(real: &mut Real, before: &State, action: Action) -> Result<Vec<Effect>, String> {
-    let taken = catch_unwind(AssertUnwindSafe(|| real.take(before, action)));
-    taken.unwrap_or_else(|panic| {
+fn guarded<T>(act: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().map(String::as_str);
         let words = words.or_else(|| panic.downcast_ref::<&str>().copied());
         Err(format!("it panics: {}", words.unwrap_or("without words")))

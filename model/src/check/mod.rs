@@ -1,24 +1,26 @@
 //! Everything that is checked about one preset, as data: `check` prints it and writes it as JSON.
 
+mod bounds;
+mod config;
 mod mutants;
+mod parallel;
 mod render;
 
-use std::time::Instant;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
-use stateright::{Checker, Model};
 
-use crate::config::Config;
-use crate::endings::{Endings, check_endings};
-use crate::explore::Graph;
-use crate::model::LifecycleModel;
-use crate::mutants::{KnownBug, Mutant};
-use crate::properties::{Verdict, judge};
+use crate::known_bugs::KnownBug;
+use crate::mutants::Mutant;
+use crate::presets::Preset;
+use crate::properties::{Verdict, properties};
 use crate::trace::Trace;
 
-pub use mutants::{Breach, MutantRow, Need, Unneeded};
+pub use bounds::{Kill, KillRow, Need, NeedRow};
+pub use config::{ClassesRow, ConfigRow, CyclesRow, EndingsRow, Seconds, SymmetryRow};
+pub use mutants::{Breach, MutantRow, Unneeded, Why};
 
-/// What became of a configuration.
+/// What became of a preset.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
@@ -26,129 +28,86 @@ pub struct Check {
     pub preset: &'static str,
     /// The mistake that was planted, to see the check fail.
     pub mutant: Option<Mutant>,
-    /// States of the model.
-    pub states: usize,
-    /// Steps between them.
-    pub edges: usize,
-    /// How long that took.
-    pub speed: Speed,
-    /// The properties, in the order in which the model has them.
+    /// Whether every `sometimes` must be reached: only the configurations of `standard` together reach all.
+    pub complete: bool,
+    /// The configurations.
+    pub configs: Vec<ConfigRow>,
+    /// The properties over all of them, in the order in which the model has them.
     pub properties: Vec<PropertyRow>,
-    /// Whether every close ends.
-    pub endings: EndingsRow,
     /// What the known mistakes break.
     pub mutants: Vec<MutantRow>,
     /// The `always` properties without which each mistake would still be caught.
     pub unneeded: Vec<Unneeded>,
+    /// Which configurations catch which mistake.
+    pub kills: Vec<KillRow>,
+    /// What of its configuration each mistake needs to be caught.
+    pub needs: Vec<NeedRow>,
+    /// The most memory that the process had, in KiB.
+    pub peak_kib: Option<u64>,
     /// What failed, in sentences.
     pub failures: Vec<String>,
 }
 
-/// Time and memory.
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Speed {
-    /// To explore the graph.
-    pub explore_seconds: f64,
-    /// To judge every property on it.
-    pub judge_seconds: f64,
-    /// To check that every close ends.
-    pub endings_seconds: f64,
-    /// What stateright's breadth-first search takes, on one thread, to explore and judge the same.
-    pub stateright_seconds: f64,
-    /// How many states and steps stateright counted.
-    pub stateright_size: (usize, usize),
-    /// The most memory that the process had when the three checks above were done, in KiB.
-    pub peak_kib: Option<u64>,
-}
-
-/// One property.
+/// One property, over all configurations.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PropertyRow {
     /// Its name.
     pub name: &'static str,
-    /// Whether it must hold in every state, rather than in one.
+    /// Whether it must hold in every state of every configuration, rather than in one state of one.
     pub always: bool,
     /// Whether it is as it ought to be.
     pub holds: bool,
-    /// How many actions lead to the first state that breaks an `always` or shows a `sometimes`.
-    pub length: Option<usize>,
+    /// The configurations that break an `always` or show a `sometimes`.
+    pub shown_in: Vec<&'static str>,
+    /// How many actions lead to the nearest state that does, and in which configuration.
+    pub nearest: Option<(usize, &'static str)>,
     /// These actions, for an `always` that is broken.
     pub counterexample: Option<Trace>,
 }
 
-/// The check of all endings.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase", untagged)]
-pub enum EndingsRow {
-    /// Every close ends.
-    All {
-        /// States in which the server is not open.
-        closing_states: usize,
-        /// States that nothing leads out of.
-        final_states: usize,
-        /// No shutdown takes more steps than this.
-        largest_rank: u32,
-    },
-    /// One does not.
-    Stuck {
-        /// What is wrong.
-        what: &'static str,
-        /// The way to where it shows.
-        counterexample: Trace,
-    },
-}
-
-/// Explore a configuration, judge everything on it, and explore each of these mistakes in full.
-pub fn check(config: &Config, bugs: &[KnownBug]) -> Check {
-    let mut check = check_alone(config);
-    check.mutants = bugs.iter().map(mutants::check_mutant).collect();
+/// Explore every configuration, judge everything on it, and explore each of these mistakes: in full in the smallest
+/// configuration that shows it, and as far as needed in the others.
+pub fn check(preset: &Preset, bugs: &[KnownBug]) -> Check {
+    let is_ours = |bug: &&KnownBug| {
+        preset.configs.iter().any(|config| config.name == (bug.config)().name)
+    };
+    let bugs: Vec<_> = bugs.iter().filter(is_ours).copied().collect();
+    let mut check = check_alone(preset);
+    check.mutants = parallel::map(&bugs, mutants::check_mutant);
     check.unneeded = mutants::unneeded(&check);
+    check.kills = bounds::kills(preset, &bugs);
+    check.needs = bounds::needs(&bugs);
+    check.peak_kib = peak_kib();
     check.failures = failures(&check);
     check
 }
 
 /// The same without the mutants.
-fn check_alone(config: &Config) -> Check {
-    let begun = Instant::now();
-    let graph = Graph::explore(config);
-    let explore_seconds = begun.elapsed().as_secs_f64();
-    let begun = Instant::now();
-    let verdicts = judge(&graph);
-    let judge_seconds = begun.elapsed().as_secs_f64();
-    let begun = Instant::now();
-    let endings = endings(&graph);
-    let endings_seconds = begun.elapsed().as_secs_f64();
-    let peak_kib = peak_kib();
-    let (stateright_seconds, stateright_size) = run_stateright(config);
+fn check_alone(preset: &Preset) -> Check {
+    let standard = Preset::standard().configs;
+    let has = |name| preset.configs.iter().any(|config| config.name == name);
+    let mut verdicts = BTreeMap::new();
+    let mut configs = Vec::new();
+    for config in &preset.configs {
+        let (row, judged) = config::check_config(config);
+        configs.push(row);
+        verdicts.insert(configs.len(), (config, judged));
+    }
+    let complete = standard.iter().all(|config| has(config.name));
     Check {
-        preset: config.name,
-        mutant: config.mutant,
-        states: graph.states().len(),
-        edges: graph.edges().len(),
-        speed: Speed {
-            explore_seconds,
-            judge_seconds,
-            endings_seconds,
-            stateright_seconds,
-            stateright_size,
-            peak_kib,
-        },
-        properties: properties(config, verdicts),
-        endings,
+        preset: preset.name,
+        mutant: preset.configs.first().and_then(|config| config.mutant),
+        complete,
+        properties: property_rows(verdicts.into_values().collect(), complete),
+        configs,
         mutants: Vec::new(),
         unneeded: Vec::new(),
+        kills: Vec::new(),
+        needs: Vec::new(),
+        peak_kib: peak_kib(),
         failures: Vec::new(),
     }
-}
-
-/// On one thread. Stateright counts the initial state among what it generates; that is taken off.
-fn run_stateright(config: &Config) -> (f64, (usize, usize)) {
-    let begun = Instant::now();
-    let checker = LifecycleModel(config.clone()).checker().threads(1).spawn_bfs().join();
-    let size = (checker.unique_state_count(), checker.state_count() - 1);
-    (begun.elapsed().as_secs_f64(), size)
 }
 
 /// The high-water mark of this process, where the kernel tells it.
@@ -158,34 +117,32 @@ fn peak_kib() -> Option<u64> {
     peak.split_whitespace().next()?.parse().ok()
 }
 
-fn endings(graph: &Graph) -> EndingsRow {
-    match check_endings(graph) {
-        Ok(Endings { closing_states, final_states, largest_rank }) => {
-            EndingsRow::All { closing_states, final_states, largest_rank }
-        }
-        Err(stuck) => EndingsRow::Stuck {
-            what: stuck.what,
-            counterexample: Trace::of(graph.config(), stuck.what, stuck.path),
-        },
-    }
-}
-
-fn properties(config: &Config, verdicts: Vec<Verdict>) -> Vec<PropertyRow> {
-    let row = |verdict: Verdict| {
-        let always = verdict.must_always_hold();
-        let name = verdict.property;
+fn property_rows(
+    verdicts: Vec<(&crate::config::Config, Vec<Verdict>)>,
+    complete: bool,
+) -> Vec<PropertyRow> {
+    let row = |index: usize, name: &'static str, always: bool| {
+        let of_each = verdicts.iter().map(|(config, judged)| (*config, &judged[index]));
+        let shown: Vec<_> = of_each
+            .filter_map(|(config, verdict)| Some((config, verdict.witness.as_ref()?)))
+            .collect();
+        let nearest = shown.iter().min_by_key(|(_, witness)| witness.len());
         PropertyRow {
             name,
             always,
-            holds: verdict.holds(),
-            length: verdict.witness.as_ref().map(Vec::len),
-            counterexample: verdict
-                .witness
-                .filter(|_| always)
-                .map(|actions| Trace::of(config, &format!("It breaks {name}."), actions)),
+            holds: if always { shown.is_empty() } else { !shown.is_empty() || !complete },
+            shown_in: shown.iter().map(|(config, _)| config.name).collect(),
+            nearest: nearest.map(|(config, witness)| (witness.len(), config.name)),
+            counterexample: nearest.filter(|_| always).map(|(config, witness)| {
+                Trace::of(config, &format!("It breaks {name}."), (*witness).clone())
+            }),
         }
     };
-    verdicts.into_iter().map(row).collect()
+    let all = properties().into_iter().enumerate();
+    let rows = all.map(|(index, property)| {
+        row(index, property.name, property.expectation.discovery_is_failure())
+    });
+    rows.filter(|_| !verdicts.is_empty()).collect()
 }
 
 /// A short name for each property: its ID, with a letter where several have the same.
@@ -206,16 +163,11 @@ fn failures(check: &Check) -> Vec<String> {
         let verb = if row.always { "is violated" } else { "is never reached" };
         failures.push(format!("{:?} {verb}", row.name));
     }
-    if let EndingsRow::Stuck { what, .. } = check.endings {
-        failures.push(what.to_owned());
+    for row in &check.configs {
+        failures.extend(row.failures().into_iter().map(|what| format!("{}: {what}", row.name)));
     }
     if check.properties.is_empty() || check.mutants.is_empty() {
         failures.push("nothing was checked".to_owned());
-    }
-    let size = (check.states, check.edges);
-    if check.mutant.is_none() && size != check.speed.stateright_size {
-        let other = check.speed.stateright_size;
-        failures.push(format!("stateright counts {other:?} states and edges, not {size:?}"));
     }
     for row in check.mutants.iter().filter(|row| row.survives()) {
         failures.push(format!("{:?} does not break {:?}", row.mutant, row.killed_by));
@@ -224,17 +176,10 @@ fn failures(check: &Check) -> Vec<String> {
 }
 
 impl Check {
-    /// Every `always` property of the preset, then those that only a mutant's preset has, each with
-    /// a short name.
+    /// Every `always` property, each with a short name.
     fn always(&self) -> Vec<(&'static str, String)> {
-        let own = self.properties.iter().filter(|row| row.always).map(|row| row.name);
-        let mut names: Vec<_> = own.collect();
-        for name in self.mutants.iter().flat_map(MutantRow::properties) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        with_keys(&names)
+        let always = self.properties.iter().filter(|row| row.always).map(|row| row.name);
+        with_keys(&always.collect::<Vec<_>>())
     }
 
     /// The ways to what is violated, each with a name for its file.
@@ -242,14 +187,13 @@ impl Check {
         let keys = self.always();
         let broken = self.properties.iter().filter(|row| !row.holds).filter_map(|row| {
             let (_, key) = keys.iter().find(|(name, _)| *name == row.name)?;
-            Some((format!("{}_{key}.json", self.preset), row.counterexample.as_ref()?))
+            let (_, config) = row.nearest?;
+            Some((format!("{config}_{key}.json"), row.counterexample.as_ref()?))
         });
-        let stuck = match &self.endings {
-            EndingsRow::All { .. } => None,
-            EndingsRow::Stuck { counterexample, .. } => {
-                Some((format!("{}_endings.json", self.preset), counterexample))
-            }
-        };
+        let stuck = self.configs.iter().flat_map(|row| {
+            let traces = row.counterexamples().into_iter();
+            traces.map(|(what, trace)| (format!("{}_{what}.json", row.name), trace))
+        });
         broken.chain(stuck).collect()
     }
 
@@ -265,11 +209,11 @@ mod tests {
 
     #[test]
     fn another_size_than_stateright_counts_is_a_failure() {
-        let mut check = check_alone(&Config::small());
+        let mut check = check_alone(&Preset::small());
         let disagrees =
             |check: &Check| failures(check).iter().any(|why| why.contains("stateright"));
         assert!(!disagrees(&check));
-        check.edges += 1;
+        check.configs[0].edges += 1;
         assert!(disagrees(&check));
     }
 

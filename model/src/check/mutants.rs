@@ -3,9 +3,11 @@
 use serde::Serialize;
 
 use super::Check;
+use crate::cycles::check_cycles;
 use crate::endings::check_endings;
 use crate::explore::Graph;
-use crate::mutants::{KnownBug, Mutant};
+use crate::known_bugs::KnownBug;
+use crate::mutants::Mutant;
 use crate::properties::judge;
 use crate::trace::Trace;
 
@@ -17,7 +19,7 @@ pub struct MutantRow {
     pub mutant: Mutant,
     /// Its number in the list of known bugs.
     pub id: &'static str,
-    /// The smallest preset that shows it.
+    /// The smallest configuration that shows it.
     pub config: &'static str,
     /// How many states there are with it.
     pub states: usize,
@@ -27,6 +29,8 @@ pub struct MutantRow {
     pub breaks: Vec<Breach>,
     /// How long the way is to a state from which its closing does not end, if there is one.
     pub stuck_after: Option<usize>,
+    /// How long the way is to where a fair run stays for ever where it ought to leave, if there is one.
+    pub stays_after: Option<usize>,
     /// A shortest way to break the property that ought to catch it.
     pub counterexample: Option<Trace>,
 }
@@ -48,7 +52,7 @@ pub struct Unneeded {
     /// The property.
     pub property: &'static str,
     /// Why no mistake needs it.
-    pub why: Need,
+    pub why: Why,
     /// The mistakes that break it.
     pub broken_by: Vec<Mutant>,
 }
@@ -56,7 +60,7 @@ pub struct Unneeded {
 /// Why a property is not needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Need {
+pub enum Why {
     /// No mistake breaks it.
     NeverBroken,
     /// Whatever breaks it ought to be caught by another property, and is.
@@ -64,11 +68,6 @@ pub enum Need {
 }
 
 impl MutantRow {
-    /// The property that ought to catch it, and what else it breaks.
-    pub(super) fn properties(&self) -> impl Iterator<Item = &'static str> {
-        self.breaks.iter().map(|breach| breach.property).chain([self.killed_by])
-    }
-
     /// How soon it breaks a property, if it does.
     pub fn breaks(&self, property: &str) -> Option<usize> {
         self.breaks.iter().find(|breach| breach.property == property).map(|breach| breach.length)
@@ -101,6 +100,7 @@ pub(super) fn check_mutant(bug: &KnownBug) -> MutantRow {
         killed_by: bug.killed_by,
         breaks,
         stuck_after: check_endings(&graph).err().map(|stuck| stuck.path.len()),
+        stays_after: check_cycles(&graph).err().map(|found| found.path.len()),
         counterexample,
     }
 }
@@ -117,7 +117,7 @@ pub(super) fn unneeded(check: &Check) -> Vec<Unneeded> {
     let reason = |property: &'static str| {
         let breaking = check.mutants.iter().filter(|row| row.breaks(property).is_some());
         let broken_by: Vec<_> = breaking.map(|row| row.mutant).collect();
-        let why = if broken_by.is_empty() { Need::NeverBroken } else { Need::CaughtByOthers };
+        let why = if broken_by.is_empty() { Why::NeverBroken } else { Why::CaughtByOthers };
         Unneeded { property, why, broken_by }
     };
     let names = check.always().into_iter().map(|(name, _)| name);

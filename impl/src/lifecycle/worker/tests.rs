@@ -2,8 +2,8 @@
 
 use super::{Worker, WorkerPhase};
 use crate::lifecycle::{
-    About, Check, Credential, Credentials, DropReason, Farewell, Input, Limits, Output, SocketId,
-    TransportId, Tuple,
+    About, Check, CloseReason, Credential, Credentials, DropReason, Farewell, Input, Limits, Outcome,
+    Output, SocketId, Timer, TransportId, Tuple,
 };
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -30,19 +30,17 @@ fn nominates(transport: TransportId, tuple: Tuple) -> Input {
     Input::CheckReceived { tuple, transport, check, reply: vec![1; 20] }
 }
 
+fn created(transport: TransportId) -> Input {
+    let ufrag = format!("ufrag{}", transport.0);
+    let credentials = Credentials { ufrag, password: String::new() };
+    Input::TransportCreated { transport, credentials, consent: Some(Duration::from_secs(30)) }
+}
+
 /// Two transports, of which one has had its peer's close_notify over UDP, and cannot answer it: the socket is full.
 fn reply_waits_on(tuple: Tuple) -> Worker {
     let mut worker = Worker::new(Limits::default(), [SOCKET], []);
-    let created = [LEAVING, NEWCOMER].map(|transport| Input::TransportCreated {
-        transport,
-        credentials: Credentials {
-            ufrag: format!("ufrag{}", transport.0),
-            password: String::new(),
-        },
-        consent: Some(Duration::from_secs(30)),
-    });
     let transport = LEAVING;
-    let _ = feed(&mut worker, created);
+    let _ = feed(&mut worker, [LEAVING, NEWCOMER].map(created));
     let outputs = feed(
         &mut worker,
         [
@@ -112,4 +110,27 @@ fn dmx_06_an_evicted_tuple_comes_back_to_its_transport_while_a_reply_waits_on_it
     let _ = feed(&mut worker, [nominates(LEAVING, tuple)]);
     assert_eq!(worker.routes().by_tuple(&tuple), Some(LEAVING));
     assert!(matches!(worker.transports()[&LEAVING].farewell, Farewell::Queued(..)));
+}
+
+#[test]
+fn dmx_07_a_farewell_that_was_sent_awaits_no_answer_when_its_tuple_is_taken() {
+    let (transport, tuple) = (LEAVING, from_port(5000));
+    let mut worker = Worker::new(Limits::default(), [SOCKET], []);
+    let _ = feed(&mut worker, [LEAVING, NEWCOMER].map(created));
+    let outputs = feed(
+        &mut worker,
+        [
+            nominates(transport, tuple),
+            Input::HandshakeCompleted { transport },
+            Input::TransportCloseRequested { transport },
+            Input::CloseNotifyMade { transport, datagram: Some(vec![21; 39]) },
+            Input::CloseNotifySent { transport },
+        ],
+    );
+    assert!(outputs.iter().any(is_alert));
+    assert!(worker.transports().contains_key(&LEAVING), "it waits for the answer");
+    let outputs = feed(&mut worker, [nominates(NEWCOMER, tuple)]);
+    let (reason, outcome) = (CloseReason::Owner, Outcome::Sent);
+    assert!(outputs.contains(&Output::ReportClosed { transport, reason, outcome }), "{outputs:?}");
+    assert!(!worker.timers().contains(&Timer::Farewell(LEAVING)));
 }
