@@ -18,11 +18,7 @@ pub(super) type Alarms = BTreeSet<(WorkerId, Alarm)>;
 
 /// The alarm whose moment an action is; none for an action that is no moment.
 #[expect(clippy::wildcard_enum_match_arm, reason = "no other action is a moment")]
-pub(super) fn of_action(
-    action: Action,
-    config: &Config,
-    book: &Book,
-) -> Option<(WorkerId, Alarm)> {
+pub(super) fn of_action(action: Action, config: &Config, book: &Book) -> Option<(WorkerId, Alarm)> {
     let of_transport = |t: TransportId, timer: fn(_) -> Timer| {
         Some((config.worker_of(t), Alarm::Lifecycle(timer(names::transport(t)))))
     };
@@ -55,8 +51,7 @@ pub(super) fn expected(config: &Config, state: &State, book: &Book) -> Alarms {
     let moments = actions(&everything, state).into_iter();
     let moments = moments.filter_map(|action| of_action(action, config, book));
     let repeated = config.transport_ids().filter(|t| repeats(config, state, *t));
-    let flights = repeated
-        .map(|t| (config.worker_of(t), Alarm::Retransmit(names::transport(t))));
+    let flights = repeated.map(|t| (config.worker_of(t), Alarm::Retransmit(names::transport(t))));
     moments.chain(flights).collect()
 }
 

@@ -49,8 +49,7 @@ impl Stage<'_> {
         got: &[Effect],
     ) -> Result<usize, Harness> {
         let mut compared = step.effects.len();
-        let difference =
-            effects::difference(&step.before.core, step.action, step.effects, got);
+        let difference = effects::difference(&step.before.core, step.action, step.effects, got);
         if let Some((expected, got)) = difference {
             self.findings.push(Finding::new("the effects", &expected, &got));
         }
@@ -228,9 +227,10 @@ impl Stage<'_> {
     fn compare_outcomes(&mut self, step: &Expected<'_>) {
         for effect in step.effects {
             let Effect::WorkerDrained(w) = effect else { continue };
-            let ended = step.config.transport_ids().filter(|t| {
-                step.config.worker_of(*t) == *w && self.at_close[t.index()].is_live()
-            });
+            let ended = step
+                .config
+                .transport_ids()
+                .filter(|t| step.config.worker_of(*t) == *w && self.at_close[t.index()].is_live());
             let expected: Vec<_> =
                 ended.map(|t| (u64::from(t.0), step.after.core.transport(t).outcome)).collect();
             let mut got: Vec<_> = self.barrier.outcomes[w.index()].iter().flatten().collect();

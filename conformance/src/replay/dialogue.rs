@@ -302,9 +302,7 @@ impl Stage<'_> {
     /// Whether the reply to a check leaves at once.
     fn has_room(&self, before: &State, from: Tuple) -> bool {
         match from {
-            Tuple::Udp(a) => {
-                before.world.sockets[self.config.socket_of(a).index()] == Socket::Room
-            }
+            Tuple::Udp(a) => before.world.sockets[self.config.socket_of(a).index()] == Socket::Room,
             Tuple::Tcp(c) => {
                 before.core.connection(c).queue().is_empty()
                     && before.world.stream(c).room == Room::Plenty

@@ -89,11 +89,7 @@ fn contract(entry: &JournalEntry) -> Result<(), String> {
 }
 
 /// The last byte of a close_notify was handed to a connection: no output says so, the kernel's answer does.
-fn news(
-    before: &Worker,
-    entry: &JournalEntry,
-    page: Page<'_>,
-) -> Result<Option<Effect>, String> {
+fn news(before: &Worker, entry: &JournalEntry, page: Page<'_>) -> Result<Option<Effect>, String> {
     let Input::BytesWritten { connection, .. } = entry.input else { return Ok(None) };
     let written = holds_alert(before, connection) && !holds_alert(&entry.core, connection);
     let owner = before.connections().get(&connection).and_then(|connection| connection.owner());

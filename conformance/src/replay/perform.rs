@@ -117,12 +117,10 @@ impl Stage<'_> {
             Action::OwnerCreatesTransport { t } => self.create(t)?,
             Action::OwnerRestartsIce { t } => self.restart_ice(t)?,
             Action::OwnerClosesTransport { t } => self.close_transport(t),
-            Action::WorkerHearsTransportClose { t } => {
-                match self.arm.take(Closes::Transport(t)) {
-                    true => self.close_transport(t),
-                    false => self.miss("the callback's command to close a transport"),
-                }
-            }
+            Action::WorkerHearsTransportClose { t } => match self.arm.take(Closes::Transport(t)) {
+                true => self.close_transport(t),
+                false => self.miss("the callback's command to close a transport"),
+            },
             Action::WorkerHearsClose { w } => match self.barrier.take_close(w) {
                 Some(command) => self.workers[w.index()].execute(command),
                 None => self.miss("the command to close the server"),

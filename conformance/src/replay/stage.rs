@@ -295,8 +295,12 @@ struct Carriers {
 
 impl Carriers {
     fn bind(config: &Config) -> Result<Self, Harness> {
-        let mut carriers =
-            Carriers { udp: Vec::new(), tcp: Vec::new(), sockets: Vec::new(), listeners: Vec::new() };
+        let mut carriers = Carriers {
+            udp: Vec::new(),
+            tcp: Vec::new(),
+            sockets: Vec::new(),
+            listeners: Vec::new(),
+        };
         for _ in &config.sockets {
             let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
             carriers.sockets.push(socket.local_addr()?);

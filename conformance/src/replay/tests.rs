@@ -3,8 +3,8 @@
 use super::{Descriptors, Divergence, Plan, Replay, ReplayError, replay};
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{
-    Action, AddressId, CallerId, Config, ConnectionId, Graph, Role, StunCheck, TransportId, Tuple,
-    WorkerId,
+    Action, AddressId, CallerId, Config, ConnectionId, Graph, Role, SocketId, StunCheck,
+    TransportId, Tuple, WorkerId,
 };
 
 const T: TransportId = TransportId(0);
@@ -60,9 +60,161 @@ fn cls_03_udp_alert_before_the_socket_closes() {
 }
 
 #[test]
-#[ignore = "for looking at one configuration: REPLAY=name"]
-fn one() {
-    let name = std::env::var("REPLAY").unwrap();
+fn cls_05_udp_alert_waits_for_a_full_socket() {
+    let s = SocketId(0);
+    let end = [
+        Action::KernelFillsSocket { s },
+        CLOSES_SERVER,
+        HEARS_CLOSE,
+        Action::KernelMakesRoomOnSocket { s },
+        Action::FarewellDeadlinePasses { t: T },
+        HEARS_GRANT,
+    ];
+    agrees(&Config::small(), story(&[&connected(T, UDP), &end]));
+}
+
+#[test]
+fn cls_06_tcp_alert_behind_a_begun_frame() {
+    let end = [
+        Action::KernelFillsConnection { c: C },
+        CLOSES_SERVER,
+        HEARS_CLOSE,
+        Action::KernelMakesRoomOnConnection { c: C },
+        Action::KernelAcknowledges { c: C },
+        HEARS_GRANT,
+    ];
+    agrees(&Config::small(), story(&[&connected(T, TCP), &end]));
+}
+
+#[test]
+fn cls_07_the_server_deadline_resets_a_peer_that_never_reads() {
+    let end = [
+        Action::KernelFillsConnection { c: C },
+        CLOSES_SERVER,
+        HEARS_CLOSE,
+        Action::ServerDeadlinePasses { w: W },
+        HEARS_GRANT,
+    ];
+    agrees(&Config::small(), story(&[&connected(T, TCP), &end]));
+}
+
+#[test]
+fn cls_06_unread_input_does_not_turn_the_end_of_a_connection_into_a_reset() {
+    let end = [
+        Action::PeerStreams { c: C },
+        CLOSES_SERVER,
+        HEARS_CLOSE,
+        Action::KernelAcknowledges { c: C },
+        HEARS_GRANT,
+    ];
+    agrees(&Config::kernel(), story(&[&connected(T, TCP), &end]));
+}
+
+#[test]
+fn cls_04_callers_return_when_both_workers_have_released() {
+    let (other, via) = (WorkerId(1), ConnectionId(1));
+    let end = [
+        CLOSES_SERVER,
+        Action::OwnerClosesServer { caller: CallerId(1) },
+        Action::WorkerHearsClose { w: other },
+        HEARS_CLOSE,
+        Action::PeerSendsFin { c: C },
+        Action::PeerAnswers { t: U },
+        Action::KernelAcknowledges { c: via },
+        HEARS_GRANT,
+        Action::WorkerHearsGrant { w: other },
+    ];
+    let begin = [connected(T, TCP), checked(T, Tuple::Tcp(via)), connected(U, UDP)].concat();
+    agrees(&Config::pair(), story(&[&begin, &end]));
+}
+
+#[test]
+fn cls_14_a_fatal_alert_in_either_half_of_the_life_of_an_association() {
+    let alert = [Action::PeerSendsFatalAlert { t: T }];
+    let flights = [Action::PeerSendsFlight { t: T }; 2];
+    let done = [Action::PeerHandshakes { t: T }];
+    for trace in [
+        story(&[&checked(T, UDP), &flights[..1], &alert]),
+        story(&[&checked(T, UDP), &flights, &done, &alert]),
+    ] {
+        agrees(&Config::handshake(), trace);
+    }
+}
+
+#[test]
+fn cls_36_old_datagrams_change_nothing() {
+    let (config, via) = (Config::pair(), Tuple::Udp(AddressId(0)));
+    let replay = perform(&config, story(&[&connected(T, TCP), &connected(U, via)]), None);
+    assert!(replay.is_complete(), "{replay}");
+    assert_eq!(replay.probes, 10, "2, 4 and at the end 4");
+}
+
+/// The alert of a transport whose carriers went first never left.
+fn misses_an_alert(divergence: &Divergence) -> bool {
+    divergence.findings.iter().any(|finding| {
+        finding.what == "close_notify alerts that the peer of transport 0 saw"
+            && (finding.expected.as_str(), finding.got.as_str()) == ("1", "0")
+    })
+}
+
+#[test]
+fn cls_03_carriers_that_go_first_take_the_alert_along() {
+    for via in [UDP, TCP] {
+        let trace = story(&[&connected(T, via), &[CLOSES_SERVER, HEARS_CLOSE]]);
+        let replay = perform(&Config::small(), trace, Some(Mutant::CarriersFirst));
+        let [divergence] = replay.divergences.as_slice() else { panic!("{replay}") };
+        assert_eq!(divergence.action, Some(HEARS_CLOSE));
+        assert!(misses_an_alert(divergence), "{divergence}");
+        assert!(!replay.is_complete());
+    }
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "the classes are enough without optimisation")]
+fn every_edge_of_small_happens_on_real_sockets_as_in_the_model() {
+    let plan = Plan::edges(&Graph::explore(&Config::small())).unwrap();
+    let mut last = (0, 0);
+    let replay = replay(&plan, &mut |done, all| last = (done, all)).unwrap();
+    println!("{replay}");
+    assert!(replay.is_complete(), "{replay}");
+    assert_eq!(replay.edges_covered, replay.edges_total);
+    assert_eq!(last, (replay.traces, replay.traces_planned));
+}
+
+#[test]
+fn every_class_of_small_happens_on_real_sockets_as_in_the_model() {
+    let replay = all_classes(&Config::small());
+    assert!(replay.classes_total > 100 && replay.handshakes > 100 && replay.probes > 10);
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
+fn every_class_of_what_one_worker_may_meet_happens_on_real_sockets_as_in_the_model() {
+    for config in [
+        Config::handshake(),
+        Config::kernel(),
+        Config::reuse(),
+        Config::eviction(),
+        Config::takeover(),
+        Config::restart(),
+        Config::owner(),
+        Config::carriers(),
+    ] {
+        all_classes(&config);
+    }
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
+fn every_class_of_two_workers_happens_on_real_sockets_as_in_the_model() {
+    all_classes(&Config::pair());
+}
+
+/// The others are in `cargo verify`. `REPLAY` names one of them, `EDGES` asks for every edge.
+#[test]
+#[ignore = "takes minutes"]
+fn one_configuration() {
+    let name = std::env::var("REPLAY").unwrap_or_else(|_| "peer".to_owned());
     let graph = Graph::explore(&Config::named(&name).unwrap());
     let plan = match std::env::var("EDGES") {
         Ok(_) => Plan::edges(&graph).unwrap(),
@@ -71,4 +223,45 @@ fn one() {
     println!("{} traces, {} edges", plan.len(), graph.edges().len());
     let replay = replay(&plan, &mut |_, _| {}).unwrap();
     println!("{replay}");
+    assert!(replay.is_complete(), "{replay}");
+}
+
+/// Descriptors can be counted only where no other test opens any: in a process of its own.
+#[test]
+fn descriptors_are_back_after_every_trace() {
+    let test = std::env::current_exe().unwrap();
+    let arguments = ["--exact", "replay::tests::alone", "--ignored", "--test-threads", "1"];
+    let child = std::process::Command::new(test).args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[test]
+#[ignore = "descriptors_are_back_after_every_trace runs it"]
+fn alone() {
+    let plan = Plan::classes(&Graph::explore(&Config::small())).unwrap();
+    let replay = replay(&plan.with_descriptors(Descriptors::Counted), &mut |_, _| {}).unwrap();
+    assert!(replay.is_complete(), "{replay}");
+}
+
+#[test]
+fn nothing_to_replay_is_an_error() {
+    let plan = Plan::traces(&Config::small(), Vec::new()).unwrap();
+    assert!(matches!(replay(&plan, &mut |_, _| {}), Err(ReplayError::NothingToCompare)));
+    let plan = Plan::traces(&Config::small(), vec![Vec::new()]).unwrap();
+    assert!(matches!(replay(&plan, &mut |_, _| {}), Err(ReplayError::NothingToCompare)));
+}
+
+#[test]
+fn what_the_model_does_not_know_is_an_error() {
+    let plan = Plan::traces(&Config::small(), vec![vec![Action::PeerHandshakes { t: T }]]);
+    assert!(matches!(plan, Err(ReplayError::NotATrace { .. })));
+}
+
+#[test]
+fn a_configuration_that_the_stage_cannot_play_is_an_error() {
+    let mut config = Config::handshake();
+    config.transports[0].role = Role::Server;
+    let plan = Plan::traces(&config, Vec::new());
+    assert!(matches!(plan, Err(ReplayError::Unsupported { config: "handshake", .. })));
 }

@@ -109,9 +109,11 @@ impl Stage<'_> {
     fn compare_late(&mut self, t: TransportId, step: &Expected<'_>) -> Result<(), Harness> {
         let observed = self.client(t)?.peer.observed();
         let Some(first) = observed.close_notifies.first().copied() else { return Ok(()) };
-        let begun = self.wires.tuple(first).connection().is_some_and(|c| {
-            step.before.core.connection(c).queue().other == Waiting::Begun
-        });
+        let begun = self
+            .wires
+            .tuple(first)
+            .connection()
+            .is_some_and(|c| step.before.core.connection(c).queue().other == Waiting::Begun);
         let client = self.client(t)?;
         let observed = client.peer.observed();
         let late = observed.after_close_notify.iter().copied().filter(|late| late.via == first);

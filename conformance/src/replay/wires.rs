@@ -237,9 +237,11 @@ impl Wires {
 
     /// Waits until a path that is read has something, or has ended; `false` when nothing came in time.
     pub(super) fn await_readable(&self, timeout: Duration) -> Result<bool, Harness> {
-        let lines = self.lines.iter().flatten().filter(|line| {
-            line.reading == Reading::On && line.path.end() == StreamEnd::Open
-        });
+        let lines = self
+            .lines
+            .iter()
+            .flatten()
+            .filter(|line| line.reading == Reading::On && line.path.end() == StreamEnd::Open);
         let lines = lines.filter_map(|line| line.path.descriptor());
         let remotes = self.remotes.iter().flatten().map(AsFd::as_fd);
         let descriptors: Vec<BorrowedFd<'_>> = remotes.chain(lines).collect();
