@@ -271,16 +271,14 @@ impl Fact {
     }
 }
 
-/// The same action by caller 0.
+/// The same action by caller 0: nobody else has a number that means nothing.
 fn anonymous(action: Action) -> Action {
     let caller = CallerId(0);
-    match action {
-        Action::OwnerClosesServer { .. } => Action::OwnerClosesServer { caller },
-        Action::OwnerDropsHandle { .. } => Action::OwnerDropsHandle { caller },
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "nobody else has a number of no meaning"
-        )]
-        _ => action,
+    if let Action::OwnerClosesServer { .. } = action {
+        Action::OwnerClosesServer { caller }
+    } else if let Action::OwnerDropsHandle { .. } = action {
+        Action::OwnerDropsHandle { caller }
+    } else {
+        action
     }
 }

@@ -162,7 +162,7 @@ pub fn check_commutation(graph: &Graph) -> Result<usize, OrderMatters> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
     use std::mem::discriminant;
 
     use super::*;

@@ -1,6 +1,8 @@
 //! Traces that together walk every class of edges, or every edge.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
+
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::action::Action;
 use crate::class::{Classes, Grain};
@@ -27,7 +29,7 @@ impl Cover {
 
 /// Traces that walk an edge of every class.
 pub fn cover(grain: Grain, graph: &Graph) -> Cover {
-    let mut numbers = HashMap::new();
+    let mut numbers = FxHashMap::default();
     let of = Classes::new(grain, graph.config());
     let labels = graph.edges().iter().map(|edge| {
         let state = &graph.states()[edge.from as usize];
@@ -107,8 +109,8 @@ impl<'a> Covering<'a> {
 
     /// A shortest way from a state to and over an edge that covers something new.
     fn nearest_new(&self, start: u32) -> Option<Vec<usize>> {
-        let mut seen = HashSet::from([start]);
-        let mut arrived_by = HashMap::new();
+        let mut seen = FxHashSet::from_iter([start]);
+        let mut arrived_by = FxHashMap::default();
         let mut queue = VecDeque::from([start]);
         while let Some(at) = queue.pop_front() {
             for edge in self.graph.edges_from(at) {
@@ -125,7 +127,7 @@ impl<'a> Covering<'a> {
         None
     }
 
-    fn way_back(&self, arrived_by: &HashMap<u32, usize>, start: u32, last: usize) -> Vec<usize> {
+    fn way_back(&self, arrived_by: &FxHashMap<u32, usize>, start: u32, last: usize) -> Vec<usize> {
         let mut way = vec![last];
         let mut at = self.graph.edges()[last].from;
         while at != start {

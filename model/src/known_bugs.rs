@@ -23,7 +23,7 @@ pub struct KnownBug {
 }
 
 /// Every mistake that the model knows.
-pub const KNOWN_BUGS: [KnownBug; 42] = [
+pub const KNOWN_BUGS: [KnownBug; 47] = [
     KnownBug {
         mutant: Mutant::CarriersFirst,
         id: "K01",
@@ -351,11 +351,11 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
     KnownBug {
         mutant: Mutant::SelectsTheGone,
         id: "S2",
-        source: "SRS #4642",
+        source: "mediasoup #883",
         description: "an event names a connection that is closed",
         killed_by: "S2 an event names only what is there",
         length: 3,
-        config: Config::pair,
+        config: Config::small,
     },
     KnownBug {
         mutant: Mutant::EndlessEof,
@@ -373,7 +373,7 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         description: "a close waits for a peer before it is begun",
         killed_by: "L2 a worker hears of the close whatever its peers do",
         length: 6,
-        config: Config::pair,
+        config: Config::small,
     },
     KnownBug {
         mutant: Mutant::StrangerBreaks,
@@ -401,5 +401,50 @@ pub const KNOWN_BUGS: [KnownBug; 42] = [
         killed_by: "L1 every step of a closing server is progress",
         length: 7,
         config: Config::small,
+    },
+    KnownBug {
+        mutant: Mutant::FailureSaysGoodbye,
+        id: "K17",
+        source: "mediasoup #209",
+        description: "a session whose handshake failed is still used for a last alert",
+        killed_by: "X4 one close_notify if it can be said, and never two",
+        length: 3,
+        config: Config::small,
+    },
+    KnownBug {
+        mutant: Mutant::FatalAnswered,
+        id: "X4",
+        source: "RFC 5246 section 7.2.2",
+        description: "a fatal alert is answered, by what must not be used any more",
+        killed_by: "X4 one close_notify if it can be said, and never two",
+        length: 2,
+        config: Config::handshake,
+    },
+    KnownBug {
+        mutant: Mutant::OnlyNewestConnection,
+        id: "S8",
+        source: "SRS #4642",
+        description: "a second connection takes the place of the first, which nobody closes",
+        killed_by: "S8 a tuple and its connection have one owner",
+        length: 5,
+        config: Config::pair,
+    },
+    KnownBug {
+        mutant: Mutant::PartIsWhole,
+        id: "S4",
+        source: "RFC 4571 section 2",
+        description: "a write of some bytes is taken for one of all",
+        killed_by: "S4 an alert that waits keeps its transport and its carrier",
+        length: 5,
+        config: Config::kernel,
+    },
+    KnownBug {
+        mutant: Mutant::VainConnectionKept,
+        id: "S10",
+        source: "mediasoup R-6",
+        description: "what failed half way stays in the table",
+        killed_by: "X1 each child leaves its parent exactly once",
+        length: 1,
+        config: Config::kernel,
     },
 ];

@@ -339,7 +339,8 @@ impl Seen<'_> {
             - self.before.ghost.transports[t.index()].alerts;
         let connected = old.dtls == DtlsState::Connected && old.selected.is_some();
         let closes = old.phase == Phase::Open && after.core.transport(t).phase != Phase::Open;
-        let kept = if closes { made == u8::from(connected) } else { made == 0 || connected };
+        let replies = connected && matches!(self.action, Action::PeerSendsCloseNotify { .. });
+        let kept = if closes { made == u8::from(connected) } else { made == 0 || replies };
         after.ghost.broken.note(Rule::AlertPerClose, kept);
     }
 

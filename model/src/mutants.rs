@@ -95,6 +95,16 @@ pub enum Mutant {
     LastHandleForgotten,
     /// A deadline of a connection that cannot be flushed begins the flush anew.
     StartsOver,
+    /// A transport whose handshake failed says close_notify at its close.
+    FailureSaysGoodbye,
+    /// A fatal alert is answered with close_notify.
+    FatalAnswered,
+    /// Of several connections of a transport that closes only the newest comes to its end.
+    OnlyNewestConnection,
+    /// An alert of which the kernel took the beginning counts as sent.
+    PartIsWhole,
+    /// A connection for which there was no descriptor is kept in the table.
+    VainConnectionKept,
 }
 
 /// How a planted mistake was caught.

@@ -180,11 +180,12 @@ fn happens_to_connection(
 }
 
 fn worker_named_by(action: Action) -> Option<WorkerId> {
-    match action {
-        Action::WorkerHearsClose { w }
-        | Action::WorkerHearsGrant { w }
-        | Action::ServerDeadlinePasses { w } => Some(w),
-        #[expect(clippy::wildcard_enum_match_arm, reason = "no other action names a worker")]
-        _ => None,
+    if let Action::WorkerHearsClose { w }
+    | Action::WorkerHearsGrant { w }
+    | Action::ServerDeadlinePasses { w } = action
+    {
+        Some(w)
+    } else {
+        None
     }
 }

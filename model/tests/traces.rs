@@ -8,8 +8,8 @@ use std::process::{Command, Output};
 use webrtc_server_model::Effect::*;
 use webrtc_server_model::{
     Action, AddressId, CloseReason, Config, ConnectionId, DropReason, DtlsState, Effect, Farewell,
-    ListenerId, NoAlert, Outcome, Phase, Refused, SocketId, State, StunCheck, Trace, TraceStep,
-    TransportId, Tuple, Ufrags, WorkerId, explain,
+    ListenerId, NoAlert, Outcome, Phase, Refused, ServerPhase, SocketId, State, StunCheck, Trace,
+    TraceStep, TransportId, Tuple, Ufrags, WorkerId, WorkerPhase, explain,
 };
 
 const T: TransportId = TransportId(0);
@@ -230,6 +230,10 @@ const STORIES: [Story; 22] = [
     }),
     ("two_workers_acknowledge_one_after_the_other", |told| {
         let [first, second] = W;
+        let waits = [WorkerPhase::Drained, WorkerPhase::Closing];
+        told.passes(|s| {
+            s.core.workers.as_slice() == waits && s.core.server == ServerPhase::Closing
+        });
         told.in_order(&[
             WorkerDrained(first),
             WorkerDrained(second),

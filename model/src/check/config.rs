@@ -66,7 +66,7 @@ pub struct Seconds {
 
 /// The check of all endings.
 #[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase", untagged)]
+#[serde(rename_all_fields = "camelCase", untagged)]
 pub enum EndingsRow {
     /// Every close ends.
     All {
@@ -88,7 +88,7 @@ pub enum EndingsRow {
 
 /// The search for fair cycles.
 #[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase", untagged)]
+#[serde(rename_all_fields = "camelCase", untagged)]
 pub enum CyclesRow {
     /// There is none.
     None {
@@ -110,7 +110,7 @@ pub enum CyclesRow {
 
 /// The check of the classes and of the order of actions.
 #[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase", untagged)]
+#[serde(rename_all_fields = "camelCase", untagged)]
 pub enum ClassesRow {
     /// Edges of one class do the same, and the order of actions of different groups makes no difference.
     Right {
@@ -132,7 +132,7 @@ pub enum ClassesRow {
 
 /// The check of the symmetry.
 #[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase", untagged)]
+#[serde(rename_all_fields = "camelCase", untagged)]
 pub enum SymmetryRow {
     /// States and their renamed selves have the same successors.
     Holds {

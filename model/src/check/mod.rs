@@ -69,17 +69,19 @@ pub struct PropertyRow {
 /// Explore every configuration, judge everything on it, and explore each of these mistakes: in full in the smallest
 /// configuration that shows it, and as far as needed in the others.
 pub fn check(preset: &Preset, bugs: &[KnownBug]) -> Check {
-    let is_ours = |bug: &&KnownBug| {
-        preset.configs.iter().any(|config| config.name == (bug.config)().name)
-    };
-    let bugs: Vec<_> = bugs.iter().filter(is_ours).copied().collect();
+    let is_ours =
+        |bug: &&KnownBug| preset.configs.iter().any(|config| config.name == (bug.config)().name);
+    let ours: Vec<_> = bugs.iter().filter(is_ours).copied().collect();
     let mut check = check_alone(preset);
-    check.mutants = parallel::map(&bugs, mutants::check_mutant);
+    check.mutants = parallel::map(&ours, mutants::check_mutant);
     check.unneeded = mutants::unneeded(&check);
-    check.kills = bounds::kills(preset, &bugs);
-    check.needs = bounds::needs(&bugs);
+    check.kills = bounds::kills(preset, &ours);
+    check.needs = bounds::needs(&ours);
     check.peak_kib = peak_kib();
     check.failures = failures(&check);
+    if preset.configs.is_empty() || bugs.is_empty() {
+        check.failures.push("nothing was checked".to_owned());
+    }
     check
 }
 
@@ -165,9 +167,6 @@ fn failures(check: &Check) -> Vec<String> {
     }
     for row in &check.configs {
         failures.extend(row.failures().into_iter().map(|what| format!("{}: {what}", row.name)));
-    }
-    if check.properties.is_empty() || check.mutants.is_empty() {
-        failures.push("nothing was checked".to_owned());
     }
     for row in check.mutants.iter().filter(|row| row.survives()) {
         failures.push(format!("{:?} does not break {:?}", row.mutant, row.killed_by));

@@ -7,7 +7,8 @@ use crate::effect::Effect;
 use crate::ids::{ConnectionId, TransportId};
 use crate::mutants::Mutant;
 use crate::state::{
-    Connection, DropReason, DtlsState, Farewell, IceState, Outcome, Phase, Queue, Tuple, Ufrags, Waiting,
+    Connection, DropReason, DtlsState, Farewell, IceState, Outcome, Phase, Queue, Tuple, Ufrags,
+    Waiting,
 };
 
 impl Run<'_> {
@@ -51,8 +52,8 @@ impl Run<'_> {
             && !self.config.is(Mutant::StaleTupleShadows)
         {
             let mut tuples = self.core.transport(former).tuples.iter().copied();
-            let alike = |tuple: &Tuple| self.config.is(Mutant::KeyWithoutSocket) && tuple.is_udp();
-            let lost = tuples.find(|tuple| *tuple == from || alike(tuple)).unwrap_or(from);
+            let is_it = |tuple: &Tuple| *tuple == from || self.look_alike(*tuple, from);
+            let lost = tuples.find(is_it).unwrap_or(from);
             self.lose_tuple(former, lost);
             self.withdraw(former, lost);
         }
@@ -64,11 +65,16 @@ impl Run<'_> {
 
     /// The mistake of a table whose keys lack the local address: datagrams from one address at two sockets look alike.
     fn owner_by_address_alone(&self, from: Tuple) -> Option<TransportId> {
-        if !self.config.is(Mutant::KeyWithoutSocket) || !from.is_udp() {
-            return None;
-        }
         let mut ids = self.core.transport_ids();
-        ids.find(|t| self.core.transport(*t).tuples.iter().any(|tuple| tuple.is_udp()))
+        ids.find(|t| {
+            self.core.transport(*t).tuples.iter().any(|tuple| self.look_alike(*tuple, from))
+        })
+    }
+
+    fn look_alike(&self, one: Tuple, other: Tuple) -> bool {
+        let (Tuple::Udp(one), Tuple::Udp(other)) = (one, other) else { return false };
+        let elsewhere = self.config.socket_of(one) != self.config.socket_of(other);
+        elsewhere && self.config.is(Mutant::KeyWithoutSocket)
     }
 
     /// The transport whose farewell waits on a UDP tuple that is nobody's any more.

@@ -81,8 +81,10 @@ impl Run<'_> {
 
     /// All of them come to the end of their use; then the alert is written.
     fn close_connections(&mut self, t: TransportId, path: Option<Tuple>) {
+        let newest = self.core.connections_of(t).last();
         for c in self.core.connection_ids() {
-            if self.core.connection(c).owner() == Some(t) {
+            let skipped = self.config.is(Mutant::OnlyNewestConnection) && newest != Some(c);
+            if self.core.connection(c).owner() == Some(t) && !skipped {
                 self.retire(c);
             }
         }
@@ -104,7 +106,10 @@ impl Run<'_> {
             DtlsState::New => Err(NoAlert::NotConnected),
             DtlsState::Connecting => Err(NoAlert::Handshaking),
             DtlsState::Connected => transport.selected.ok_or(NoAlert::NoPath),
-            DtlsState::Failed => Err(NoAlert::Failed),
+            DtlsState::Failed => match transport.selected {
+                Some(path) if self.config.is(Mutant::FailureSaysGoodbye) => Ok(path),
+                Some(_) | None => Err(NoAlert::Failed),
+            },
             DtlsState::Closed => match transport.selected {
                 Some(path) if self.config.is(Mutant::AlertTwice) => Ok(path),
                 Some(_) | None => Err(NoAlert::PeerClosed),

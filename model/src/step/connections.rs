@@ -29,6 +29,14 @@ impl Run<'_> {
         *self.stream(c) = Stream { end: End::Open, room: Room::Plenty, unread: false, uses };
     }
 
+    /// The kernel closes what it cannot give away.
+    pub(super) fn connect_in_vain(&mut self, c: ConnectionId) {
+        let kept = self.config.is(Mutant::VainConnectionKept);
+        *self.connection(c) = if kept { Connection::Unbound } else { Connection::Gone };
+        self.stream(c).end = End::Closed;
+        self.stream(c).uses += 1;
+    }
+
     /// The peer's FIN.
     pub(super) fn end_of_input(&mut self, c: ConnectionId) {
         let owner = self.core.connection(c).owner();
@@ -115,6 +123,9 @@ impl Run<'_> {
                 *front = Waiting::Begun;
                 *self.connection(c) = self.core.connection(c).with_queue(queue);
                 self.stream(c).room = Room::None;
+                if queue.alert == Waiting::Begun && self.config.is(Mutant::PartIsWhole) {
+                    self.at(owner).farewell = Farewell::Sent(Tuple::Tcp(c));
+                }
             }
             Room::None => {}
             Room::Broken => self.reset(c),

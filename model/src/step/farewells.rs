@@ -19,6 +19,15 @@ impl Run<'_> {
         }
     }
 
+    /// The peer's fatal alert: no answer, and nothing at the close either.
+    pub(super) fn end_association(&mut self, t: TransportId) {
+        let connected = self.at(t).dtls == DtlsState::Connected;
+        self.set_dtls(t, if connected { DtlsState::Closed } else { DtlsState::Failed });
+        if let (true, Some(path)) = (self.config.is(Mutant::FatalAnswered), self.at(t).selected) {
+            self.say_farewell(t, path);
+        }
+    }
+
     /// Make the one close_notify; offer it to the socket, or queue it on the connection.
     pub(super) fn say_farewell(&mut self, t: TransportId, path: Tuple) {
         self.emit(Effect::MakeAlert(t));

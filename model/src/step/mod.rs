@@ -52,7 +52,7 @@ use crate::state::{
     CloseReason, Connection, Core, DtlsState, Phase, ServerPhase, State, Transport, Ufrags,
     WorkerPhase,
 };
-use crate::world::{Callback, Caller, End, Room, Socket, Stream, World};
+use crate::world::{Callback, Caller, Room, Socket, Stream, World};
 
 pub(crate) use enabled::is_enabled;
 pub use enabled::{actions, every_action};
@@ -87,21 +87,14 @@ impl Run<'_> {
             Action::PeerChecks { t, from, check } => self.check(t, from, check),
             Action::PeerChecksTwiceAndResets { t, c } => self.check_twice_and_reset(t, c),
             Action::PeerConnects { c } => self.connect(c),
-            Action::PeerConnectsInVain { c } => {
-                self.core.connections[c.index()] = Connection::Gone;
-                self.stream(c).end = End::Closed;
-                self.stream(c).uses += 1;
-            }
+            Action::PeerConnectsInVain { c } => self.connect_in_vain(c),
             Action::PeerSendsFlight { t } => self.world.peers[t.index()].flights += 1,
             Action::PeerHandshakes { t } => self.set_dtls(t, DtlsState::Connected),
             Action::PeerFailsHandshake { t } | Action::HandshakeDeadlinePasses { t } => {
                 self.set_dtls(t, DtlsState::Failed);
             }
             Action::PeerSendsCloseNotify { t } => self.reply_to_close_notify(t),
-            Action::PeerSendsFatalAlert { t } => {
-                let connected = self.at(t).dtls == DtlsState::Connected;
-                self.set_dtls(t, if connected { DtlsState::Closed } else { DtlsState::Failed });
-            }
+            Action::PeerSendsFatalAlert { t } => self.end_association(t),
             Action::PeerAnswers { t } => self.confirm(t),
             Action::PeerStreams { c } => self.stream(c).unread = true,
             Action::PeerSendsFin { c } => self.end_of_input(c),

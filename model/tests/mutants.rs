@@ -1,0 +1,40 @@
+//! Every known mistake is caught, by the property that ought to catch it, as early as can be.
+
+use std::collections::BTreeSet;
+
+use webrtc_server_model::{KNOWN_BUGS, State, properties, run_mutant, step};
+
+#[test]
+fn each_mutant_is_killed_by_its_property_with_its_shortest_counterexample() {
+    for bug in &KNOWN_BUGS {
+        let report = run_mutant(bug);
+        let counterexample = report.counterexample.unwrap_or_else(|| panic!("{} lives", bug.id));
+        assert_eq!(report.property, bug.killed_by, "{}", bug.id);
+        assert_eq!(counterexample.len(), bug.length, "{:?}: {counterexample:?}", bug.mutant);
+    }
+}
+
+#[test]
+fn the_counterexample_is_harmless_where_no_mistake_is_planted() {
+    for bug in &KNOWN_BUGS {
+        let mut state = State::initial(&(bug.config)());
+        for action in run_mutant(bug).counterexample.expect("killed") {
+            // A mistake may also be that something can happen that ought not to.
+            let Some((after, _)) = step(&(bug.config)(), &state, action) else { continue };
+            state = after;
+        }
+        assert_eq!(state.ghost.broken, Default::default(), "{}", bug.id);
+    }
+}
+
+#[test]
+fn every_always_is_broken_by_a_mutant() {
+    let mut broken = BTreeSet::new();
+    for report in KNOWN_BUGS.iter().map(run_mutant) {
+        broken.insert(report.property);
+        broken.extend(report.also_broken);
+    }
+    let always = properties().into_iter().filter(|p| p.expectation.discovery_is_failure());
+    let never: Vec<_> = always.map(|p| p.name).filter(|name| !broken.contains(name)).collect();
+    assert_eq!(never, Vec::<&str>::new());
+}
