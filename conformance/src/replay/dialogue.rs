@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use webrtc_server::lifecycle::ConnectionId;
 use webrtc_server::shell::{Alarm, Ready};
 use webrtc_server_model::{
-    ConnectionId, DtlsState, Room, Socket, State, StunCheck, TransportId, Tuple, WorkerId,
+    self as model, DtlsState, Room, Socket, State, StunCheck, TransportId, Tuple, WorkerId,
 };
 
 use super::PATIENCE;
@@ -78,7 +79,7 @@ impl Stage<'_> {
     pub(super) fn check_twice_and_reset(
         &mut self,
         t: TransportId,
-        c: ConnectionId,
+        c: model::ConnectionId,
     ) -> Result<(), Harness> {
         let client = self.client(t)?;
         let mut bytes = Vec::new();
@@ -118,7 +119,9 @@ impl Stage<'_> {
         let done = |stage: &Stage<'_>| {
             let client = stage.clients[t.index()].as_ref();
             let ours = stage.workers[w.index()].core().transports().get(&names::transport(t));
+            let blocked = stage.path_of(t).is_some_and(|id| stage.is_blocked(w, id));
             client.is_some_and(|client| client.peer.is_connected() && !client.peer.has_outgoing())
+                && !blocked
                 && ours.is_some_and(|ours| names::dtls_state(ours.dtls) == DtlsState::Connected)
         };
         let failed = |stage: &Stage<'_>| {
@@ -183,6 +186,10 @@ impl Stage<'_> {
     /// OpenSSL repeats it when its time has come.
     fn listen(&mut self, t: TransportId) -> Result<(), Harness> {
         self.read_everything()?;
+        // A flight may be longer than the buffer of its connection, which is small here.
+        if let Some(id) = self.path_of(t) {
+            self.worker_of(t).deliver(Ready::ConnectionWritable(id));
+        }
         if self.collect()? > 0 {
             return Ok(());
         }
@@ -192,6 +199,12 @@ impl Stage<'_> {
             self.worker_of(t).fire(Alarm::Retransmit(names::transport(t)));
         }
         Ok(())
+    }
+
+    /// The connection that carries what we send, if one does.
+    fn path_of(&self, t: TransportId) -> Option<ConnectionId> {
+        let core = self.workers[self.config.worker_of(t).index()].core();
+        core.transports().get(&names::transport(t))?.ice.selected?.connection()
     }
 
     pub(super) fn fail_handshake(&mut self, before: &State, t: TransportId) -> Result<(), Harness> {

@@ -30,7 +30,7 @@ const POLL_SLICE: Duration = Duration::from_millis(20);
 /// Events that one action may lead to before the workers must have come to rest.
 const DELIVERIES_MAX: usize = 1_000;
 /// First wait before a flight is repeated. Flights that were lost are waited for, and none is repeated by itself.
-const RETRANSMISSION: Duration = Duration::from_millis(20);
+const RETRANSMISSION: Duration = Duration::from_millis(50);
 
 /// What all stages of a run share: keys take long to make.
 pub(super) struct Wardrobe {
