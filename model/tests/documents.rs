@@ -29,7 +29,6 @@ fn traces_in(folder: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes a minute without optimisation")]
 fn what_the_graphs_show_is_current() {
     let graphs: Vec<_> = Preset::standard().configs.iter().map(Graph::explore).collect();
     assert_current(&in_model("catalogue.md"), &catalogue(&graphs));

@@ -36,7 +36,6 @@ fn small_is_as_large_as_it_was_and_right() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn standard_is_as_large_as_it_was_and_right_and_reaches_all_that_it_ought_to() {
     let mut missed: BTreeSet<_> = properties().iter().map(|property| property.name).collect();
     let configs = Preset::standard().configs;
