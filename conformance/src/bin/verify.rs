@@ -33,7 +33,7 @@ impl Progress for Bar {
     }
 
     fn end(&mut self, row: &Row) {
-        let verdict = if row.has_failed() { "FAILED" } else { "ok" };
+        let verdict = row.verdict();
         let line = format!("{} {}: {verdict} in {:.1} s", row.check, row.of, row.seconds);
         self.0.println(line);
     }

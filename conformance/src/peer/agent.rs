@@ -81,21 +81,27 @@ impl Peer {
         certificate: &PeerCertificate,
         role: DtlsRole,
     ) -> Result<Self, PeerError> {
+        Ok(Self::with_session(credentials, DtlsSession::new(role, certificate)?))
+    }
+
+    /// A peer without paths that has this session.
+    #[must_use]
+    pub fn with_session(credentials: ServerCredentials, session: DtlsSession) -> Self {
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
-        Ok(Self {
+        Self {
             number,
             transactions: 0,
             credentials,
             ufrag: format!("peer{number:04}"),
             paths: Vec::new(),
-            session: DtlsSession::new(role, certificate)?,
+            session,
             feed: Feed::AtOnce,
             inbox: Vec::new(),
             outbox: Vec::new(),
             sent: Vec::new(),
             undecided_alerts: Vec::new(),
             observed: Observed::default(),
-        })
+        }
     }
 
     /// Adds a path that was opened elsewhere.
@@ -299,6 +305,12 @@ impl Peer {
         id[..4].copy_from_slice(&self.number.to_be_bytes());
         id[4..].copy_from_slice(&self.transactions.to_be_bytes());
         TransactionId(id)
+    }
+
+    /// Whether a transaction is one of this peer's.
+    #[must_use]
+    pub fn began(&self, transaction: TransactionId) -> bool {
+        transaction.0[..4] == self.number.to_be_bytes()
     }
 
     pub(super) fn tie_breaker(&self) -> u64 {

@@ -25,6 +25,7 @@ const VALID_DAYS: u32 = 30;
 pub struct PeerCertificate {
     fingerprint: String,
     context: SslContext,
+    cautious: SslContext,
 }
 
 impl std::fmt::Debug for PeerCertificate {
@@ -59,7 +60,8 @@ impl PeerCertificate {
         let certificate = self_signed(&key)?;
         Ok(Self {
             fingerprint: sha256_fingerprint(&certificate)?,
-            context: context(&certificate, &key)?,
+            context: context(&certificate, &key, Caution::None)?,
+            cautious: context(&certificate, &key, Caution::Cookies)?,
         })
     }
 
@@ -73,7 +75,23 @@ impl PeerCertificate {
     pub(super) fn context(&self) -> &SslContext {
         &self.context
     }
+
+    /// For a server that sends a HelloVerifyRequest first.
+    pub(super) fn cautious(&self) -> &SslContext {
+        &self.cautious
+    }
 }
+
+/// Whether a server believes a source address at once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caution {
+    None,
+    /// RFC 6347 section 4.2.1.
+    Cookies,
+}
+
+/// A test needs no secret in it.
+const COOKIE: &[u8] = b"cookie of a peer";
 
 /// SHA-256 of a certificate in SDP's writing.
 pub(super) fn sha256_fingerprint(certificate: &X509Ref) -> Result<String, ErrorStack> {
@@ -102,7 +120,11 @@ fn self_signed(key: &PKey<Private>) -> Result<X509, ErrorStack> {
 
 /// DTLS 1.2 only. The other side must show a certificate, and any will do: what is announced is
 /// compared after the handshake.
-fn context(certificate: &X509, key: &PKey<Private>) -> Result<SslContext, ErrorStack> {
+fn context(
+    certificate: &X509,
+    key: &PKey<Private>,
+    caution: Caution,
+) -> Result<SslContext, ErrorStack> {
     let mut builder = SslContextBuilder::new(SslMethod::dtls())?;
     builder.set_min_proto_version(Some(SslVersion::DTLS1_2))?;
     builder.set_max_proto_version(Some(SslVersion::DTLS1_2))?;
@@ -115,5 +137,13 @@ fn context(certificate: &X509, key: &PKey<Private>) -> Result<SslContext, ErrorS
     );
     builder.set_certificate(certificate)?;
     builder.set_private_key(key)?;
+    if caution == Caution::Cookies {
+        builder.set_options(SslOptions::COOKIE_EXCHANGE);
+        builder.set_cookie_generate_cb(|_, cookie| {
+            cookie[..COOKIE.len()].copy_from_slice(COOKIE);
+            Ok(COOKIE.len())
+        });
+        builder.set_cookie_verify_cb(|_, cookie| cookie == COOKIE);
+    }
     Ok(builder.build())
 }

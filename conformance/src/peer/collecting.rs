@@ -28,6 +28,11 @@ impl Peer {
         Ok(count)
     }
 
+    /// Takes in a packet that somebody else has read for this peer: from a socket that several peers share.
+    pub fn receive(&mut self, via: Via, packet: Vec<u8>) {
+        self.sort(via, packet);
+    }
+
     /// Gives the session what was held back, in the order of arrival.
     pub fn feed_inbox(&mut self) {
         for (via, datagram) in std::mem::take(&mut self.inbox) {

@@ -46,9 +46,14 @@ impl Peer {
     ///
     /// As [`Peer::send_packet`].
     pub fn start_handshake(&mut self, via: Via) -> Result<usize, PeerError> {
+        self.advance();
+        self.flush(via)
+    }
+
+    /// The same without sending: what the session makes waits in the outbox.
+    pub fn advance(&mut self) {
         let received = self.session.advance();
         self.note(received);
-        self.flush(via)
     }
 
     /// Forgets the DTLS session and everything that waits for it, as a client that starts anew on
@@ -95,13 +100,25 @@ impl Peer {
     ///
     /// As [`Peer::send_packet`].
     pub fn flush_as(&mut self, via: Via, delivery: Delivery) -> Result<usize, PeerError> {
-        let datagrams = std::mem::take(&mut self.outbox);
-        self.sent.extend(datagrams.iter().cloned());
+        let datagrams = self.take_outbox();
         let delivered = deliver(datagrams, delivery);
         for datagram in &delivered {
             self.send_packet(via, datagram)?;
         }
         Ok(delivered.len())
+    }
+
+    /// Whether DTLS datagrams wait to be sent.
+    #[must_use]
+    pub fn has_outgoing(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// Takes the outbox, to send it elsewhere. It counts as sent.
+    pub fn take_outbox(&mut self) -> Vec<Vec<u8>> {
+        let datagrams = std::mem::take(&mut self.outbox);
+        self.sent.extend(datagrams.iter().cloned());
+        datagrams
     }
 
     /// The DTLS datagrams that wait to be sent: to be looked at, changed or dropped.
@@ -143,9 +160,19 @@ impl Peer {
     ///
     /// [`PeerError::Dtls`] before the handshake is done; as [`Peer::send_packet`].
     pub fn send_close_notify(&mut self, via: Via) -> Result<usize, PeerError> {
+        self.make_close_notify()?;
+        self.flush(via)
+    }
+
+    /// The same without sending.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError::Dtls`] before the handshake is done.
+    pub fn make_close_notify(&mut self) -> Result<(), PeerError> {
         self.session.close()?;
         self.outbox.extend(self.session.take_outgoing());
-        self.flush(via)
+        Ok(())
     }
 
     /// Answers the server's close_notify as a browser does; nothing if there was none, or if this

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 
 use openssl::error::ErrorStack;
-use openssl::ssl::{self, Ssl, SslStream};
+use openssl::ssl::{self, Ssl, SslContext, SslStream};
 
+use super::alert;
 use super::certificate::{PeerCertificate, sha256_fingerprint};
 use super::error::PeerError;
 use super::record::Record;
@@ -83,6 +84,7 @@ impl Write for Queues {
 #[derive(Debug)]
 pub struct DtlsSession {
     stream: SslStream<Queues>,
+    role: DtlsRole,
     phase: DtlsPhase,
     failure: Option<String>,
     foreign_errors: usize,
@@ -109,14 +111,39 @@ impl DtlsSession {
         certificate: &PeerCertificate,
         mtu: u32,
     ) -> Result<Self, ErrorStack> {
-        let mut ssl = Ssl::new(certificate.context())?;
+        Self::of(role, certificate.context(), mtu)
+    }
+
+    /// A server that believes a client only with a cookie: its first flight is a HelloVerifyRequest.
+    ///
+    /// # Errors
+    ///
+    /// What OpenSSL says.
+    pub fn cautious_server(certificate: &PeerCertificate) -> Result<Self, ErrorStack> {
+        Self::of(DtlsRole::Server, certificate.cautious(), MTU_BYTES)
+    }
+
+    fn of(role: DtlsRole, context: &SslContext, mtu: u32) -> Result<Self, ErrorStack> {
+        let mut ssl = Ssl::new(context)?;
         ssl.set_mtu(mtu)?;
         match role {
             DtlsRole::Client => ssl.set_connect_state(),
             DtlsRole::Server => ssl.set_accept_state(),
         }
         let stream = SslStream::new(ssl, Queues::default())?;
-        Ok(Self { stream, phase: DtlsPhase::New, failure: None, foreign_errors: 0 })
+        Ok(Self { stream, role, phase: DtlsPhase::New, failure: None, foreign_errors: 0 })
+    }
+
+    /// An encrypted fatal alert of this number, as OpenSSL's interface has no word for. The session itself goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError::Dtls`] unless the handshake is done.
+    pub fn fatal_alert(&self, description: u8) -> Result<Vec<u8>, PeerError> {
+        if self.phase != DtlsPhase::Connected {
+            return Err(PeerError::Dtls(format!("no encryption in phase {:?}", self.phase)));
+        }
+        alert::fatal(self.stream.ssl(), self.role, description)
     }
 
     /// How far the session is.

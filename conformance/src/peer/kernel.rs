@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// What to wait for. Errors and hang-ups end every wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Interest {
+pub(crate) enum Interest {
     /// Bytes, a datagram, or the end of the stream.
     Readable,
     /// Room in the send buffer.
@@ -27,7 +27,7 @@ impl Interest {
 }
 
 /// Waits until one of the descriptors is ready; `false` when the timeout passed first.
-pub(super) fn wait(
+pub(crate) fn wait(
     descriptors: &[BorrowedFd<'_>],
     interest: Interest,
     timeout: Duration,

@@ -26,6 +26,7 @@
 //! server's engine has no twin here.
 
 mod agent;
+mod alert;
 mod blocking;
 mod certificate;
 mod check;
@@ -33,7 +34,7 @@ mod collecting;
 mod dialogue;
 mod dtls;
 mod error;
-mod kernel;
+pub(crate) mod kernel;
 mod observed;
 mod path;
 mod record;

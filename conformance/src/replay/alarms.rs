@@ -1,69 +1,93 @@
-//! Which alarms must be armed in which state: exactly those whose moment is an action that can happen there.
+//! Which alarms must be armed in which state: exactly those whose moment is an action that can happen there, and those of
+//! flights that OpenSSL would repeat.
 
 use std::collections::BTreeSet;
 use webrtc_server::lifecycle::Timer;
 use webrtc_server::shell::Alarm;
-use webrtc_server_model::{Action, Aspects, Config, State, TransportId, actions};
+use webrtc_server_model::{
+    Action, Config, ConnectionId, DtlsState, NoAlert, Outcome, Phase, Role, State, TransportId,
+    WorkerId, actions,
+};
 
 use super::book::Book;
-use crate::lockstep::names::{self, Names};
-use crate::lockstep::timers;
+use super::stage::Stage;
+use crate::lockstep::names;
+
+/// Alarms by worker.
+pub(super) type Alarms = BTreeSet<(WorkerId, Alarm)>;
 
 /// The alarm whose moment an action is; none for an action that is no moment.
-pub(super) fn of_action(action: Action, book: &Book) -> Option<Alarm> {
-    let connection = |t: TransportId| book.connection(t);
-    Some(match action {
-        Action::ConsentExpires { t } => Alarm::Lifecycle(Timer::Consent(names::transport(t))),
-        Action::FarewellDeadlinePasses { t } => {
-            Alarm::Lifecycle(Timer::Farewell(names::transport(t)))
+#[expect(clippy::wildcard_enum_match_arm, reason = "no other action is a moment")]
+pub(super) fn of_action(action: Action, config: &Config, book: &Book) -> Option<(WorkerId, Alarm)> {
+    let of_transport = |t: TransportId, timer: fn(_) -> Timer| {
+        Some((config.worker_of(t), Alarm::Lifecycle(timer(names::transport(t)))))
+    };
+    let of_connection = |c: ConnectionId, alarm: fn(_) -> Alarm| {
+        Some((config.worker_of_connection(c), alarm(book.connection(c)?)))
+    };
+    match action {
+        Action::ConsentExpires { t } => of_transport(t, Timer::Consent),
+        Action::HandshakeDeadlinePasses { t } => of_transport(t, Timer::Handshake),
+        Action::FarewellDeadlinePasses { t } => of_transport(t, Timer::Farewell),
+        Action::LingerDeadlinePasses { c } => {
+            of_connection(c, |id| Alarm::Lifecycle(Timer::Linger(id)))
         }
-        Action::LingerDeadlinePasses { t } => Alarm::Lifecycle(Timer::Linger(connection(t)?)),
-        Action::BindDeadlinePasses { t } => Alarm::Lifecycle(Timer::Bind(connection(t)?)),
-        Action::ServerDeadlinePasses => Alarm::Lifecycle(Timer::Server),
-        Action::KernelAcknowledges { t } => Alarm::Acknowledged(connection(t)?),
-        Action::PeerChecks { .. }
-        | Action::PeerConnects { .. }
-        | Action::PeerHandshakes { .. }
-        | Action::PeerFailsHandshake { .. }
-        | Action::PeerSendsCloseNotify { .. }
-        | Action::PeerAnswers { .. }
-        | Action::PeerSendsFin { .. }
-        | Action::PeerResets { .. }
-        | Action::KernelFillsSocket
-        | Action::KernelMakesRoomOnSocket
-        | Action::KernelFillsConnection { .. }
-        | Action::KernelMakesRoomOnConnection { .. }
-        | Action::OwnerClosesServer { .. }
-        | Action::OwnerClosesTransport { .. }
-        | Action::WorkersAcknowledge => return None,
-    })
-}
-
-/// Every alarm that must be armed, by what can happen; the timeout of a handshake, which the model has no action for, by
-/// the state. No flight waits to be repeated: handshakes happen at one go.
-pub(super) fn expected(config: &Config, state: &State, book: &Book) -> BTreeSet<Alarm> {
-    let everything =
-        Config { aspects: vec![Aspects::full(); config.transports()], ..config.clone() };
-    let moments = actions(&everything, state).into_iter();
-    let handshakes = timers::expected(&state.core, book).into_keys().filter(is_handshake);
-    moments
-        .filter_map(|action| of_action(action, book))
-        .chain(handshakes.map(Alarm::Lifecycle))
-        .collect()
-}
-
-fn is_handshake(timer: &Timer) -> bool {
-    match timer {
-        Timer::Handshake(_) => true,
-        Timer::Consent(_)
-        | Timer::Farewell(_)
-        | Timer::Bind(_)
-        | Timer::Linger(_)
-        | Timer::Server => false,
+        Action::BindDeadlinePasses { c } => {
+            of_connection(c, |id| Alarm::Lifecycle(Timer::Bind(id)))
+        }
+        Action::ServerDeadlinePasses { w } => Some((w, Alarm::Lifecycle(Timer::Server))),
+        Action::KernelAcknowledges { c } => of_connection(c, Alarm::Acknowledged),
+        _ => None,
     }
 }
 
-/// The timers that the core believes to be armed, by the rules of lockstep.
-pub(super) fn expected_timers(state: &State, book: &Book) -> BTreeSet<Timer> {
-    timers::expected(&state.core, book).into_keys().collect()
+/// Every alarm that must be armed.
+pub(super) fn expected(config: &Config, state: &State, book: &Book) -> Alarms {
+    let mut everything = config.clone();
+    for transport in &mut everything.transports {
+        transport.aspects.consent = true;
+        transport.aspects.handshake_failure = true;
+    }
+    let moments = actions(&everything, state).into_iter();
+    let moments = moments.filter_map(|action| of_action(action, config, book));
+    let repeated = config.transport_ids().filter(|t| repeats(config, state, *t));
+    let flights = repeated.map(|t| (config.worker_of(t), Alarm::Retransmit(names::transport(t))));
+    moments.chain(flights).collect()
+}
+
+/// Whether a flight of ours waits for an answer. The session lives on, and repeats into nothing, until its transport is
+/// closed; one whose handshake failed does not.
+fn repeats(config: &Config, state: &State, t: TransportId) -> bool {
+    let transport = state.core.transport(t);
+    let handshakes = match transport.phase {
+        Phase::Open => transport.dtls == DtlsState::Connecting,
+        Phase::Closing => transport.outcome == Some(Outcome::NotNeeded(NoAlert::Handshaking)),
+        Phase::Absent | Phase::Refused | Phase::Closed => false,
+    };
+    let spoke = match config.transport(t).role {
+        Role::Client => true,
+        Role::Server => state.world.peer(t).flights > 0,
+    };
+    handshakes && spoke
+}
+
+/// The timers of the lifecycle among these.
+pub(super) fn timers(alarms: &Alarms, w: WorkerId) -> BTreeSet<Timer> {
+    let mine = alarms.iter().filter(|(worker, _)| *worker == w);
+    mine.filter_map(|(_, alarm)| match alarm {
+        Alarm::Lifecycle(timer) => Some(*timer),
+        Alarm::Retransmit(_)
+        | Alarm::Acknowledged(_)
+        | Alarm::RetrySocket(_)
+        | Alarm::RetryAccept(_) => None,
+    })
+    .collect()
+}
+
+impl Stage<'_> {
+    /// The alarms that are armed.
+    pub(super) fn alarms(&self) -> Alarms {
+        let workers = (0..).map(WorkerId).zip(&self.workers);
+        workers.flat_map(|(w, worker)| worker.alarms().into_iter().map(move |a| (w, a))).collect()
+    }
 }

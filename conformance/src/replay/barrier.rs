@@ -2,16 +2,14 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use webrtc_server::control::command::Command;
-use webrtc_server::lifecycle::Verdict;
-use webrtc_server::lifecycle::server::{Server, ServerInput, ServerOutput, ServerPhase};
-use webrtc_server::lifecycle::{Limits, Outcome};
-use webrtc_server::shell::{Notify, Worker};
-use webrtc_server_model::{Caller, CallerId, Effect};
+use webrtc_server::lifecycle::server::{self, Server, ServerInput, ServerOutput, ServerPhase};
+use webrtc_server::lifecycle::{Limits, Mutant, Outcome, Verdict};
+use webrtc_server::shell::Notify;
+use webrtc_server_model::{Caller, CallerId, Config, Effect, WorkerId};
 
 use super::report::Harness;
-use crate::lockstep::effects;
-use crate::lockstep::names::WORKER;
-use crate::lockstep::outside::Grant;
+use crate::lockstep::outside::Command as Delivery;
+use crate::lockstep::{effects, names};
 
 /// What a worker says of its share.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,55 +18,58 @@ enum Word {
     Released,
 }
 
-/// The worker's end of the line to the barrier.
-pub(super) struct Line(Sender<Word>);
+/// A worker's end of the line to the barrier.
+pub(super) struct Line {
+    w: WorkerId,
+    words: Sender<(WorkerId, Word)>,
+}
 
 impl Notify for Line {
     fn drained(&mut self, outcomes: Vec<(u64, Outcome)>) {
         // A stage that is gone hears nothing.
-        let _ = self.0.send(Word::Drained(outcomes));
+        let _ = self.words.send((self.w, Word::Drained(outcomes)));
     }
 
     fn released(&mut self) {
-        let _ = self.0.send(Word::Released);
+        let _ = self.words.send((self.w, Word::Released));
     }
 }
 
-/// The barrier of a server with one worker, and its callers.
+/// The barrier of a server, and its callers.
 pub(super) struct Barrier {
-    words: Receiver<Word>,
+    words: Receiver<(WorkerId, Word)>,
     /// The machine.
     pub(super) server: Server,
-    /// The permission to release the carriers, which the model delivers.
-    pub(super) grant: Grant,
-    /// The threads in `close()`.
+    /// The command to close, for each worker.
+    pub(super) closes: Vec<Delivery>,
+    /// The permission to release the carriers, for each worker.
+    pub(super) grants: Vec<Delivery>,
+    /// The threads that have a handle.
     pub(super) callers: Vec<Caller>,
-    /// What the worker said became of the transports that the close of the server ended.
-    pub(super) outcomes: Option<Vec<(u64, Outcome)>>,
+    /// What each worker said became of the transports that the close of the server ended.
+    pub(super) outcomes: Vec<Option<Vec<(u64, Outcome)>>>,
 }
 
 impl Barrier {
-    pub(super) fn new(callers: usize) -> (Self, Line) {
+    pub(super) fn new(config: &Config, mutant: Option<Mutant>) -> (Self, Vec<Line>) {
         let (sender, words) = channel();
+        let lines = config.worker_ids().map(|w| Line { w, words: sender.clone() }).collect();
         let barrier = Barrier {
             words,
-            server: Server::new(1),
-            grant: Grant::NotGiven,
-            callers: vec![Caller::Idle; callers],
-            outcomes: None,
+            server: Server::new(config.workers).with_mutant(mutant),
+            closes: vec![Delivery::NotGiven; config.workers],
+            grants: vec![Delivery::NotGiven; config.workers],
+            callers: vec![Caller::Idle; config.callers],
+            outcomes: vec![None; config.workers],
         };
-        (barrier, Line(sender))
+        (barrier, lines)
     }
 
-    /// A thread calls `close()`. What is to be told to the worker, and whether the caller is answered at once.
-    pub(super) fn close(
-        &mut self,
-        caller: CallerId,
-        worker: &mut Worker,
-    ) -> Result<Vec<Effect>, Harness> {
+    /// A thread calls `close()`: perhaps it is answered at once.
+    pub(super) fn close(&mut self, caller: CallerId) -> Result<Vec<Effect>, Harness> {
         let late = self.server.phase() == ServerPhase::Closed;
         self.callers[caller.index()] = Caller::Waiting;
-        let mut effects = self.feed(ServerInput::CloseRequested, worker)?;
+        let mut effects = self.request_close()?;
         if late {
             self.complete();
             effects.push(Effect::CallersComplete);
@@ -76,33 +77,48 @@ impl Barrier {
         Ok(effects)
     }
 
-    /// Lets the permission arrive.
-    pub(super) fn deliver_grant(&mut self, worker: &mut Worker) -> bool {
-        let given = self.grant == Grant::UnderWay;
-        if given {
-            self.grant = Grant::Arrived;
-            worker.execute(Command::GrantRelease);
+    /// A thread lets go of its handle; with the last one the server closes in the background.
+    pub(super) fn drop_handle(&mut self, caller: CallerId) -> Result<Vec<Effect>, Harness> {
+        self.callers[caller.index()] = Caller::Dropped;
+        match self.callers.iter().all(|caller| *caller == Caller::Dropped) {
+            true => self.request_close(),
+            false => Ok(Vec::new()),
         }
-        given
     }
 
-    /// Hears what the worker has said by now, and says what follows.
-    pub(super) fn hear(&mut self, worker: &mut Worker) -> Result<Vec<Effect>, Harness> {
+    /// Somebody wants the server closed, and nobody need wait for it.
+    pub(super) fn request_close(&mut self) -> Result<Vec<Effect>, Harness> {
+        self.feed(ServerInput::CloseRequested)
+    }
+
+    /// The command to close arrives at a worker, if it was sent.
+    pub(super) fn take_close(&mut self, w: WorkerId) -> Option<Command> {
+        let deadline = Limits::default().server;
+        arrive(&mut self.closes[w.index()]).then_some(Command::CloseServer { deadline })
+    }
+
+    /// The permission arrives at a worker, if it was given.
+    pub(super) fn take_grant(&mut self, w: WorkerId) -> Option<Command> {
+        arrive(&mut self.grants[w.index()]).then_some(Command::GrantRelease)
+    }
+
+    /// Hears what the workers have said by now, and says what follows.
+    pub(super) fn hear(&mut self) -> Result<Vec<Effect>, Harness> {
         let mut effects = Vec::new();
-        while let Ok(word) = self.words.try_recv() {
+        while let Ok((w, word)) = self.words.try_recv() {
             let input = match word {
                 Word::Drained(outcomes) => {
-                    self.outcomes = Some(outcomes);
-                    ServerInput::WorkerDrained(WORKER)
+                    self.outcomes[w.index()] = Some(outcomes);
+                    ServerInput::WorkerDrained(real(w))
                 }
-                Word::Released => ServerInput::WorkerReleased(WORKER),
+                Word::Released => ServerInput::WorkerReleased(real(w)),
             };
-            effects.extend(self.feed(input, worker)?);
+            effects.extend(self.feed(input)?);
         }
         Ok(effects)
     }
 
-    fn feed(&mut self, input: ServerInput, worker: &mut Worker) -> Result<Vec<Effect>, Harness> {
+    fn feed(&mut self, input: ServerInput) -> Result<Vec<Effect>, Harness> {
         let step = self.server.handle(input);
         if step.verdict == Verdict::Impossible {
             return Err(Harness::Impossible(format!("the barrier calls {input:?} impossible")));
@@ -111,11 +127,8 @@ impl Barrier {
         for output in step.outputs {
             effects.extend(effects::of_server(output));
             match output {
-                ServerOutput::TellWorkersToClose => {
-                    let deadline = Limits::default().server;
-                    worker.execute(Command::CloseServer { deadline });
-                }
-                ServerOutput::GrantRelease => self.grant = Grant::UnderWay,
+                ServerOutput::TellWorkersToClose => self.closes.fill(Delivery::UnderWay),
+                ServerOutput::GrantRelease => self.grants.fill(Delivery::UnderWay),
                 ServerOutput::Complete => self.complete(),
             }
         }
@@ -127,4 +140,16 @@ impl Barrier {
             *caller = Caller::Returned;
         }
     }
+}
+
+fn arrive(delivery: &mut Delivery) -> bool {
+    let sent = *delivery == Delivery::UnderWay;
+    if sent {
+        *delivery = Delivery::Arrived;
+    }
+    sent
+}
+
+fn real(w: WorkerId) -> server::WorkerId {
+    names::worker(w)
 }

@@ -1,13 +1,14 @@
 //! What is compared after a step, on the server's side.
 
-use std::collections::BTreeSet;
+use std::fmt::Debug;
+
 use webrtc_server::control::events::TransportEvent;
 use webrtc_server::lifecycle;
-use webrtc_server::parameters::Protocol;
-use webrtc_server::shell::{Alarm, Ready};
+use webrtc_server::parameters::{Protocol, TransportTuple};
+use webrtc_server::shell::Ready;
 use webrtc_server_model::{
-    Action, CloseReason, Config, Core, DtlsState, Effect, IceState, Outcome, Phase, ServerPhase,
-    State, Stream, TransportId, Via,
+    Action, AddressId, CloseReason, Config, ConnectionId, Core, DtlsState, Effect, End, Farewell,
+    IceState, Outcome, Room, State, Stream, TransportId, Tuple, WorkerId,
 };
 
 use super::alarms;
@@ -15,13 +16,14 @@ use super::report::{Finding, Harness};
 use super::stage::Stage;
 use crate::lockstep::abstraction::{self, View};
 use crate::lockstep::effects;
-use crate::lockstep::names::{self, Names};
-use crate::lockstep::report::describe_cores;
+use crate::lockstep::names;
+use crate::lockstep::outside::Creation;
 
 /// One step of the model.
 pub(super) struct Expected<'a> {
     pub(super) config: &'a Config,
     pub(super) before: &'a State,
+    pub(super) action: Action,
     pub(super) effects: &'a [Effect],
     pub(super) after: &'a State,
 }
@@ -29,7 +31,7 @@ pub(super) struct Expected<'a> {
 /// What an owner hears, in the model's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
-    Selected(Option<Via>),
+    Selected(Option<Tuple>),
     Ice(IceState),
     Dtls(DtlsState),
     /// DTLS is connected, and here are no keys.
@@ -39,7 +41,7 @@ enum Told {
     Closed(CloseReason, Outcome),
 }
 
-impl Stage {
+impl Stage<'_> {
     /// Compares everything. How many things were compared; what differs is in `findings`.
     pub(super) fn compare(
         &mut self,
@@ -47,7 +49,8 @@ impl Stage {
         got: &[Effect],
     ) -> Result<usize, Harness> {
         let mut compared = step.effects.len();
-        if let Some((expected, got)) = effects::difference(&step.before.core, step.effects, got) {
+        let difference = effects::difference(&step.before.core, step.action, step.effects, got);
+        if let Some((expected, got)) = difference {
             self.findings.push(Finding::new("the effects", &expected, &got));
         }
         compared += self.compare_state(step.after);
@@ -60,13 +63,13 @@ impl Stage {
         Ok(compared)
     }
 
-    /// The state of the core and of the barrier.
+    /// The state of the cores and of the barrier.
     pub(super) fn compare_state(&mut self, model: &State) -> usize {
-        let expected = abstraction::comparable(&model.core);
-        match self.abstraction() {
+        let expected = self.without_former_uses(abstraction::comparable(&model.core));
+        match self.abstraction().map(|got| self.without_former_uses(got)) {
             Ok(got) if got == expected => {}
             Ok(got) => {
-                let (expected, got) = describe_cores(&expected, &got);
+                let (expected, got) = describe(&expected, &got);
                 self.findings.push(Finding { what: "the state".to_owned(), expected, got });
             }
             Err(what) => {
@@ -74,58 +77,77 @@ impl Stage {
                 self.findings.push(Finding { what: "the state".to_owned(), expected, got: what });
             }
         }
-        1 + model.core.transports.len()
+        let core = &model.core;
+        1 + core.workers.len() + core.transports.len() + core.connections.len()
+    }
+
+    /// A reply to the peer's close_notify that was sent over a connection is confirmed in the model by whichever use of
+    /// the connection ends well, and in the core by the same one only. Nothing depends on it.
+    fn without_former_uses(&self, mut core: Core) -> Core {
+        for transport in &mut core.transports {
+            if let Farewell::Confirmed(path @ Tuple::Tcp(c)) = transport.farewell
+                && self.interference[c.index()].uses > 1
+            {
+                transport.farewell = Farewell::Sent(path);
+            }
+        }
+        core
     }
 
     /// The state in the model's words.
     fn abstraction(&self) -> Result<Core, String> {
-        let opened = |index| self.book.connection(TransportId(index as u8)).is_some();
-        let streams = (0..self.clients.len())
-            .map(|index| if opened(index) { Stream::Open } else { Stream::None })
-            .collect();
+        let stream = |uses| Stream { end: End::None, room: Room::Plenty, unread: false, uses };
+        let streams: Vec<_> = self.interference.iter().map(|entry| stream(entry.uses)).collect();
         abstraction::core(&View {
-            worker: self.worker.core(),
+            config: self.config,
+            workers: self.workers.iter().map(webrtc_server::shell::Worker::core).collect(),
             server: &self.barrier.server,
-            grant: self.barrier.grant,
+            close: &self.barrier.closes,
+            grant: &self.barrier.grants,
+            creation: &self.creation,
             reports: &self.reports,
-            streams,
+            streams: &streams,
             farewell_paths: &self.farewell_paths,
-            names: &self.book,
+            names: &self.book.of_all(),
         })
     }
 
     fn compare_alarms(&mut self, config: &Config, model: &State) -> usize {
         let expected = alarms::expected(config, model, &self.book);
-        let armed: BTreeSet<Alarm> = self.worker.alarms().into_iter().collect();
+        let armed = self.alarms();
         if expected != armed {
             self.findings.push(Finding::new("the alarms", &expected, &armed));
         }
-        let expected_timers = alarms::expected_timers(model, &self.book);
-        let timers = self.worker.core().timers();
-        if expected_timers != *timers {
-            self.findings.push(Finding::new("the timers of the core", &expected_timers, timers));
+        for w in config.worker_ids() {
+            let expected = alarms::timers(&expected, w);
+            let timers = self.workers[w.index()].core().timers();
+            if expected != *timers {
+                self.findings.push(Finding::new("the timers of the core", &expected, timers));
+            }
         }
-        expected.len() + expected_timers.len()
+        2 * expected.len()
     }
 
     /// Nothing is ready but what is held back for an action that can happen.
     fn compare_ready(&mut self, model: &State) {
-        let waits = |id: lifecycle::ConnectionId| {
-            let t = self.book.opener(id).ok();
-            t.is_some_and(|t| !model.core.transport(t).tcp.queue().is_empty())
-        };
-        let stray = self.worker.ready().iter().copied().filter(|ready| match ready {
-            Ready::ConnectionWritable(id) => !waits(*id),
-            Ready::SocketWritable(_) => !self.is_held(*ready),
-            Ready::SocketReadable(_)
-            | Ready::ListenerReadable(_)
-            | Ready::ConnectionReadable(_)
-            | Ready::Alarm(_) => true,
-        });
-        let stray: Vec<_> = stray.collect();
-        if !stray.is_empty() {
-            self.findings.push(Finding::broken("what is ready", format!("{stray:?}")));
+        for w in self.config.worker_ids() {
+            let ready = self.workers[w.index()].ready().iter().copied();
+            let stray = ready.filter(|ready| match ready {
+                Ready::ConnectionWritable(id) => !self.waits(w, *id, model),
+                Ready::SocketWritable(_) | Ready::ConnectionReadable(_) => !self.is_held(w, *ready),
+                Ready::SocketReadable(_) | Ready::ListenerReadable(_) | Ready::Alarm(_) => true,
+            });
+            let stray: Vec<_> = stray.collect();
+            if !stray.is_empty() {
+                self.findings.push(Finding::broken("what is ready", format!("{stray:?}")));
+            }
         }
+    }
+
+    fn waits(&self, w: WorkerId, id: lifecycle::ConnectionId, model: &State) -> bool {
+        let mut connections = model.core.connection_ids();
+        let c = connections.find(|c| self.connection(*c).is_ok_and(|real| real == (w, id)));
+        c.is_some_and(|c| !model.core.connection(c).queue().is_empty())
     }
 
     /// The owner of each transport heard of every effect that it is told of, in order, and nothing else.
@@ -137,41 +159,39 @@ impl Stage {
             let expected: Vec<Told> = mine.flat_map(|effect| told_of(*effect)).collect();
             let heard = self.owners[index].take_heard();
             let heard: Result<Vec<Told>, String> =
-                heard.iter().map(|event| self.told_by(t, event)).collect();
+                heard.iter().map(|event| self.told_by(event)).collect();
             if heard.as_ref() != Ok(&expected) {
                 let what = format!("what the owner of transport {index} heard");
                 self.findings.push(Finding::new(&what, &expected, &heard));
             }
-            let closed = self.owners[index].closed.get().map(|closed| {
-                let outcome = names::outcome(closed.outcome).ok();
-                (names::close_reason(closed.reason), outcome)
-            });
-            let reported = self.reports[index].map(|(reason, outcome)| (reason, Some(outcome)));
-            if closed != reported {
-                let what = format!("what those who wait for transport {index} got");
-                self.findings.push(Finding::new(&what, &reported, &closed));
-            }
-            compared += expected.len() + 1;
+            compared += expected.len() + self.compare_end_of_transport(t);
         }
         compared
     }
 
-    fn told_by(&mut self, t: TransportId, event: &TransportEvent) -> Result<Told, String> {
+    /// Whoever waits for a transport that was refused has been told so in another way.
+    fn compare_end_of_transport(&mut self, t: TransportId) -> usize {
+        if self.creation[t.index()] == Creation::Refused {
+            return 0;
+        }
+        let closed = self.owners[t.index()].closed.get().map(|closed| {
+            let outcome = names::outcome(closed.outcome).ok();
+            (names::close_reason(closed.reason), outcome)
+        });
+        let reported = self.reports[t.index()].map(|(reason, outcome)| (reason, Some(outcome)));
+        if closed != reported {
+            let what = format!("what those who wait for transport {} got", t.0);
+            self.findings.push(Finding::new(&what, &reported, &closed));
+        }
+        1
+    }
+
+    fn told_by(&self, event: &TransportEvent) -> Result<Told, String> {
         Ok(match event {
             TransportEvent::IceStateChange(state) => Told::Ice(names::ice_state(*state)),
             TransportEvent::IceSelectedTupleChange(None) => Told::Selected(None),
             TransportEvent::IceSelectedTupleChange(Some(tuple)) => {
-                let via = match tuple.protocol {
-                    Protocol::Udp => Via::Udp,
-                    Protocol::Tcp => Via::Tcp,
-                };
-                let client = &mut self.clients[t.index()];
-                let path = client.path(via).map_err(|error| error.to_string())?;
-                let local = client.peer.path(path).map_err(|error| error.to_string())?.local_addr();
-                if tuple.remote_port != local.port() {
-                    return Err(format!("{tuple:?} is not the peer at {local}"));
-                }
-                Told::Selected(Some(via))
+                Told::Selected(Some(self.tuple_of(tuple)?))
             }
             TransportEvent::DtlsStateChange { state, connected, .. } => {
                 let state = names::dtls_state(*state);
@@ -186,63 +206,99 @@ impl Stage {
         })
     }
 
+    /// The path of the peers whose two ends an owner was told.
+    fn tuple_of(&self, told: &TransportTuple) -> Result<Tuple, String> {
+        let addresses = (0..self.config.addresses.len() as u8).map(|a| Tuple::Udp(AddressId(a)));
+        let connections =
+            (0..self.config.connections.len() as u8).map(|c| Tuple::Tcp(ConnectionId(c)));
+        let is_it = |tuple: &Tuple| {
+            let server = match *tuple {
+                Tuple::Udp(a) => self.sockets[self.config.socket_of(a).index()],
+                Tuple::Tcp(c) => self.listeners[self.config.connections[c.index()].index()],
+            };
+            let local = self.wires.local(*tuple).is_ok_and(|l| l.port() == told.remote_port);
+            let is_udp = told.protocol == Protocol::Udp;
+            local && tuple.is_udp() == is_udp && server.port() == told.local_port
+        };
+        let found = addresses.chain(connections).find(is_it);
+        found.ok_or_else(|| format!("{told:?} is no path of any peer"))
+    }
+
     fn compare_callers(&mut self, model: &State) -> usize {
-        if self.barrier.callers != model.world.callers {
+        if self.barrier.callers.as_slice() != model.world.callers.as_slice() {
             let (expected, got) = (&model.world.callers, &self.barrier.callers);
             self.findings.push(Finding::new("the callers of close()", expected, got));
         }
-        model.world.callers.len()
+        if self.arm.state() != model.world.callback {
+            let (expected, got) = (model.world.callback, self.arm.state());
+            self.findings.push(Finding::new("what the callback did", &expected, &got));
+        }
+        model.world.callers.len() + 1
     }
 
-    /// With `WorkerDrained` come the outcomes of the transports that the server's close ended.
+    /// With `WorkerDrained` come the outcomes of the transports that the close of that worker ended.
     fn compare_outcomes(&mut self, step: &Expected<'_>) {
-        if !step.effects.contains(&Effect::WorkerDrained) {
-            return;
-        }
-        let transports = step.after.core.transports.iter().zip(&self.open_at_close).enumerate();
-        let ended = transports.filter(|(_, (_, phase))| **phase != Phase::Closed);
-        let expected: Vec<_> =
-            ended.map(|(index, (transport, _))| (index as u64, transport.outcome)).collect();
-        let mut got: Vec<_> = self.barrier.outcomes.iter().flatten().collect();
-        got.sort_by_key(|(id, _)| *id);
-        let got: Vec<_> = got.iter().map(|(id, o)| (*id, names::outcome(*o).ok())).collect();
-        if expected != got {
-            self.findings.push(Finding::new("the outcomes of the close", &expected, &got));
+        for effect in step.effects {
+            let Effect::WorkerDrained(w) = effect else { continue };
+            let ended = step
+                .config
+                .transport_ids()
+                .filter(|t| step.config.worker_of(*t) == *w && self.at_close[t.index()].is_live());
+            let expected: Vec<_> =
+                ended.map(|t| (u64::from(t.0), step.after.core.transport(t).outcome)).collect();
+            let mut got: Vec<_> = self.barrier.outcomes[w.index()].iter().flatten().collect();
+            got.sort_by_key(|(id, _)| *id);
+            let got: Vec<_> = got.iter().map(|(id, o)| (*id, names::outcome(*o).ok())).collect();
+            if expected != got {
+                self.findings.push(Finding::new("the outcomes of the close", &expected, &got));
+            }
         }
     }
+}
 
-    /// Remembers who is there when the server's close begins.
-    pub(super) fn note_close(&mut self, before: &State, action: Action) {
-        let begins = matches!(action, Action::OwnerClosesServer { .. })
-            && before.core.server == ServerPhase::Open;
-        if begins {
-            self.open_at_close = before.core.transports.iter().map(|t| t.phase).collect();
+/// What differs of two states.
+fn describe(expected: &Core, got: &Core) -> (String, String) {
+    let mut differing = (Vec::new(), Vec::new());
+    let mut tell = |name: String, expected: &dyn Debug, got: &dyn Debug| {
+        let (expected, got) = (format!("{name} {expected:?}"), format!("{name} {got:?}"));
+        if expected != got {
+            differing.0.push(expected);
+            differing.1.push(got);
         }
+    };
+    tell("server".to_owned(), &expected.server, &got.server);
+    tell("workers".to_owned(), &expected.workers, &got.workers);
+    for t in expected.transport_ids() {
+        tell(format!("transport {}", t.0), expected.transport(t), got.transport(t));
     }
+    for c in expected.connection_ids() {
+        tell(format!("connection {}", c.0), &expected.connection(c), &got.connection(c));
+    }
+    (differing.0.join("; "), differing.1.join("; "))
 }
 
 /// What the owner is told of an effect.
 fn told_of(effect: Effect) -> Vec<Told> {
     match effect {
-        Effect::SelectedTupleChanged(_, via) => vec![Told::Selected(via)],
+        Effect::SelectedTupleChanged(_, tuple) => vec![Told::Selected(tuple)],
         Effect::IceStateChanged(_, state) => vec![Told::Ice(state)],
         Effect::DtlsStateChanged(_, state) => vec![Told::Dtls(state)],
         Effect::TransportClosed(_, reason, outcome) => match reason {
             CloseReason::Owner => vec![Told::Closed(reason, outcome)],
             CloseReason::ServerClosed => vec![Told::ServerCloses, Told::Closed(reason, outcome)],
         },
-        Effect::StopAccepting
+        Effect::StopAccepting(_)
         | Effect::MakeAlert(_)
-        | Effect::OfferDatagramAlert(_)
+        | Effect::OfferDatagramAlert(..)
         | Effect::Unmap(_)
-        | Effect::AlertWritten(_)
+        | Effect::AlertWritten(..)
         | Effect::ShutdownWrite(_)
         | Effect::CloseConnection(_)
         | Effect::AbortConnection(_)
-        | Effect::WorkerDrained
-        | Effect::ReleaseSocket
-        | Effect::ReleaseListener
-        | Effect::WorkerReleased
+        | Effect::WorkerDrained(_)
+        | Effect::ReleaseSocket(_)
+        | Effect::ReleaseListener(_)
+        | Effect::WorkerReleased(_)
         | Effect::CallersComplete => Vec::new(),
     }
 }

@@ -1,17 +1,21 @@
-//! What the kernel does to a connection: it fills, it has room again, it has everything acknowledged.
+//! What happens to a connection: it opens, fills, has room again, has everything acknowledged, and ends.
 
 use std::time::{Duration, Instant};
 use webrtc_server::control::command::{Command, Reply};
-use webrtc_server::lifecycle::ConnectionId;
-use webrtc_server::shell::{Alarm, Ready};
-use webrtc_server_model::{TransportId, Via};
+use webrtc_server::lifecycle;
+use webrtc_server::shell::{Alarm, Ready, WriteRoom};
+use webrtc_server_model::{ConnectionId, State, TransportId, Tuple, WorkerId};
 
 use super::PATIENCE;
 use super::perform::impossible;
 use super::report::{Finding, Harness};
 use super::stage::Stage;
-use crate::lockstep::names::{self, Names};
+use super::wires::Reading;
+use crate::lockstep::names;
+use crate::peer::StreamEnd;
 
+/// More than one connection has uses.
+const USES_MAX: u64 = 1_000;
 /// Bytes of one message: as much as fits a record of this MTU, because the longer a frame, the likelier it is cut.
 const MESSAGE_BYTES: usize = 1_160;
 /// How much shorter the messages of the next attempt are.
@@ -20,48 +24,165 @@ const SHORTER_BYTES: usize = 47;
 const FILLS_MAX: usize = 20;
 /// Messages that fill any connection of this stage.
 const MESSAGES_MAX: usize = 200;
+/// Less than any frame.
+const LITTLE_BYTES: usize = 7;
+/// A frame of media, which the server drops unseen: RTP version 2, and not much behind it.
+const MEDIA: [u8; 12] = [0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1];
 /// Longest wait for the kernel to say that there is room; asked again after that.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-impl Stage {
+impl Stage<'_> {
+    pub(super) fn connect(&mut self, c: ConnectionId) -> Result<(), Harness> {
+        let l = self.config.connections[c.index()];
+        let (w, listener) = self.book.listener(l);
+        let local = self.wires.connect(c, self.listeners[l.index()])?;
+        // In the order of the model's ids: so are those of one transport closed, one after the other.
+        let number = u64::from(c.0) * USES_MAX + u64::from(self.interference[c.index()].uses);
+        self.workers[w.index()].number_connections_from(number);
+        self.deliver(w, Ready::ListenerReadable(listener), "the listener has a connection")?;
+        let worker = &self.workers[w.index()];
+        let connections = worker.core().connections().iter();
+        let accepted = connections.rev().find(|(_, c)| c.remote == local).map(|(id, _)| *id);
+        let entry = &mut self.interference[c.index()];
+        entry.uses += 1;
+        entry.token = accepted.and_then(|id| worker.token(id));
+        match accepted {
+            Some(id) => self.book.note_connection(c, id),
+            None => {
+                self.findings.push(Finding::new("the connection", &"accepted", &"not accepted"));
+            }
+        }
+        Ok(())
+    }
+
+    /// There is a descriptor for the connection, and then no place in the poll: it is closed at once.
+    pub(super) fn connect_in_vain(&mut self, c: ConnectionId) -> Result<(), Harness> {
+        let l = self.config.connections[c.index()];
+        let (w, listener) = self.book.listener(l);
+        self.workers[w.index()].set_refuses_connections(true);
+        self.wires.connect(c, self.listeners[l.index()])?;
+        self.wires.line(c)?.end = Some(StreamEnd::Fin);
+        self.interference[c.index()].uses += 1;
+        self.deliver(w, Ready::ListenerReadable(listener), "the listener has a connection")?;
+        self.workers[w.index()].set_refuses_connections(false);
+        Ok(())
+    }
+
+    pub(super) fn stream(&mut self, c: ConnectionId) -> Result<(), Harness> {
+        let (w, id) = self.connection(c)?;
+        self.wires.send(Tuple::Tcp(c), &MEDIA)?;
+        self.interference[c.index()].unread = true;
+        let deadline = Instant::now() + PATIENCE;
+        while !self.workers[w.index()].ready().contains(&Ready::ConnectionReadable(id)) {
+            if Instant::now() >= deadline {
+                return Err(Harness::Barrier("the peer's bytes are with the server"));
+            }
+            self.workers[w.index()].poll(Some(LOOK_AGAIN))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn read(&mut self, c: ConnectionId) -> Result<(), Harness> {
+        self.interference[c.index()].unread = false;
+        self.deliver_packets(Tuple::Tcp(c))
+    }
+
+    pub(super) fn finish(&mut self, c: ConnectionId) -> Result<(), Harness> {
+        self.wires.line(c)?.path.finish()?;
+        self.deliver_packets(Tuple::Tcp(c))
+    }
+
+    /// A connection whose end of input was read says nothing more to a reader: there the next write meets the reset.
+    pub(super) fn reset(&mut self, c: ConnectionId) -> Result<(), Harness> {
+        let (w, id) = self.connection(c)?;
+        let line = self.wires.line(c)?;
+        line.path.reset()?;
+        line.end = None;
+        self.interference[c.index()].unread = false;
+        self.deliver_packets(Tuple::Tcp(c))?;
+        if self.is_blocked(w, id) {
+            self.workers[w.index()].set_write_room(id, WriteRoom::Real);
+            self.deliver(w, Ready::ConnectionWritable(id), "a write meets the reset")?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn vanish(&mut self, c: ConnectionId) -> Result<(), Harness> {
+        self.set_room(c, WriteRoom::Broken)
+    }
+
+    fn set_room(&mut self, c: ConnectionId, room: WriteRoom) -> Result<(), Harness> {
+        let (w, id) = self.connection(c)?;
+        self.workers[w.index()].set_write_room(id, room);
+        Ok(())
+    }
+
+    /// Between two frames nothing more is taken, or the beginning of the next one.
+    pub(super) fn leave_room(&mut self, c: ConnectionId, part: bool) -> Result<(), Harness> {
+        self.set_room(c, WriteRoom::Bytes(if part { LITTLE_BYTES } else { 0 }))
+    }
+
+    pub(super) fn make_little_room(&mut self, c: ConnectionId) -> Result<(), Harness> {
+        let (w, id) = self.connection(c)?;
+        self.workers[w.index()].set_write_room(id, WriteRoom::Bytes(LITTLE_BYTES));
+        self.deliver(w, Ready::ConnectionWritable(id), "room for the beginning of a frame")
+    }
+
+    pub(super) fn meet_stale_event(&mut self, c: ConnectionId) -> Result<(), Harness> {
+        let w = self.config.worker_of_connection(c);
+        let stale = self.interference[c.index()].stale.take();
+        let (token, id) = stale.ok_or_else(|| impossible("no use of the connection has ended"))?;
+        self.workers[w.index()].meet_stale_event(token, id);
+        Ok(())
+    }
+
     /// Sends what the peer does not read, until a frame was taken in part, and then one message more, which waits unbegun.
     /// If a connection happens to be full at the end of a frame, the peer reads all of it, and other lengths are tried.
-    pub(super) fn fill_connection(&mut self, t: TransportId) -> Result<(), Harness> {
-        let (path, id) = (self.clients[t.index()].path(Via::Tcp)?, self.connection(t)?);
+    pub(super) fn fill_connection(
+        &mut self,
+        before: &State,
+        c: ConnectionId,
+    ) -> Result<(), Harness> {
+        let (w, id) = self.connection(c)?;
+        let owner = before.core.connection(c).owner();
+        let owner = owner.ok_or_else(|| impossible("nobody sends on the connection"))?;
         for attempt in 0..FILLS_MAX {
-            self.clients[t.index()].peer.pause(path)?;
-            self.fill_once(t, id, MESSAGE_BYTES - attempt * SHORTER_BYTES)?;
-            let connection = self.worker.core().connections().get(&id);
+            self.wires.line(c)?.reading = Reading::Paused;
+            self.fill_once(owner, (w, id), MESSAGE_BYTES - attempt * SHORTER_BYTES)?;
+            let connection = self.workers[w.index()].core().connections().get(&id);
             if connection.is_some_and(|connection| connection.queue.is_begun()) {
-                return self.send(t, MESSAGE_BYTES);
+                return self.send(owner, MESSAGE_BYTES);
             }
-            self.make_room(t)?;
+            self.make_room(c)?;
         }
         Err(impossible("a full connection never ends within a frame"))
     }
 
-    fn fill_once(&mut self, t: TransportId, id: ConnectionId, bytes: usize) -> Result<(), Harness> {
+    fn fill_once(
+        &mut self,
+        owner: TransportId,
+        (w, id): (WorkerId, lifecycle::ConnectionId),
+        bytes: usize,
+    ) -> Result<(), Harness> {
         for _ in 0..MESSAGES_MAX {
-            if self.is_blocked(id) {
+            if self.is_blocked(w, id) {
                 // The kernel may have moved on meanwhile: full is what stays full.
-                self.worker.poll(Some(Duration::ZERO))?;
-                if !self.worker.deliver(Ready::ConnectionWritable(id)) {
+                let worker = &mut self.workers[w.index()];
+                worker.poll(Some(Duration::ZERO))?;
+                if !worker.deliver(Ready::ConnectionWritable(id)) {
                     return Ok(());
                 }
             } else {
-                self.send(t, bytes)?;
+                self.send(owner, bytes)?;
             }
         }
         Err(Harness::Impossible(format!("{MESSAGES_MAX} messages do not fill a connection")))
     }
 
-    fn send(&mut self, t: TransportId, bytes: usize) -> Result<(), Harness> {
+    fn send(&mut self, owner: TransportId, bytes: usize) -> Result<(), Harness> {
         let (reply, answer) = Reply::new();
-        self.worker.execute(Command::Send {
-            transport: names::transport(t),
-            data: vec![0xA5; bytes],
-            reply: Some(reply),
-        });
+        let (transport, data) = (names::transport(owner), vec![0xA5; bytes]);
+        self.worker_of(owner).execute(Command::Send { transport, data, reply: Some(reply) });
         match answer.try_recv() {
             Ok(Ok(())) => Ok(()),
             refused => Err(Harness::Impossible(format!("a message is not taken: {refused:?}"))),
@@ -69,36 +190,35 @@ impl Stage {
     }
 
     /// The peer reads until the server has nothing more to write, or has given up the connection.
-    pub(super) fn make_room(&mut self, t: TransportId) -> Result<(), Harness> {
-        self.resume(t)?;
-        let id = self.connection(t)?;
+    pub(super) fn make_room(&mut self, c: ConnectionId) -> Result<(), Harness> {
+        let (w, id) = self.connection(c)?;
+        self.resume(c)?;
+        self.workers[w.index()].set_write_room(id, WriteRoom::Real);
         let deadline = Instant::now() + PATIENCE;
-        while self.is_blocked(id) {
+        while self.is_blocked(w, id) {
             if Instant::now() >= deadline {
                 return Err(Harness::Barrier("the connection takes everything that is queued"));
             }
-            self.clients[t.index()].peer.collect()?;
-            self.worker.poll(Some(LOOK_AGAIN))?;
-            self.worker.deliver(Ready::ConnectionWritable(id));
+            self.collect()?;
+            let worker = &mut self.workers[w.index()];
+            worker.poll(Some(LOOK_AGAIN))?;
+            worker.deliver(Ready::ConnectionWritable(id));
         }
         Ok(())
     }
 
     /// Asks the kernel until it says that everything is acknowledged; the peer reads on.
-    pub(super) fn acknowledge(&mut self, t: TransportId) -> Result<(), Harness> {
-        let id = self.connection(t)?;
+    pub(super) fn acknowledge(&mut self, c: ConnectionId) -> Result<(), Harness> {
+        let (w, id) = self.connection(c)?;
         let deadline = Instant::now() + PATIENCE;
-        while self.worker.core().connections().contains_key(&id) {
+        while self.workers[w.index()].core().connections().contains_key(&id) {
             if Instant::now() >= deadline {
                 return Err(Harness::Barrier("the peer's TCP acknowledges everything"));
             }
-            let client = &mut self.clients[t.index()];
-            client.peer.collect()?;
-            if let Some(path) = client.stream() {
-                client.peer.tcp(path)?.acknowledge_now()?;
-            }
-            if !self.worker.fire(Alarm::Acknowledged(id)) {
-                let armed = self.worker.alarms();
+            self.collect()?;
+            self.wires.line(c)?.path.acknowledge_now()?;
+            if !self.workers[w.index()].fire(Alarm::Acknowledged(id)) {
+                let armed = self.alarms();
                 self.findings.push(Finding::new("the moment that comes", &"Acknowledged", &armed));
                 return Ok(());
             }
@@ -107,16 +227,9 @@ impl Stage {
         Ok(())
     }
 
-    /// The peer of a transport reads its connection again.
-    pub(super) fn resume(&mut self, t: TransportId) -> Result<(), Harness> {
-        let client = &mut self.clients[t.index()];
-        if let Some(path) = client.stream() {
-            client.peer.resume(path)?;
-        }
+    /// The peers read a connection again.
+    pub(super) fn resume(&mut self, c: ConnectionId) -> Result<(), Harness> {
+        self.wires.line(c)?.reading = Reading::On;
         Ok(())
-    }
-
-    fn connection(&self, t: TransportId) -> Result<ConnectionId, Harness> {
-        self.book.connection(t).ok_or_else(|| impossible("the peer has no connection"))
     }
 }

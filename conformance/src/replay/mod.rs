@@ -1,19 +1,21 @@
 //! Replay: traces of the model are performed on the real stack, and everything is compared after every step.
 //!
-//! The server is a [`shell::Worker`](webrtc_server::shell::Worker) with real kernel sockets and real OpenSSL, stepped by
-//! hand on this thread, with a clock that stands still. Each transport has a real [`Peer`](crate::peer::Peer).
+//! The server is one or more [`shell::Worker`](webrtc_server::shell::Worker)s with real kernel sockets and real OpenSSL,
+//! stepped by hand on this thread, with a clock that stands still. Each transport has a real [`Peer`](crate::peer::Peer).
 //!
 //! | File | What it holds |
 //! |---|---|
-//! | `stage` | the world of one trace: server, owners, callers, peers |
+//! | `stage` | the world of one trace: workers, owners, callers, peers |
 //! | `barrier` | who waits in `close()`, and the machine that lets them go |
-//! | `client` | one peer and its two paths |
+//! | `client` | one peer, and the owner of its transport with what he does in callbacks |
+//! | `wires` | the peers' ends of all paths, and for whom it is what comes in there |
 //! | `book` | which real address and number is which of the model's names |
-//! | `perform`, `kernel` | how each action of the model is made to happen |
-//! | `journal` | the outputs of the real core as effects of the model |
+//! | `perform`, `dialogue`, `kernel` | how each action of the model is made to happen |
+//! | `journal` | the outputs of the real cores as effects of the model |
 //! | `alarms` | which alarms must be armed in which state |
 //! | `compare`, `wire` | what is compared after a step: in the server, and at the peer |
 //! | `probe` | old datagrams at the end of a trace |
+//! | `support` | which configurations the stage can play |
 //! | `run` | traces in, report out |
 //!
 //! # Barriers
@@ -24,14 +26,33 @@
 //!
 //! # What is held back
 //!
-//! Two events of the kernel are kept from the server until the model lets them happen: that the UDP socket is writable
-//! while it plays full, and that a connection is writable while its queue waits for room.
+//! Three events of the kernel are kept from the server until the model lets them happen: that a UDP socket is writable
+//! while it plays full, that a connection is writable while its queue waits for room, and that it is readable while its
+//! input lies unread. Commands of the barrier and of callbacks arrive when the model says so.
+//!
+//! # What is pretended
+//!
+//! Real are: checks, handshakes and where they stop, alerts, FIN, RST, unread input, partial writes into a full
+//! connection, acknowledgements, reuse of ports and descriptors. Five things the kernel cannot be made to say, or not at
+//! the moment that the model chooses. There the shell pretends, which it does for tests only:
+//!
+//! | What | How |
+//! |---|---|
+//! | a UDP socket is full | [`set_socket_full`](webrtc_server::shell::Worker::set_socket_full) |
+//! | a connection is full, or nearly so, between two frames | [`set_write_room`](webrtc_server::shell::Worker::set_write_room) |
+//! | only a write finds that a connection was reset | the same |
+//! | an accepted connection cannot be kept | [`set_refuses_connections`](webrtc_server::shell::Worker::set_refuses_connections) |
+//! | the batch of events holds one of a connection that ended | [`meet_stale_event`](webrtc_server::shell::Worker::meet_stale_event) |
+//!
+//! The threads that call `close()` or drop their handles are played as well: the barrier is the real one, the handles are
+//! not on this stage.
 
 mod alarms;
 mod barrier;
 mod book;
 mod client;
 mod compare;
+mod dialogue;
 mod journal;
 mod kernel;
 mod perform;
@@ -39,14 +60,16 @@ mod probe;
 mod report;
 mod run;
 mod stage;
+mod support;
 #[cfg(test)]
 mod tests;
 mod wire;
+mod wires;
 
 use std::time::Duration;
 
 pub use report::{Divergence, Finding, Replay, ReplayError};
-pub use run::{Descriptors, Plan, replay, replay_small, replay_standard};
+pub use run::{Descriptors, Plan, replay};
 
 /// How long something may take that happens at once if all is well.
 pub const PATIENCE: Duration = Duration::from_secs(2);

@@ -3,261 +3,236 @@
 //! | Action | What is done | When it has happened |
 //! |---|---|---|
 //! | `PeerChecks` | a Binding request | the server read it; its answer is at the peer, unless the path is full |
-//! | `PeerConnects` | `connect(2)` | accepted |
-//! | `PeerHandshakes` | flights, by turns | both sides are done |
-//! | `PeerFailsHandshake` | a fatal alert instead of a ClientHello | read |
+//! | `PeerChecksTwiceAndResets` | two Binding requests in one write, then `SO_LINGER` 0 and `close(2)` | the first was read; its reply met the reset |
+//! | `PeerConnects` | `connect(2)`, from the former port if there is one | accepted |
+//! | `PeerConnectsInVain` | `connect(2)`; the poll refuses what is accepted (*) | the server closed it |
+//! | `PeerSendsFlight` | the next flight | read; the server's next flight is at the peer |
+//! | `PeerHandshakes` | the flights that are left, by turns | both sides are done |
+//! | `PeerFailsHandshake` | a fatal alert in the clear instead of a flight | read |
+//! | `PeerSendsFatalAlert` | another one; under the keys of the association once there are any | read |
 //! | `PeerSendsCloseNotify`, `PeerAnswers` | the peer's alert, on the selected path or where ours came in | read |
+//! | `PeerStreams`, `WorkerReads` | a frame that is media; what says that it is there is held back, then not | readable |
 //! | `PeerSendsFin` | `shutdown(WR)` | the end was read |
 //! | `PeerResets` | `SO_LINGER` 0, `close(2)` | an error was read, or met by a write |
-//! | `KernelFillsSocket`, `KernelMakesRoomOnSocket` | the socket plays full, or no longer | writable |
+//! | `PeerVanishes` | the next write finds the connection reset (*) | at once |
+//! | `KernelFillsSocket`, `KernelMakesRoomOnSocket` | the socket plays full, or no longer (*) | writable |
 //! | `KernelFillsConnection` | messages that the peer does not read | a frame is begun, another one waits |
-//! | `KernelMakesRoomOnConnection` | the peer reads | the queue is empty |
+//! | `KernelLeavesRoom`, `KernelMakesLittleRoom` | the connection takes nothing more, or a few bytes (*) | at once; writable |
+//! | `KernelMakesRoomOnConnection` | the peer reads; the connection takes everything | the queue is empty |
 //! | `KernelAcknowledges` | the kernel is asked | it says that nothing is unacknowledged |
-//! | `OwnerClosesServer`, `OwnerClosesTransport` | commands | at once |
+//! | `OwnerCreatesTransport`, `OwnerRestartsIce`, `OwnerClosesTransport` | commands | at once |
+//! | `OwnerClosesServer`, `OwnerDropsHandle` | the barrier is told | at once |
+//! | `OwnerArmsCallback` | the next event finds it armed; it asks, as a handle does | at once |
 //! | `…DeadlinePasses`, `ConsentExpires` | the alarm goes off | at once |
-//! | `WorkersAcknowledge` | the barrier's grant arrives | at once |
+//! | `WorkerMeetsStaleEvent` | an event with the token of the use that ended, and what it was in the batch (*) | at once |
+//! | `WorkerHears…` | the command arrives | at once |
+//!
+//! (*) The kernel cannot be made to say that, or not at that moment: `webrtc_server::shell` pretends, which it can do for
+//! tests only.
 
-use webrtc_server::control::command::Command;
-use webrtc_server::shell::{Ready, Worker};
-use webrtc_server_model::{Action, Socket, State, TransportId, Via};
+use std::sync::Arc;
 
-use super::PATIENCE;
+use webrtc_server::control::command::{Command, Refused, Reply};
+use webrtc_server::fingerprint::Fingerprint;
+use webrtc_server::shell::Ready;
+use webrtc_server_model::{Action, Closes, Role, SocketId, State, TransportId};
+
 use super::alarms;
+use super::client::Client;
 use super::report::{Finding, Harness};
-use super::stage::{LISTENER, Room, SOCKET, Stage};
-use crate::lockstep::names::{self, Names};
-use crate::peer::{self, PeerError, StreamEnd};
+use super::stage::Stage;
+use crate::lockstep::names;
+use crate::lockstep::outside::Creation;
+use crate::peer::{DtlsRole, DtlsSession, Peer, ServerCredentials};
 
-/// Level and number of the alert that ends a handshake (RFC 5246 section 7.2): fatal, `handshake_failure`.
-const HANDSHAKE_FAILURE: (u8, u8) = (2, 40);
-/// Turns of a handshake, each of which waits a millisecond for the other side.
-const HANDSHAKE_TURNS_MAX: usize = 2_000;
-
-impl Stage {
+impl Stage<'_> {
     pub(super) fn perform(&mut self, before: &State, action: Action) -> Result<(), Harness> {
         match action {
-            Action::PeerChecks { t, via, nominate } => self.check(before, t, via, nominate),
-            Action::PeerConnects { t } => self.connect(t),
+            Action::PeerChecks { t, from, check } => self.check(before, t, from, check),
+            Action::PeerChecksTwiceAndResets { t, c } => self.check_twice_and_reset(t, c),
+            Action::PeerConnects { c } => self.connect(c),
+            Action::PeerConnectsInVain { c } => self.connect_in_vain(c),
+            Action::PeerSendsFlight { t } => self.send_flight(before, t),
             Action::PeerHandshakes { t } => self.handshake(before, t),
             Action::PeerFailsHandshake { t } => self.fail_handshake(before, t),
+            Action::PeerSendsFatalAlert { t } => self.send_fatal_alert(before, t),
             Action::PeerSendsCloseNotify { t } => {
-                let via = self.clients[t.index()].path(selected(before, t)?)?;
-                self.send_close_notify(t, via)
+                let path = selected(before, t)?;
+                self.send_close_notify(t, path)
             }
-            Action::PeerAnswers { t } => {
-                let heard = self.clients[t.index()].peer.observed().close_notifies.first().copied();
-                let via =
-                    heard.ok_or_else(|| impossible("the peer answers what it has not heard"))?;
-                self.send_close_notify(t, via)
-            }
-            Action::PeerSendsFin { t } => self.finish(t),
-            Action::PeerResets { t } => self.reset(t),
-            Action::KernelFillsSocket => {
-                self.room = Room::None;
-                self.worker.set_socket_full(SOCKET, true);
+            Action::PeerAnswers { t } => self.answer(t),
+            Action::PeerStreams { c } => self.stream(c),
+            Action::PeerSendsFin { c } => self.finish(c),
+            Action::PeerResets { c } => self.reset(c),
+            Action::PeerVanishes { c } => self.vanish(c),
+            Action::KernelFillsSocket { s } => {
+                self.set_full(s, true);
                 Ok(())
             }
-            Action::KernelMakesRoomOnSocket => {
-                self.room = Room::Plenty;
-                self.worker.set_socket_full(SOCKET, false);
-                self.deliver(Ready::SocketWritable(SOCKET), "room on the socket")
+            Action::KernelMakesRoomOnSocket { s } => {
+                self.set_full(s, false);
+                let (w, socket) = self.book.socket(s);
+                self.deliver(w, Ready::SocketWritable(socket), "room on the socket")
             }
-            Action::KernelFillsConnection { t } => self.fill_connection(t),
-            Action::KernelMakesRoomOnConnection { t } => self.make_room(t),
-            Action::KernelAcknowledges { t } => self.acknowledge(t),
-            Action::OwnerClosesServer { caller } => {
-                let effects = self.barrier.close(caller, &mut self.worker)?;
-                self.barrier_effects.extend(effects);
-                Ok(())
-            }
-            Action::OwnerClosesTransport { t } => {
-                self.worker.execute(Command::CloseTransport { transport: names::transport(t) });
-                Ok(())
-            }
+            Action::KernelFillsConnection { c } => self.fill_connection(before, c),
+            Action::KernelLeavesRoom { c, part } => self.leave_room(c, part),
+            Action::KernelMakesRoomOnConnection { c } => self.make_room(c),
+            Action::KernelMakesLittleRoom { c } => self.make_little_room(c),
+            Action::KernelAcknowledges { c } => self.acknowledge(c),
             Action::ConsentExpires { .. }
+            | Action::HandshakeDeadlinePasses { .. }
             | Action::FarewellDeadlinePasses { .. }
             | Action::LingerDeadlinePasses { .. }
             | Action::BindDeadlinePasses { .. }
-            | Action::ServerDeadlinePasses => {
+            | Action::ServerDeadlinePasses { .. } => {
                 self.fire(action);
                 Ok(())
             }
-            Action::WorkersAcknowledge => {
-                if !self.barrier.deliver_grant(&mut self.worker) {
-                    let what = "the permission to release the carriers";
-                    self.findings.push(Finding::new(what, &"granted", &"not granted"));
-                }
-                Ok(())
-            }
+            Action::WorkerReads { c } => self.read(c),
+            Action::WorkerMeetsStaleEvent { c } => self.meet_stale_event(c),
+            Action::OwnerClosesServer { .. }
+            | Action::OwnerDropsHandle { .. }
+            | Action::OwnerArmsCallback { .. }
+            | Action::OwnerCreatesTransport { .. }
+            | Action::OwnerRestartsIce { .. }
+            | Action::OwnerClosesTransport { .. }
+            | Action::WorkerHearsTransportClose { .. }
+            | Action::WorkerHearsClose { .. }
+            | Action::WorkerHearsGrant { .. } => self.perform_of_owner(action),
         }
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]
+    fn perform_of_owner(&mut self, action: Action) -> Result<(), Harness> {
+        match action {
+            Action::OwnerClosesServer { caller } => {
+                let effects = self.barrier.close(caller)?;
+                self.barrier_effects.extend(effects);
+            }
+            Action::OwnerDropsHandle { caller } => {
+                let effects = self.barrier.drop_handle(caller)?;
+                self.barrier_effects.extend(effects);
+            }
+            Action::OwnerArmsCallback { closes } => self.arm.arm(closes),
+            Action::OwnerCreatesTransport { t } => self.create(t)?,
+            Action::OwnerRestartsIce { t } => self.restart_ice(t)?,
+            Action::OwnerClosesTransport { t } => self.close_transport(t),
+            Action::WorkerHearsTransportClose { t } => match self.arm.take(Closes::Transport(t)) {
+                true => self.close_transport(t),
+                false => self.miss("the callback's command to close a transport"),
+            },
+            Action::WorkerHearsClose { w } => match self.barrier.take_close(w) {
+                Some(command) => self.workers[w.index()].execute(command),
+                None => self.miss("the command to close the server"),
+            },
+            Action::WorkerHearsGrant { w } => match self.barrier.take_grant(w) {
+                Some(command) => self.workers[w.index()].execute(command),
+                None => self.miss("the permission to release the carriers"),
+            },
+            _ => unreachable!("{action:?} is nothing that an owner or a worker does"),
+        }
+        Ok(())
+    }
+
+    fn miss(&mut self, what: &str) {
+        self.findings.push(Finding::new(what, &"given", &"not given"));
     }
 
     fn fire(&mut self, action: Action) {
-        let alarm = alarms::of_action(action, &self.book);
-        if !alarm.is_some_and(|alarm| self.worker.fire(alarm)) {
-            let armed = self.worker.alarms();
-            self.findings.push(Finding::new("the moment that comes", &alarm, &armed));
+        let armed = alarms::of_action(action, self.config, &self.book);
+        let fired = armed.is_some_and(|(w, alarm)| self.workers[w.index()].fire(alarm));
+        if !fired {
+            let armed_there = self.alarms();
+            self.findings.push(Finding::new("the moment that comes", &armed, &armed_there));
         }
     }
 
-    fn connect(&mut self, t: TransportId) -> Result<(), Harness> {
-        let local = self.clients[t.index()].connect(self.tcp)?;
-        self.deliver(Ready::ListenerReadable(LISTENER), "the listener has a connection")?;
-        let connections = self.worker.core().connections().iter();
-        let accepted = connections.rev().find(|(_, c)| c.remote == local).map(|(id, _)| *id);
-        match accepted {
-            Some(id) => self.book.note_connection(t, id),
-            None => {
-                self.findings.push(Finding::new("the connection", &"accepted", &"not accepted"));
+    fn set_full(&mut self, s: SocketId, full: bool) {
+        self.full[s.index()] = full;
+        let (w, socket) = self.book.socket(s);
+        self.workers[w.index()].set_socket_full(socket, full);
+    }
+
+    fn close_transport(&mut self, t: TransportId) {
+        let transport = names::transport(t);
+        self.worker_of(t).execute(Command::CloseTransport { transport });
+    }
+
+    /// Creates a transport and tells it who its peer is.
+    pub(super) fn create(&mut self, t: TransportId) -> Result<(), Harness> {
+        let (credentials, theirs) = credentials(t, 0);
+        let transport = names::transport(t);
+        let (reply, created) = Reply::new();
+        let sink = self.owners[t.index()].sink(&self.arm);
+        let closed = Arc::clone(&self.owners[t.index()].closed);
+        let consent = Some(names::CONSENT);
+        let create =
+            Command::CreateTransport { transport, credentials, consent, sink, closed, reply };
+        self.worker_of(t).execute(create);
+        match created.try_recv() {
+            Ok(Ok(())) => {}
+            Ok(Err(Refused::Closed)) => {
+                self.creation[t.index()] = Creation::Refused;
+                return Ok(());
             }
+            refused => return Err(Harness::Impossible(format!("no transport: {refused:?}"))),
         }
-        Ok(())
-    }
-
-    fn check(
-        &mut self,
-        before: &State,
-        t: TransportId,
-        via: Via,
-        nominate: bool,
-    ) -> Result<(), Harness> {
-        if via == Via::Udp
-            && let Some(local) = self.clients[t.index()].open_udp(self.udp)?
-        {
-            self.book.note_udp(t, local);
-        }
-        let path = self.clients[t.index()].path(via)?;
-        let peer = &mut self.clients[t.index()].peer;
-        let (transaction, local) = (peer.check(path, nominate)?, peer.path(path)?.local_addr());
-        self.deliver_packets(t, via)?;
-        let peer = &mut self.clients[t.index()].peer;
-        let has_room = match via {
-            Via::Udp => before.world.socket == Socket::Room,
-            Via::Tcp => before.core.transport(t).tcp.queue().is_empty(),
+        self.creation[t.index()] = Creation::Created;
+        let role = self.config.transport(t).role;
+        let (reply, connected) = Reply::new();
+        let certificate = &self.wardrobe.certificate;
+        let fingerprint = Fingerprint::parse("sha-256", certificate.fingerprint());
+        let session = match role {
+            Role::Server => DtlsSession::new(DtlsRole::Client, certificate),
+            Role::Client => DtlsSession::cautious_server(certificate),
         };
-        let answered = |peer: &peer::Peer| peer.observed().answers_to(transaction) > 0;
-        if has_room {
-            expect(peer.await_until("the answer to a check", PATIENCE, answered))?;
-        } else {
-            peer.collect()?;
+        let session = session.map_err(|error| Harness::Impossible(error.to_string()))?;
+        self.clients[t.index()] = Some(Client::new(Peer::with_session(theirs, session)));
+        let remote_role = names::remote_role(role);
+        let fingerprints = fingerprint.into_iter().collect();
+        let connect = Command::Connect { transport, remote_role, fingerprints, reply };
+        self.worker_of(t).execute(connect);
+        match connected.try_recv() {
+            Ok(Ok(ours)) if ours == names::local_role(role) => Ok(()),
+            refused => Err(Harness::Impossible(format!("no role in DTLS: {refused:?}"))),
         }
-        let answers: Vec<_> =
-            peer.observed().stun.iter().filter(|a| a.transaction == transaction).collect();
-        let right = match answers.as_slice() {
-            [] => !has_room,
-            [answer] => has_room && answer.is_success() && answer.mapped == Some(local),
-            [_, _, ..] => false,
-        };
-        if !right {
-            let expected = if has_room { "one success" } else { "no answer: there is no room" };
-            self.findings.push(Finding::new("the answer to a check", &expected, &answers));
+    }
+
+    fn restart_ice(&mut self, t: TransportId) -> Result<(), Harness> {
+        let client = self.client(t)?;
+        client.restarts += 1;
+        let (credentials, theirs) = credentials(t, client.restarts);
+        client.former = Some(client.peer.credentials().clone());
+        client.peer.set_credentials(theirs);
+        let (reply, restarted) = Reply::new();
+        let transport = names::transport(t);
+        self.worker_of(t).execute(Command::RestartIce { transport, credentials, reply });
+        match restarted.try_recv() {
+            Ok(Ok(())) => Ok(()),
+            refused => Err(Harness::Impossible(format!("no ICE restart: {refused:?}"))),
         }
-        Ok(())
     }
 
-    fn handshake(&mut self, before: &State, t: TransportId) -> Result<(), Harness> {
-        let client = &mut self.clients[t.index()];
-        let via = client.path(selected(before, t)?)?;
-        let worker = &mut self.worker;
-        // Nothing is held back: a path that is full takes no handshake, and the others are silent.
-        let mut turn = || deliver_input(worker);
-        match client.peer.handshake(via, &mut turn, HANDSHAKE_TURNS_MAX) {
-            Ok(()) => self.handshakes += 1,
-            Err(PeerError::Dtls(what)) => {
-                self.findings.push(Finding::new("the handshake", &"done", &what));
-            }
-            Err(error) => return Err(error.into()),
-        }
-        Ok(())
-    }
-
-    fn fail_handshake(&mut self, before: &State, t: TransportId) -> Result<(), Harness> {
-        let via = selected(before, t)?;
-        let client = &mut self.clients[t.index()];
-        let path = client.path(via)?;
-        let (level, number) = HANDSHAKE_FAILURE;
-        client.peer.send_plaintext_alert(path, level, number)?;
-        self.deliver_packets(t, via)
-    }
-
-    fn send_close_notify(&mut self, t: TransportId, path: peer::Via) -> Result<(), Harness> {
-        let client = &mut self.clients[t.index()];
-        if client.peer.send_close_notify(path)? != 1 {
-            return Err(impossible("the peer has said its close_notify before"));
-        }
-        let via =
-            if client.path(Via::Udp).is_ok_and(|udp| udp == path) { Via::Udp } else { Via::Tcp };
-        self.deliver_packets(t, via)
-    }
-
-    fn finish(&mut self, t: TransportId) -> Result<(), Harness> {
-        let client = &mut self.clients[t.index()];
-        let path = client.path(Via::Tcp)?;
-        client.peer.tcp(path)?.finish()?;
-        self.deliver_packets(t, Via::Tcp)
-    }
-
-    /// A connection whose end of input was read says nothing more to a reader: there the next write meets the reset.
-    fn reset(&mut self, t: TransportId) -> Result<(), Harness> {
-        let client = &mut self.clients[t.index()];
-        let path = client.path(Via::Tcp)?;
-        client.peer.tcp(path)?.reset()?;
-        client.end = None;
-        let id = self.book.connection(t).ok_or_else(|| impossible("no connection to reset"))?;
-        self.deliver_packets(t, Via::Tcp)?;
-        if self.worker.core().connections().contains_key(&id) && self.is_blocked(id) {
-            self.deliver(Ready::ConnectionWritable(id), "a write meets the reset")?;
-        }
-        Ok(())
-    }
-
-    /// Lets the server read what the peer of a transport has sent.
-    pub(super) fn deliver_packets(&mut self, t: TransportId, via: Via) -> Result<(), Harness> {
-        let ready = match via {
-            Via::Udp => Ready::SocketReadable(SOCKET),
-            Via::Tcp => {
-                let id = self.book.connection(t).ok_or_else(|| impossible("no connection"))?;
-                Ready::ConnectionReadable(id)
-            }
-        };
-        self.deliver(ready, "the peer's bytes are with the server")
-    }
-
-    /// The end of the peer's stream that the model's effects lead to; nothing if it is over already.
-    pub(super) fn expect_end(&mut self, t: TransportId, end: StreamEnd) {
-        let slot = &mut self.clients[t.index()].end;
-        if *slot == Some(StreamEnd::Open) {
-            *slot = Some(end);
-        }
+    /// The peer of a transport.
+    pub(super) fn client(&mut self, t: TransportId) -> Result<&mut Client, Harness> {
+        self.clients[t.index()].as_mut().ok_or_else(|| impossible("the transport has no peer"))
     }
 }
 
-/// Delivers everything that can be read.
-fn deliver_input(worker: &mut Worker) -> std::io::Result<()> {
-    worker.poll(Some(std::time::Duration::ZERO))?;
-    let readable = |ready: &Ready| match ready {
-        Ready::SocketReadable(_) | Ready::ConnectionReadable(_) => true,
-        Ready::SocketWritable(_)
-        | Ready::ListenerReadable(_)
-        | Ready::ConnectionWritable(_)
-        | Ready::Alarm(_) => false,
-    };
-    let ready: Vec<_> = worker.ready().iter().copied().filter(readable).collect();
-    for ready in ready {
-        worker.deliver(ready);
-    }
-    Ok(())
+/// The credentials of a transport after so many restarts, for itself and for its peer.
+fn credentials(
+    t: TransportId,
+    restarts: usize,
+) -> (webrtc_server::lifecycle::Credentials, ServerCredentials) {
+    let own = names::credentials(t, restarts);
+    let theirs = ServerCredentials { ufrag: own.ufrag.clone(), password: own.password.clone() };
+    (own, theirs)
 }
 
-/// A barrier that the server owes is no error here: what is missing is looked at next.
-pub(super) fn expect(result: Result<(), PeerError>) -> Result<(), Harness> {
-    match result {
-        Ok(()) | Err(PeerError::Barrier { .. }) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
-}
-
-pub(super) fn selected(state: &State, t: TransportId) -> Result<Via, Harness> {
+pub(super) fn selected(
+    state: &State,
+    t: TransportId,
+) -> Result<webrtc_server_model::Tuple, Harness> {
     state.core.transport(t).selected.ok_or_else(|| impossible("no path is selected"))
 }
 

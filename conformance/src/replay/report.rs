@@ -88,6 +88,14 @@ pub enum ReplayError {
     /// There are no traces: replaying nothing would always agree.
     #[error("there are no traces: nothing was compared")]
     NothingToCompare,
+    /// The stage cannot do what the peers, the kernel or the owner do in this configuration.
+    #[error("{config} is not replayed: {why}")]
+    Unsupported {
+        /// Its name.
+        config: &'static str,
+        /// What the stage cannot do.
+        why: &'static str,
+    },
     /// A trace is none of the model's.
     #[error("{action:?} cannot happen after {trace:?}")]
     NotATrace {

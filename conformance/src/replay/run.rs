@@ -4,12 +4,13 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{
-    Action, Config, EdgeClass, Effect, Grain, Graph, State, cover, cover_edges, edge_classes, step,
+    Action, Classes, Config, EdgeClass, Effect, Grain, Graph, State, cover, cover_edges, step,
 };
 
 use super::compare::Expected;
 use super::report::{Divergence, Finding, Harness, Replay, ReplayError};
 use super::stage::{Stage, Wardrobe};
+use super::support;
 
 /// After so many divergences the run ends: the first says what is wrong.
 const DIVERGENCES_MAX: usize = 5;
@@ -43,9 +44,10 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// [`ReplayError::NotATrace`].
+    /// [`ReplayError::NotATrace`], [`ReplayError::Unsupported`].
     pub fn traces(config: &Config, traces: Vec<Vec<Action>>) -> Result<Self, ReplayError> {
-        let mut walked = Walked::default();
+        support::check(config)?;
+        let mut walked = Walked::of(config);
         for trace in &traces {
             let mut state = State::initial(config);
             for (index, action) in trace.iter().enumerate() {
@@ -58,23 +60,30 @@ impl Plan {
     }
 
     /// Every edge of the graph.
-    #[must_use]
-    pub fn edges(graph: &Graph) -> Self {
-        Self::over(graph, cover_edges(graph).traces)
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError::Unsupported`].
+    pub fn edges(graph: &Graph) -> Result<Self, ReplayError> {
+        support::check(graph.config())?;
+        let state = |index: u32| &graph.states()[index as usize];
+        let of = Classes::new(GRAIN, graph.config());
+        let edges = graph.edges().iter();
+        let classes: HashSet<EdgeClass> =
+            edges.flat_map(|edge| of.of(state(edge.from), edge.action)).collect();
+        let traces = cover_edges(graph).traces;
+        Ok(Self::of(graph.config(), traces, classes.len(), graph.edges().len()))
     }
 
     /// An edge of every class of the graph, by what its action reads.
-    #[must_use]
-    pub fn classes(graph: &Graph) -> Self {
-        Self::over(graph, cover(GRAIN, graph).traces)
-    }
-
-    fn over(graph: &Graph, traces: Vec<Vec<Action>>) -> Self {
-        let state = |index: u32| &graph.states()[index as usize];
-        let edges = graph.edges().iter();
-        let classes: HashSet<EdgeClass> =
-            edges.flat_map(|edge| edge_classes(GRAIN, state(edge.from), edge.action)).collect();
-        Self::of(graph.config(), traces, classes.len(), graph.edges().len())
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError::Unsupported`].
+    pub fn classes(graph: &Graph) -> Result<Self, ReplayError> {
+        support::check(graph.config())?;
+        let cover = cover(GRAIN, graph);
+        Ok(Self::of(graph.config(), cover.traces, cover.covered, graph.edges().len()))
     }
 
     fn of(
@@ -119,33 +128,6 @@ impl Plan {
     }
 }
 
-/// Every edge of the model's small configuration.
-///
-/// # Errors
-///
-/// As [`replay`].
-pub fn replay_small(
-    descriptors: Descriptors,
-    progress: &mut dyn FnMut(usize, usize),
-) -> Result<Replay, ReplayError> {
-    let graph = Graph::explore(&Config::small());
-    replay(&Plan::edges(&graph).with_descriptors(descriptors), progress)
-}
-
-/// Every class of edges of the model's standard configuration, as far as the time allows.
-///
-/// # Errors
-///
-/// As [`replay`].
-pub fn replay_standard(
-    descriptors: Descriptors,
-    budget: Duration,
-    progress: &mut dyn FnMut(usize, usize),
-) -> Result<Replay, ReplayError> {
-    let graph = Graph::explore(&Config::standard());
-    replay(&Plan::classes(&graph).with_descriptors(descriptors).within(budget), progress)
-}
-
 /// Performs traces on the real stack, or on one with a defect, and compares after every step. `progress` is told how many
 /// of all traces are done.
 ///
@@ -160,7 +142,8 @@ pub fn replay(plan: &Plan, progress: &mut dyn FnMut(usize, usize)) -> Result<Rep
     }
     let began = Instant::now();
     let failed = |error: Harness| harness(&[], 0, &error);
-    let mut run = Run::new(plan, Wardrobe::new().map_err(failed)?);
+    let wardrobe = Wardrobe::new().map_err(failed)?;
+    let mut run = Run::new(plan, &wardrobe);
     for trace in &plan.traces {
         let is_late = plan.budget.is_some_and(|budget| began.elapsed() >= budget);
         if is_late || run.replay.divergences.len() >= DIVERGENCES_MAX {
@@ -179,29 +162,34 @@ pub fn replay(plan: &Plan, progress: &mut dyn FnMut(usize, usize)) -> Result<Rep
 }
 
 /// What was performed and agreed.
-#[derive(Default)]
-struct Walked {
+struct Walked<'a> {
+    of: Classes<'a>,
     classes: HashSet<EdgeClass>,
     /// By the state that they leave.
     edges: HashSet<(State, Action)>,
 }
 
-impl Walked {
+impl<'a> Walked<'a> {
+    fn of(config: &'a Config) -> Self {
+        let of = Classes::new(GRAIN, config);
+        Walked { of, classes: HashSet::new(), edges: HashSet::new() }
+    }
+
     fn note(&mut self, state: &State, action: Action) {
-        self.classes.extend(edge_classes(GRAIN, state, action));
+        self.classes.extend(self.of.of(state, action));
         self.edges.insert((state.clone(), action));
     }
 }
 
 struct Run<'a> {
     plan: &'a Plan,
-    wardrobe: Wardrobe,
-    walked: Walked,
+    wardrobe: &'a Wardrobe,
+    walked: Walked<'a>,
     replay: Replay,
 }
 
 impl<'a> Run<'a> {
-    fn new(plan: &'a Plan, wardrobe: Wardrobe) -> Self {
+    fn new(plan: &'a Plan, wardrobe: &'a Wardrobe) -> Self {
         let replay = Replay {
             config: plan.config.clone(),
             traces: 0,
@@ -217,7 +205,7 @@ impl<'a> Run<'a> {
             divergences: Vec::new(),
             seconds: 0.0,
         };
-        Run { plan, wardrobe, walked: Walked::default(), replay }
+        Run { plan, wardrobe, walked: Walked::of(&plan.config), replay }
     }
 
     /// Performs one trace on a stage of its own, and counts the descriptors before and after.
@@ -236,14 +224,20 @@ impl<'a> Run<'a> {
     /// Whether all steps agreed.
     fn perform(&mut self, trace: &[Action]) -> Result<bool, ReplayError> {
         let config = &self.plan.config;
-        let mut stage = Stage::new(config, &self.wardrobe, self.plan.mutant)
+        let mut stage = Stage::new(config, self.wardrobe, self.plan.mutant)
             .map_err(|error| harness(trace, 0, &error))?;
         let mut state = State::initial(config);
         for (index, action) in trace.iter().enumerate() {
             let failed = |error: Harness| harness(trace, index + 1, &error);
             let (after, effects) = model_step(config, &state, trace, index)?;
             let got = stage.take(&state, *action).map_err(failed)?;
-            let expected = Expected { config, before: &state, effects: &effects, after: &after };
+            let expected = Expected {
+                config,
+                before: &state,
+                action: *action,
+                effects: &effects,
+                after: &after,
+            };
             self.replay.comparisons += stage.compare(&expected, &got).map_err(failed)?;
             self.replay.steps += 1;
             if stage.findings.is_empty() && matches!(action, Action::PeerHandshakes { .. }) {

@@ -1,270 +1,362 @@
 //! The world of one trace: a server on loopback, its owner, its callers, and a peer for each transport.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
-use webrtc_server::control::command::{Command, Reply};
-use webrtc_server::fingerprint::Fingerprint;
-use webrtc_server::lifecycle::{
-    self, ConnectionId, DtlsRole, Limits, ListenerId, Mutant, SocketId, WriteState,
-};
+use webrtc_server::lifecycle::{self, ConnectionId, Limits, Mutant, WriteState};
 use webrtc_server::parameters::{ListenInfo, Protocol};
 use webrtc_server::shell::bind::{Bound, BoundCarrier};
 use webrtc_server::shell::dtls::{Certificate, DtlsContext, DtlsOptions};
-use webrtc_server::shell::{Clock, Ready, Worker, WorkerConfig};
+use webrtc_server::shell::{Clock, JournalEntry, Ready, Worker, WorkerConfig};
 use webrtc_server_model::{
-    Action, CloseReason, Config, Effect, Outcome, Phase, State, TransportId,
+    self as model, Action, CloseReason, Config, Effect, Outcome, Phase, State, TransportId, Tuple,
+    WorkerId,
 };
 
 use super::PATIENCE;
-use super::barrier::Barrier;
+use super::barrier::{Barrier, Line};
 use super::book::Book;
-use super::client::{Client, Owner};
-use super::journal;
+use super::client::{Arm, Client, Owner};
 use super::report::{Finding, Harness};
-use crate::lockstep::names;
-use crate::peer::{self, Peer, PeerCertificate, ServerCredentials};
+use super::wires::Wires;
+use crate::lockstep::outside::Creation;
+use crate::peer::PeerCertificate;
 
-/// The UDP socket: the first carrier of the worker.
-pub(super) const SOCKET: SocketId = SocketId(0);
-/// The listener: the second one.
-pub(super) const LISTENER: ListenerId = ListenerId(1);
 /// `SO_SNDBUF` of accepted connections, inherited from the listener: the least that Linux gives.
 const SEND_BUFFER_BYTES: usize = 4608;
 /// Longest wait of one poll: what is ready is noticed at once, this only bounds the deadline's granularity.
 const POLL_SLICE: Duration = Duration::from_millis(20);
-/// Events that one action may lead to before the worker must have come to rest.
+/// Events that one action may lead to before the workers must have come to rest.
 const DELIVERIES_MAX: usize = 1_000;
+/// First wait before a flight is repeated. Flights that were lost are waited for, and none is repeated by itself.
+const RETRANSMISSION: Duration = Duration::from_millis(50);
 
 /// What all stages of a run share: keys take long to make.
 pub(super) struct Wardrobe {
     dtls: DtlsContext,
-    certificate: PeerCertificate,
+    pub(super) certificate: PeerCertificate,
 }
 
 impl Wardrobe {
     pub(super) fn new() -> Result<Self, Harness> {
         let failed = |error: &dyn std::fmt::Display| Harness::Impossible(error.to_string());
         let own = Certificate::generate().map_err(|error| failed(&error))?;
-        let dtls =
-            DtlsContext::new(&own, DtlsOptions::default()).map_err(|error| failed(&error))?;
+        let options =
+            DtlsOptions { retransmission_initial: RETRANSMISSION, ..DtlsOptions::default() };
+        let dtls = DtlsContext::new(&own, options).map_err(|error| failed(&error))?;
         let certificate = PeerCertificate::shared().map_err(|error| failed(&error))?;
         Ok(Wardrobe { dtls, certificate })
     }
 }
 
-/// Whether the UDP socket plays full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Room {
-    Plenty,
-    None,
+/// A connection as far as the stage interferes with it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Interference {
+    /// Its events that something can be read are held back.
+    pub(super) unread: bool,
+    /// How often it was opened, in vain or not.
+    pub(super) uses: u8,
+    /// The token of its latest use.
+    pub(super) token: Option<usize>,
+    /// The use that ended last, by its token and its number.
+    pub(super) stale: Option<(usize, ConnectionId)>,
 }
 
 /// One server, and everybody around it.
-pub(super) struct Stage {
-    /// The server's one worker.
-    pub(super) worker: Worker,
+pub(super) struct Stage<'a> {
+    /// The bounds.
+    pub(super) config: &'a Config,
+    /// What it shares with others.
+    pub(super) wardrobe: &'a Wardrobe,
+    /// The server's workers.
+    pub(super) workers: Vec<Worker>,
     /// The barrier and the callers.
     pub(super) barrier: Barrier,
     /// Who is who.
     pub(super) book: Book,
-    /// The peers, by transport.
-    pub(super) clients: Vec<Client>,
+    /// The peers' ends of all paths.
+    pub(super) wires: Wires,
+    /// The peers, by transport; none before it is created.
+    pub(super) clients: Vec<Option<Client>>,
     /// The owner's side of each transport.
     pub(super) owners: Vec<Owner>,
-    /// Whether the socket plays full.
-    pub(super) room: Room,
-    /// Where the UDP socket is.
-    pub(super) udp: SocketAddr,
-    /// Where the listener is.
-    pub(super) tcp: SocketAddr,
+    /// What the owner does inside a callback.
+    pub(super) arm: Arm,
+    /// Which transports were created.
+    pub(super) creation: Vec<Creation>,
+    /// Which UDP sockets play full.
+    pub(super) full: Vec<bool>,
+    /// What is done to each connection.
+    pub(super) interference: Vec<Interference>,
+    /// Where each UDP socket is.
+    pub(super) sockets: Vec<SocketAddr>,
+    /// Where each listener is.
+    pub(super) listeners: Vec<SocketAddr>,
     /// What was reported of each transport at its end.
     pub(super) reports: Vec<Option<(CloseReason, Outcome)>>,
     /// The tuple that each farewell went to.
-    pub(super) farewell_paths: Vec<Option<lifecycle::Tuple>>,
+    pub(super) farewell_paths: Vec<Option<Tuple>>,
+    /// Alerts of each transport that were begun on a connection which was another's before they were written.
+    pub(super) leftover: Vec<usize>,
     /// Handshakes that were completed.
     pub(super) handshakes: usize,
     /// What went wrong on the way, in this step.
     pub(super) findings: Vec<Finding>,
     /// The effects of the barrier in this step.
     pub(super) barrier_effects: Vec<Effect>,
-    /// The phases of the transports when the server's close began.
-    pub(super) open_at_close: Vec<Phase>,
-    /// The core before this step.
-    pub(super) former_core: lifecycle::Worker,
+    /// The phases of the transports when their worker began to close.
+    pub(super) at_close: Vec<Phase>,
+    /// Each core before this step.
+    pub(super) former: Vec<lifecycle::Worker>,
+    /// What the journals said in this step.
+    pub(super) entries: Vec<(WorkerId, JournalEntry)>,
 }
 
-impl Stage {
-    /// A server with all transports of a configuration, each of them told who its peer is.
+impl<'a> Stage<'a> {
+    /// A server with the transports that a configuration begins with, each of them told who its peer is.
     pub(super) fn new(
-        config: &Config,
-        wardrobe: &Wardrobe,
+        config: &'a Config,
+        wardrobe: &'a Wardrobe,
         mutant: Option<Mutant>,
     ) -> Result<Self, Harness> {
-        let (barrier, line) = Barrier::new(config.callers);
-        let (udp, tcp) = (bind_udp()?, bind_tcp()?);
-        let addresses = (udp.1, tcp.1);
-        let worker = Worker::new(WorkerConfig {
-            limits: Limits::default(),
-            dtls: wardrobe.dtls.clone(),
-            bound: vec![udp.0, tcp.0],
-            notify: Box::new(line),
-            clock: Clock::Manual,
-            mutant,
-        })?;
-        let former_core = worker.core().clone();
+        let (barrier, lines) = Barrier::new(config, mutant);
+        let bound = Carriers::bind(config)?;
+        let (sockets, listeners) = (bound.sockets.clone(), bound.listeners.clone());
+        let workers = bound.workers(config, lines, wardrobe, mutant)?;
+        let transports = config.transports.len();
         let mut stage = Stage {
-            worker,
+            config,
+            wardrobe,
+            former: workers.iter().map(|worker| worker.core().clone()).collect(),
+            workers,
             barrier,
-            book: Book::new(config.transports(), SOCKET),
-            clients: Vec::new(),
-            owners: Vec::new(),
-            room: Room::Plenty,
-            udp: addresses.0,
-            tcp: addresses.1,
-            reports: vec![None; config.transports()],
-            farewell_paths: vec![None; config.transports()],
+            book: Book::new(config),
+            wires: Wires::new(config, sockets.clone()),
+            clients: (0..transports).map(|_| None).collect(),
+            owners: (0..transports).map(|_| Owner::default()).collect(),
+            arm: Arm::default(),
+            creation: vec![Creation::Absent; transports],
+            full: vec![false; config.sockets.len()],
+            interference: vec![Interference::default(); config.connections.len()],
+            sockets,
+            listeners,
+            reports: vec![None; transports],
+            farewell_paths: vec![None; transports],
+            leftover: vec![0; transports],
             handshakes: 0,
             findings: Vec::new(),
             barrier_effects: Vec::new(),
-            open_at_close: Vec::new(),
-            former_core,
+            at_close: vec![Phase::Absent; transports],
+            entries: Vec::new(),
         };
-        for index in 0..config.transports() {
-            stage.create(TransportId(index as u8), wardrobe)?;
+        for t in config.transport_ids().filter(|t| !config.transport(*t).aspects.created_later) {
+            stage.create(t)?;
         }
         stage.settle()?;
-        // From here on the journal is kept.
-        drop(stage.worker.take_journal());
-        stage.former_core = stage.worker.core().clone();
+        // From here on the journals are kept.
+        stage.entries.clear();
+        for (former, worker) in stage.former.iter_mut().zip(&mut stage.workers) {
+            drop(worker.take_journal());
+            *former = worker.core().clone();
+        }
         Ok(stage)
-    }
-
-    fn create(&mut self, t: TransportId, wardrobe: &Wardrobe) -> Result<(), Harness> {
-        let (owner, credentials) = (Owner::default(), names::credentials(t));
-        let theirs = ServerCredentials {
-            ufrag: credentials.ufrag.clone(),
-            password: credentials.password.clone(),
-        };
-        let (reply, created) = Reply::new();
-        self.worker.execute(Command::CreateTransport {
-            transport: names::transport(t),
-            credentials,
-            consent: Some(names::CONSENT),
-            sink: owner.sink(),
-            closed: Arc::clone(&owner.closed),
-            reply,
-        });
-        let (reply, connected) = Reply::new();
-        let fingerprint = Fingerprint::parse("sha-256", wardrobe.certificate.fingerprint());
-        self.worker.execute(Command::Connect {
-            transport: names::transport(t),
-            remote_role: DtlsRole::Client,
-            fingerprints: fingerprint.into_iter().collect(),
-            reply,
-        });
-        let refused = |what: &str| Harness::Impossible(format!("{what} transport {}", t.0));
-        created.try_recv().ok().and_then(Result::ok).ok_or_else(|| refused("create"))?;
-        connected.try_recv().ok().and_then(Result::ok).ok_or_else(|| refused("connect"))?;
-        let peer = Peer::new(theirs, &wardrobe.certificate, peer::DtlsRole::Client)?;
-        self.clients.push(Client::new(peer));
-        self.owners.push(owner);
-        Ok(())
     }
 
     /// Lets an action happen, and everything that follows from it until the server waits for the world again.
     pub(super) fn take(&mut self, before: &State, action: Action) -> Result<Vec<Effect>, Harness> {
-        self.note_close(before, action);
+        if let Action::WorkerHearsClose { w } = action {
+            self.note_close(before, w);
+        }
         self.perform(before, action)?;
         self.settle()?;
-        let effects = self.barrier.hear(&mut self.worker)?;
+        self.end_uses(before);
+        if self.arm.take_server_close() {
+            let effects = self.barrier.request_close()?;
+            self.barrier_effects.extend(effects);
+        }
+        let effects = self.barrier.hear()?;
         self.barrier_effects.extend(effects);
         self.read_journal()
     }
 
-    /// The effects since the last call, and what else the journal tells.
-    pub(super) fn read_journal(&mut self) -> Result<Vec<Effect>, Harness> {
-        let entries = self.worker.take_journal();
-        let mut before = self.former_core.clone();
-        let mut effects = Vec::new();
-        for entry in entries {
-            if let Err(what) = journal::contract(&entry) {
-                self.findings.push(Finding::broken("the core's contract", what));
-            }
-            match journal::effects(&before, &entry, &self.book) {
-                Ok(found) => effects.extend(found),
-                Err(what) => self.findings.push(Finding::broken("the outputs", what)),
-            }
-            journal::remember_paths(&entry.core, &mut self.farewell_paths);
-            before = entry.core;
+    fn note_close(&mut self, before: &State, w: WorkerId) {
+        for t in self.config.transport_ids().filter(|t| self.config.worker_of(*t) == w) {
+            self.at_close[t.index()] = before.core.transport(t).phase;
         }
-        self.former_core = before;
-        effects.append(&mut self.barrier_effects);
-        for effect in &effects {
-            if let Effect::TransportClosed(t, reason, outcome) = effect {
-                self.reports[t.index()] = Some((*reason, *outcome));
+    }
+
+    /// A connection that is gone is interfered with no longer, and may have left an event behind.
+    fn end_uses(&mut self, before: &State) {
+        for c in before.core.connection_ids() {
+            let gone = self.connection(c).is_err();
+            let entry = &mut self.interference[c.index()];
+            if gone && let Some(token) = entry.token.take() {
+                let id = self.book.connection(c);
+                *entry = Interference {
+                    uses: entry.uses,
+                    stale: id.map(|id| (token, id)),
+                    ..Interference::default()
+                };
             }
         }
-        Ok(effects)
+    }
+
+    /// The worker of a connection, and its number there while it is there.
+    pub(super) fn connection(
+        &self,
+        c: model::ConnectionId,
+    ) -> Result<(WorkerId, ConnectionId), Harness> {
+        let w = self.config.worker_of_connection(c);
+        let id = self.book.connection(c);
+        let core = self.workers[w.index()].core();
+        let id = id.filter(|id| core.connections().contains_key(id));
+        id.map(|id| (w, id)).ok_or_else(|| super::perform::impossible("the connection is gone"))
+    }
+
+    /// The worker of a transport.
+    pub(super) fn worker_of(&mut self, t: TransportId) -> &mut Worker {
+        &mut self.workers[self.config.worker_of(t).index()]
     }
 
     /// Polls until this is ready, and lets it happen.
-    pub(super) fn deliver(&mut self, ready: Ready, what: &'static str) -> Result<(), Harness> {
+    pub(super) fn deliver(
+        &mut self,
+        w: WorkerId,
+        ready: Ready,
+        what: &'static str,
+    ) -> Result<(), Harness> {
         let deadline = Instant::now() + PATIENCE;
-        while !self.worker.deliver(ready) {
+        let worker = &mut self.workers[w.index()];
+        while !worker.deliver(ready) {
             if Instant::now() >= deadline {
                 return Err(Harness::Barrier(what));
             }
-            self.worker.poll(Some(POLL_SLICE))?;
+            worker.poll(Some(POLL_SLICE))?;
         }
         Ok(())
     }
 
     /// Lets everything happen that is ready and not held back.
     pub(super) fn settle(&mut self) -> Result<(), Harness> {
+        for index in 0..self.workers.len() {
+            self.settle_worker(WorkerId(index as u8))?;
+        }
+        Ok(())
+    }
+
+    fn settle_worker(&mut self, w: WorkerId) -> Result<(), Harness> {
         for _ in 0..DELIVERIES_MAX {
-            self.worker.poll(Some(Duration::ZERO))?;
-            let next = self.worker.ready().iter().copied().find(|ready| !self.is_held(*ready));
-            let Some(ready) = next else { return Ok(()) };
-            self.worker.deliver(ready);
+            let worker = &mut self.workers[w.index()];
+            worker.poll(Some(Duration::ZERO))?;
+            let ready: Vec<_> = worker.ready().iter().copied().collect();
+            let Some(ready) = ready.into_iter().find(|ready| !self.is_held(w, *ready)) else {
+                return Ok(());
+            };
+            self.workers[w.index()].deliver(ready);
         }
         Err(Harness::Impossible("the worker never comes to rest".to_owned()))
     }
 
     /// Whether the model decides when this happens.
-    pub(super) fn is_held(&self, ready: Ready) -> bool {
+    pub(super) fn is_held(&self, w: WorkerId, ready: Ready) -> bool {
         match ready {
-            Ready::SocketWritable(_) => self.room == Room::None,
-            Ready::ConnectionWritable(id) => self.is_blocked(id),
-            Ready::SocketReadable(_)
-            | Ready::ListenerReadable(_)
-            | Ready::ConnectionReadable(_)
-            | Ready::Alarm(_) => false,
+            Ready::SocketWritable(id) => self
+                .config
+                .sockets_of(w)
+                .any(|s| self.book.socket(s).1 == id && self.full[s.index()]),
+            Ready::ConnectionWritable(id) => self.is_blocked(w, id),
+            Ready::ConnectionReadable(id) => self.is_unread(w, id),
+            Ready::SocketReadable(_) | Ready::ListenerReadable(_) | Ready::Alarm(_) => false,
         }
     }
 
     /// Whether the queue of a connection waits for room.
-    pub(super) fn is_blocked(&self, id: ConnectionId) -> bool {
-        let connection = self.worker.core().connections().get(&id);
+    pub(super) fn is_blocked(&self, w: WorkerId, id: ConnectionId) -> bool {
+        let connection = self.workers[w.index()].core().connections().get(&id);
         connection.is_some_and(|connection| connection.write == WriteState::Blocked)
+    }
+
+    fn is_unread(&self, w: WorkerId, id: ConnectionId) -> bool {
+        let connections = (0..self.interference.len() as u8).map(model::ConnectionId);
+        connections
+            .filter(|c| self.interference[c.index()].unread)
+            .any(|c| self.connection(c).is_ok_and(|connection| connection == (w, id)))
     }
 }
 
-fn bind_udp() -> Result<(Bound, SocketAddr), Harness> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let address = socket.local_addr()?;
-    let info = listen_info(Protocol::Udp, address);
-    Ok((Bound { info, carrier: BoundCarrier::Udp(socket) }, address))
+/// Everything that the server will listen on.
+struct Carriers {
+    udp: Vec<Option<UdpSocket>>,
+    tcp: Vec<Option<TcpListener>>,
+    sockets: Vec<SocketAddr>,
+    listeners: Vec<SocketAddr>,
 }
 
-fn bind_tcp() -> Result<(Bound, SocketAddr), Harness> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    SockRef::from(&listener).set_send_buffer_size(SEND_BUFFER_BYTES)?;
-    let address = listener.local_addr()?;
-    let info = listen_info(Protocol::Tcp, address);
-    Ok((Bound { info, carrier: BoundCarrier::Tcp(listener) }, address))
+impl Carriers {
+    fn bind(config: &Config) -> Result<Self, Harness> {
+        let mut carriers = Carriers {
+            udp: Vec::new(),
+            tcp: Vec::new(),
+            sockets: Vec::new(),
+            listeners: Vec::new(),
+        };
+        for _ in &config.sockets {
+            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            carriers.sockets.push(socket.local_addr()?);
+            carriers.udp.push(Some(socket));
+        }
+        for _ in &config.listeners {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            SockRef::from(&listener).set_send_buffer_size(SEND_BUFFER_BYTES)?;
+            carriers.listeners.push(listener.local_addr()?);
+            carriers.tcp.push(Some(listener));
+        }
+        Ok(carriers)
+    }
+
+    /// The carriers of one worker, in the order in which it numbers them.
+    fn of(&mut self, config: &Config, w: WorkerId) -> Vec<Bound> {
+        let mut bound = Vec::new();
+        for s in config.sockets_of(w) {
+            let info = listen_info(Protocol::Udp, self.sockets[s.index()]);
+            let carrier = self.udp[s.index()].take().map(BoundCarrier::Udp);
+            bound.extend(carrier.map(|carrier| Bound { info, carrier }));
+        }
+        for l in config.listeners_of(w) {
+            let info = listen_info(Protocol::Tcp, self.listeners[l.index()]);
+            let carrier = self.tcp[l.index()].take().map(BoundCarrier::Tcp);
+            bound.extend(carrier.map(|carrier| Bound { info, carrier }));
+        }
+        bound
+    }
+
+    fn workers(
+        mut self,
+        config: &Config,
+        lines: Vec<Line>,
+        wardrobe: &Wardrobe,
+        mutant: Option<Mutant>,
+    ) -> Result<Vec<Worker>, Harness> {
+        let mut workers = Vec::new();
+        for (w, line) in config.worker_ids().zip(lines) {
+            let worker = Worker::new(WorkerConfig {
+                limits: limits(config),
+                dtls: wardrobe.dtls.clone(),
+                bound: self.of(config, w),
+                notify: Box::new(line),
+                clock: Clock::Manual,
+                mutant,
+            })?;
+            workers.push(worker);
+        }
+        Ok(workers)
+    }
+}
+
+/// The limits of a configuration.
+fn limits(config: &Config) -> Limits {
+    Limits { tuples_per_transport_max: config.tuples_max, ..Limits::default() }
 }
 
 fn listen_info(protocol: Protocol, address: SocketAddr) -> ListenInfo {

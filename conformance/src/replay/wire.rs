@@ -2,69 +2,83 @@
 
 use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
-use webrtc_server_model::{Effect, Phase, ServerPhase, TransportId};
+use webrtc_server_model::{
+    ConnectionId, Effect, End, Phase, State, TransportId, Waiting, WorkerId,
+};
 
 use super::PATIENCE;
 use super::compare::Expected;
-use super::perform::expect;
 use super::report::{Finding, Harness};
 use super::stage::Stage;
 use crate::peer::{Late, PacketSort, StreamEnd};
 
-impl Stage {
-    /// The close_notify alerts, what came behind them, and the ends of the streams.
+impl Stage<'_> {
+    /// The close_notify alerts, what came behind them, the ends of the streams, and carriers that were released.
     pub(super) fn compare_wire(&mut self, step: &Expected<'_>) -> Result<usize, Harness> {
+        let mut compared = 0;
+        self.note_leftovers(step);
         for effect in step.effects {
-            match effect {
-                Effect::ShutdownWrite(t) | Effect::CloseConnection(t) => {
-                    self.expect_end(*t, StreamEnd::Fin);
-                }
-                Effect::AbortConnection(t) => self.expect_end(*t, StreamEnd::Reset),
-                Effect::StopAccepting
-                | Effect::MakeAlert(_)
-                | Effect::OfferDatagramAlert(_)
-                | Effect::Unmap(_)
-                | Effect::AlertWritten(_)
-                | Effect::SelectedTupleChanged(..)
-                | Effect::IceStateChanged(..)
-                | Effect::DtlsStateChanged(..)
-                | Effect::TransportClosed(..)
-                | Effect::WorkerDrained
-                | Effect::ReleaseSocket
-                | Effect::ReleaseListener
-                | Effect::WorkerReleased
-                | Effect::CallersComplete => {}
+            if let Some((c, end)) = end_of(step.before, *effect) {
+                self.expect_end(c, end)?;
+            }
+            if let Effect::WorkerReleased(w) = effect {
+                compared += self.compare_carriers(*w);
             }
         }
-        for index in 0..self.clients.len() {
-            let t = TransportId(index as u8);
-            self.compare_alerts(t, step)?;
-            self.compare_end(t)?;
-            self.compare_late(t, step);
+        for t in step.config.transport_ids() {
+            if self.clients[t.index()].is_some() {
+                self.compare_alerts(t, step)?;
+                self.compare_late(t, step)?;
+                compared += 2;
+            }
         }
-        let mut compared = 3 * self.clients.len();
-        if step.after.core.server == ServerPhase::Closed
-            && step.before.core.server != ServerPhase::Closed
-        {
-            self.compare_carriers();
-            compared += 2;
+        for c in step.after.core.connection_ids() {
+            if step.after.world.stream(c).uses > 0 {
+                self.compare_end(c)?;
+                compared += 1;
+            }
+        }
+        for stray in std::mem::take(&mut self.wires.strays) {
+            self.findings.push(Finding::broken("what came in for nobody", stray));
         }
         Ok(compared)
     }
 
-    /// The peer has seen as many close_notify alerts as the kernel was given. Whatever it is that came, it was for its own
-    /// DTLS session: it could decrypt it.
-    fn compare_alerts(&mut self, t: TransportId, step: &Expected<'_>) -> Result<(), Harness> {
-        let wanted = usize::from(step.after.world.peers[t.index()].alerts);
-        let patience = self.patience();
-        let peer = &mut self.clients[t.index()].peer;
-        let seen = |peer: &crate::peer::Peer| peer.observed().close_notifies.len();
-        expect(peer.await_until("a close_notify", patience, |peer| seen(peer) >= wanted))?;
-        if seen(peer) != wanted {
-            let what = format!("close_notify alerts that the peer of transport {} saw", t.0);
-            self.findings.push(Finding::new(&what, &wanted, &seen(peer)));
+    /// The end of the server's half that the model's effects lead to; nothing if it is over already.
+    fn expect_end(&mut self, c: ConnectionId, end: StreamEnd) -> Result<(), Harness> {
+        let slot = &mut self.wires.line(c)?.end;
+        if *slot == Some(StreamEnd::Open) {
+            *slot = Some(end);
         }
-        let observed = peer.observed();
+        Ok(())
+    }
+
+    /// A frame that is begun is finished, whoever has the connection by then. The alert in it counts as dropped.
+    fn note_leftovers(&mut self, step: &Expected<'_>) {
+        for c in step.before.core.connection_ids() {
+            let (before, after) = (step.before.core.connection(c), step.after.core.connection(c));
+            let taken = after.is_live() && before.owner() != after.owner();
+            if let Some(t) = before.owner().filter(|_| taken)
+                && before.queue().alert == Waiting::Begun
+            {
+                self.leftover[t.index()] += 1;
+            }
+        }
+    }
+
+    /// The peer has seen as many close_notify alerts as the kernel was given.
+    fn compare_alerts(&mut self, t: TransportId, step: &Expected<'_>) -> Result<(), Harness> {
+        let wanted = usize::from(step.after.world.peer(t).alerts);
+        let seen = |stage: &Stage<'_>| {
+            let client = stage.clients[t.index()].as_ref();
+            client.map_or(0, |client| client.peer.observed().close_notifies.len())
+        };
+        self.await_until(self.patience(), |stage| seen(stage) >= wanted)?;
+        if !(wanted..=wanted + self.leftover[t.index()]).contains(&seen(self)) {
+            let what = format!("close_notify alerts that the peer of transport {} saw", t.0);
+            self.findings.push(Finding::new(&what, &wanted, &seen(self)));
+        }
+        let observed = self.client(t)?.peer.observed();
         if !observed.fatal_alerts.is_empty() || observed.malformed > 0 {
             let what = format!("what the peer of transport {} cannot use", t.0);
             let got =
@@ -74,54 +88,85 @@ impl Stage {
         Ok(())
     }
 
-    fn compare_end(&mut self, t: TransportId) -> Result<(), Harness> {
-        let client = &self.clients[t.index()];
-        let (Some(path), Some(wanted)) = (client.stream(), client.end) else { return Ok(()) };
+    fn compare_end(&mut self, c: ConnectionId) -> Result<(), Harness> {
+        let Some(wanted) = self.wires.line(c)?.end else { return Ok(()) };
         if wanted != StreamEnd::Open {
-            self.resume(t)?;
-            let patience = self.patience();
-            let peer = &mut self.clients[t.index()].peer;
-            let ended =
-                |peer: &crate::peer::Peer| peer.end(path).is_ok_and(|e| e != StreamEnd::Open);
-            expect(peer.await_until("the end of the stream", patience, ended))?;
+            self.resume(c)?;
+            self.await_until(self.patience(), |stage| {
+                stage.wires.end(c).is_some_and(|end| end != StreamEnd::Open)
+            })?;
         }
-        let end = self.clients[t.index()].peer.end(path)?;
-        if end != wanted {
-            let what = format!("the end of the stream that the peer of transport {} saw", t.0);
-            self.findings.push(Finding::new(&what, &wanted, &end));
+        let got = self.wires.end(c);
+        if got != Some(wanted) {
+            let what = format!("the end of connection {} that its peer saw", c.0);
+            self.findings.push(Finding::new(&what, &Some(wanted), &got));
         }
         Ok(())
     }
 
-    /// Behind the close_notify nothing comes but, from a transport that is still open, answers to checks.
-    fn compare_late(&mut self, t: TransportId, step: &Expected<'_>) {
-        let client = &mut self.clients[t.index()];
+    /// Behind the close_notify nothing comes but answers to checks, from a transport that is still open, or the rest of
+    /// one that was begun.
+    fn compare_late(&mut self, t: TransportId, step: &Expected<'_>) -> Result<(), Harness> {
+        let observed = self.client(t)?.peer.observed();
+        let Some(first) = observed.close_notifies.first().copied() else { return Ok(()) };
+        let begun = self
+            .wires
+            .tuple(first)
+            .connection()
+            .is_some_and(|c| step.before.core.connection(c).queue().other == Waiting::Begun);
+        let client = self.client(t)?;
         let observed = client.peer.observed();
-        let Some(first) = observed.close_notifies.first() else { return };
-        let late = observed.after_close_notify.iter().copied().filter(|late| late.via == *first);
+        let late = observed.after_close_notify.iter().copied().filter(|late| late.via == first);
         let (stun, other): (Vec<Late>, Vec<Late>) =
             late.partition(|late| late.sort == PacketSort::Stun);
-        let may_answer = step.after.core.transport(t).phase == Phase::Open;
-        if !other.is_empty() || (stun.len() > client.late_stun && !may_answer) {
+        let may_answer = begun || step.after.core.transport(t).phase == Phase::Open;
+        let more = stun.len() > client.late_stun;
+        client.late_stun = stun.len();
+        if !other.is_empty() || (more && !may_answer) {
             let what = format!("what came behind the close_notify of transport {}", t.0);
             self.findings.push(Finding::broken(&what, format!("{other:?} {stun:?}")));
         }
-        client.late_stun = stun.len();
+        Ok(())
     }
 
-    /// The addresses are free again: nobody but the server had them.
-    fn compare_carriers(&mut self) {
-        if let Err(error) = UdpSocket::bind(self.udp) {
-            self.findings.push(Finding::broken("the UDP socket after the end", error.to_string()));
+    /// The addresses of a worker are free again: nobody but the server had them.
+    fn compare_carriers(&mut self, w: WorkerId) -> usize {
+        let mut compared = 0;
+        for s in self.config.sockets_of(w) {
+            if let Err(error) = UdpSocket::bind(self.sockets[s.index()]) {
+                let what = format!("UDP socket {} after its release", s.0);
+                self.findings.push(Finding::broken(&what, error.to_string()));
+            }
+            compared += 1;
         }
-        if TcpStream::connect_timeout(&self.tcp, PATIENCE).is_ok() {
-            let got = "somebody listens".to_owned();
-            self.findings.push(Finding::broken("the listener after the end", got));
+        for l in self.config.listeners_of(w) {
+            if TcpStream::connect_timeout(&self.listeners[l.index()], PATIENCE).is_ok() {
+                let what = format!("listener {} after its release", l.0);
+                self.findings.push(Finding::broken(&what, "somebody listens".to_owned()));
+            }
+            compared += 1;
         }
+        compared
     }
 
     /// What has gone wrong in the server already is not waited for.
     fn patience(&self) -> Duration {
         if self.findings.is_empty() { PATIENCE } else { Duration::ZERO }
+    }
+}
+
+/// How a connection ends by an effect. A descriptor that is closed over unread input resets the connection, unless our
+/// FIN was sent before.
+#[expect(clippy::wildcard_enum_match_arm, reason = "no other effect ends a connection")]
+fn end_of(before: &State, effect: Effect) -> Option<(ConnectionId, StreamEnd)> {
+    match effect {
+        Effect::ShutdownWrite(c) => Some((c, StreamEnd::Fin)),
+        Effect::CloseConnection(c) => {
+            let stream = before.world.stream(c);
+            let resets = stream.unread && stream.end == End::Open;
+            Some((c, if resets { StreamEnd::Reset } else { StreamEnd::Fin }))
+        }
+        Effect::AbortConnection(c) => Some((c, StreamEnd::Reset)),
+        _ => None,
     }
 }

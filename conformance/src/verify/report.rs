@@ -28,15 +28,27 @@ pub struct Row {
     pub things: &'static str,
     /// What failed, in sentences.
     pub failures: Vec<String>,
+    /// Why nothing was done, if it was left out.
+    pub skipped: Option<String>,
     /// How long it took.
     pub seconds: f64,
 }
 
 impl Row {
-    /// Whether it failed. A check that compared nothing has failed.
+    /// Whether it failed. A check that compared nothing has failed, unless it was left out and says why.
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        !self.failures.is_empty() || self.compared == 0
+        !self.failures.is_empty() || (self.compared == 0 && self.skipped.is_none())
+    }
+
+    /// In a word.
+    #[must_use]
+    pub fn verdict(&self) -> &'static str {
+        match &self.skipped {
+            _ if self.has_failed() => "FAILED",
+            Some(_) => "left out",
+            None => "ok",
+        }
     }
 }
 
@@ -87,7 +99,7 @@ impl fmt::Display for Report {
                 row.compared.to_string(),
                 row.things.to_owned(),
                 format!("{:.1}", row.seconds),
-                if row.has_failed() { "FAILED" } else { "ok" }.to_owned(),
+                row.verdict().to_owned(),
             ]);
         }
         for column in [2, 3, 4, 5, 6, 7, 9] {
@@ -102,6 +114,9 @@ impl fmt::Display for Report {
                 writeln!(f, "nothing was compared")?;
             }
             row.failures.iter().try_for_each(|failure| writeln!(f, "{failure}"))?;
+        }
+        for why in self.rows.iter().filter_map(|row| row.skipped.as_ref()) {
+            writeln!(f, "\nleft out: {why}")?;
         }
         let failed = self.rows.iter().filter(|row| row.has_failed()).count();
         write!(f, "\n{} checks, {failed} failed, {:.1} s", self.rows.len(), self.seconds)
@@ -119,6 +134,9 @@ mod tests {
         assert!(!of(vec![row.clone()]).has_failed());
         assert!(of(vec![]).has_failed());
         assert!(of(vec![row.clone(), Row { compared: 0, ..row.clone() }]).has_failed());
+        let skipped = Row { compared: 0, skipped: Some("too long".to_owned()), ..row.clone() };
+        assert!(!of(vec![skipped.clone()]).has_failed());
+        assert!(of(vec![skipped]).to_string().contains("left out"));
         let failed = Row { failures: vec!["no".to_owned()], ..row };
         assert!(of(vec![failed.clone()]).has_failed());
         assert!(of(vec![failed]).to_string().contains("FAILED"));

@@ -1,116 +1,180 @@
 //! Each check, as a row of the report.
 
+use super::jobs::{Jobs, helpers};
 use super::{Progress, Row};
-use crate::{lockstep, replay};
+use crate::lockstep::{self, Found, Kill, kill_matrix};
+use crate::replay::{self, Descriptors, Plan, ReplayError};
+use std::collections::BTreeSet;
 use std::time::Instant;
 use webrtc_server::lifecycle::Mutant;
-use webrtc_server_model::{Graph, KNOWN_BUGS, check_endings, judge, run_mutant};
+use webrtc_server_model::{
+    Action, Graph, KNOWN_BUGS, KnownBug, Verdict, check_cycles, check_endings, judge, run_mutant,
+};
 
-/// Every property on every state, and every close to its end.
-pub(super) fn model(graph: &Graph, progress: &mut dyn Progress) -> Row {
-    timed("model", graph.config().name, progress, |_| {
-        let verdicts = judge(graph);
-        let mut failures: Vec<_> = verdicts
-            .iter()
-            .filter(|verdict| !verdict.holds())
-            .map(|verdict| match &verdict.witness {
-                Some(trace) => format!("violated: {} by {trace:?}", verdict.property),
-                None => format!("never reached: {}", verdict.property),
-            })
-            .collect();
-        if let Err(stuck) = check_endings(graph) {
-            failures.push(format!("{}: {:?}", stuck.what, stuck.path));
-        }
-        Row {
-            states: graph.states().len(),
-            transitions: graph.edges().len(),
-            // The endings count as one more property.
-            compared: verdicts.len() + 1,
-            things: "properties",
-            failures,
-            ..Row::default()
-        }
-    })
+/// Every edge of this one is replayed, of the others one of each class.
+const EVERY_EDGE: &str = "small";
+
+/// What is done in memory.
+enum Job<'a> {
+    Model(&'a Graph),
+    Lockstep(&'a Graph),
+    MutantOfTheModel(&'a KnownBug),
+    MutantOfTheCore(Mutant),
 }
 
-/// Every known bug, planted in the model, is seen by the property that ought to see it.
-pub(super) fn mutants_of_the_model(progress: &mut dyn Progress) -> Row {
-    timed("mutants", "the model", progress, |progress| {
-        let mut row = Row { things: "mutants", ..Row::default() };
-        for (done, bug) in KNOWN_BUGS.iter().enumerate() {
-            progress.at(done, KNOWN_BUGS.len());
-            let report = run_mutant(bug);
-            row.states += report.states;
-            row.compared += 1;
-            match report.counterexample.as_ref().map(Vec::len) {
-                Some(length) if length == bug.length => {}
-                Some(length) => row.failures.push(format!(
-                    "{} is seen after {length} steps, not after {}",
-                    bug.id, bug.length
-                )),
-                None => row.failures.push(format!("{} survives {}", bug.id, bug.killed_by)),
-            }
+/// What came of it.
+enum Done {
+    Model(Row, Vec<Verdict>),
+    Row(Row),
+    Killed(Kill),
+}
+
+/// The rows of all checks.
+pub(super) fn all(graphs: &[Graph], progress: &mut dyn Progress) -> Vec<Row> {
+    let mut jobs: Vec<Job<'_>> = Vec::new();
+    jobs.extend(Mutant::ALL.map(Job::MutantOfTheCore));
+    jobs.extend(graphs.iter().rev().map(Job::Lockstep));
+    jobs.extend(graphs.iter().rev().map(Job::Model));
+    jobs.extend(KNOWN_BUGS.iter().map(Job::MutantOfTheModel));
+    let of = |job: &Job<'_>| run(job, graphs);
+    let jobs = Jobs::new(&jobs, &of);
+    let replays = std::thread::scope(|scope| {
+        for _ in 0..helpers() {
+            scope.spawn(|| jobs.work());
         }
-        row
-    })
+        let replays: Vec<_> = graphs.iter().map(|graph| replayed(graph, progress)).collect();
+        progress.begin("what is left in memory");
+        jobs.work();
+        replays
+    });
+    let (mut models, mut verdicts) = (Vec::new(), Vec::new());
+    let (mut rows, mut kills) = (Vec::new(), Vec::new());
+    for done in jobs.results() {
+        match done {
+            Done::Model(row, judged) => {
+                models.push(row);
+                verdicts.push(judged);
+            }
+            Done::Row(row) => rows.push(row),
+            Done::Killed(kill) => kills.push(kill),
+        }
+    }
+    models.reverse();
+    let mut all = models;
+    all.push(reached(&verdicts));
+    all.push(sum("mutants", "the model", "mutants", take(&mut rows, "mutants")));
+    all.extend(take(&mut rows, "lockstep").into_iter().rev());
+    all.push(killed(&kills));
+    all.extend(replays);
+    all.push(killed_on_sockets(&kills, graphs, progress));
+    for row in &all {
+        progress.end(row);
+    }
+    all
+}
+
+fn run(job: &Job<'_>, graphs: &[Graph]) -> Done {
+    match job {
+        Job::Model(graph) => {
+            let mut verdicts = Vec::new();
+            let row = timed("model", graph.config().name, || model(graph, &mut verdicts));
+            Done::Model(row, verdicts)
+        }
+        Job::Lockstep(graph) => {
+            Done::Row(timed("lockstep", graph.config().name, || in_lockstep(graph)))
+        }
+        Job::MutantOfTheModel(bug) => {
+            Done::Row(timed("mutants", bug.id, || mutant_of_the_model(bug)))
+        }
+        Job::MutantOfTheCore(mutant) => {
+            let kills =
+                kill_matrix(graphs, &[*mutant]).ok().and_then(|kills| kills.into_iter().next());
+            Done::Killed(kills.unwrap_or(Kill { mutant: *mutant, found: None }))
+        }
+    }
+}
+
+/// Every `always` on every state, and every close to its end.
+fn model(graph: &Graph, verdicts: &mut Vec<Verdict>) -> Row {
+    *verdicts = judge(graph);
+    let broken = verdicts.iter().filter(|verdict| verdict.must_always_hold() && !verdict.holds());
+    let mut failures: Vec<_> = broken
+        .map(|verdict| format!("violated: {} by {:?}", verdict.property, verdict.witness))
+        .collect();
+    if let Err(stuck) = check_endings(graph) {
+        failures.push(format!("{stuck:?}"));
+    }
+    if let Err(cycle) = check_cycles(graph) {
+        failures.push(format!("{cycle:?}"));
+    }
+    Row {
+        states: graph.states().len(),
+        transitions: graph.edges().len(),
+        // The endings and the fair cycles count as one more property each.
+        compared: verdicts.iter().filter(|verdict| verdict.must_always_hold()).count() + 2,
+        things: "invariants",
+        failures,
+        ..Row::default()
+    }
+}
+
+/// The states that the model comes near enough to, in one configuration or another.
+fn reached(verdicts: &[Vec<Verdict>]) -> Row {
+    let all: BTreeSet<_> = verdicts
+        .iter()
+        .flatten()
+        .filter(|verdict| !verdict.must_always_hold())
+        .map(|verdict| verdict.property)
+        .collect();
+    let shown: BTreeSet<_> = verdicts
+        .iter()
+        .flatten()
+        .filter(|verdict| !verdict.must_always_hold() && verdict.holds())
+        .map(|verdict| verdict.property)
+        .collect();
+    let failures = all.difference(&shown).map(|property| format!("never reached: {property}"));
+    Row {
+        check: "model",
+        of: "all of them together".to_owned(),
+        compared: all.len(),
+        things: "situations that must occur",
+        failures: failures.collect(),
+        ..Row::default()
+    }
+}
+
+/// A known bug, planted in the model, is seen by the property that ought to see it.
+fn mutant_of_the_model(bug: &KnownBug) -> Row {
+    let report = run_mutant(bug);
+    let failure = match report.counterexample.as_ref().map(Vec::len) {
+        Some(length) if length == bug.length => None,
+        Some(length) => {
+            Some(format!("{} is seen after {length} steps, not after {}", bug.id, bug.length))
+        }
+        None => Some(format!("{} survives {}", bug.id, bug.killed_by)),
+    };
+    Row {
+        states: report.states,
+        compared: 1,
+        failures: failure.into_iter().collect(),
+        ..Row::default()
+    }
 }
 
 /// Every edge of the model on the real core.
-pub(super) fn lockstep(graph: &Graph, progress: &mut dyn Progress) -> Row {
-    timed("lockstep", graph.config().name, progress, |progress| {
-        match lockstep::run(graph, None, &mut |done, total| progress.at(done, total)) {
-            Ok(run) => {
-                let mut failures: Vec<_> =
-                    run.divergences.iter().map(ToString::to_string).collect();
-                if run.edges != graph.edges().len() {
-                    let (walked, all) = (run.edges, graph.edges().len());
-                    failures.push(format!("only {walked} of {all} transitions were walked"));
-                }
-                Row {
-                    states: run.states,
-                    transitions: run.edges,
-                    compared: run.edges + run.effects_compared,
-                    things: "states and effects",
-                    failures,
-                    ..Row::default()
-                }
-            }
-            Err(error) => failed(&error),
-        }
-    })
-}
-
-/// Every edge of a model on real sockets and real OpenSSL.
-pub(super) fn replay_edges(graph: &Graph, progress: &mut dyn Progress) -> Row {
-    let of = format!("{}, every edge", graph.config().name);
-    timed("replay", &of, progress, |progress| replayed(replay::Plan::edges(graph), progress))
-}
-
-/// One edge of every class of a model on real sockets and real OpenSSL.
-pub(super) fn replay_classes(graph: &Graph, progress: &mut dyn Progress) -> Row {
-    let of = format!("{}, every class", graph.config().name);
-    timed("replay", &of, progress, |progress| replayed(replay::Plan::classes(graph), progress))
-}
-
-/// No other thread opens anything meanwhile, so that descriptors can be counted.
-fn replayed(plan: replay::Plan, progress: &mut dyn Progress) -> Row {
-    let plan = plan.with_descriptors(replay::Descriptors::Counted);
-    match replay::replay(&plan, &mut |done, total| progress.at(done, total)) {
+fn in_lockstep(graph: &Graph) -> Row {
+    match lockstep::run(graph, None, &mut |_, _| {}) {
         Ok(run) => {
             let mut failures: Vec<_> = run.divergences.iter().map(ToString::to_string).collect();
-            if failures.is_empty() && !run.is_complete() {
-                failures.push(format!(
-                    "{} of {} traces and {} of {} classes were replayed",
-                    run.traces, run.traces_planned, run.classes_covered, run.classes_total
-                ));
+            if run.edges != graph.edges().len() {
+                let (walked, all) = (run.edges, graph.edges().len());
+                failures.push(format!("only {walked} of {all} transitions were walked"));
             }
             Row {
-                transitions: run.edges_covered,
-                traces: run.traces,
-                steps: run.steps,
-                handshakes: run.handshakes,
-                compared: run.comparisons,
-                things: "states, effects, alarms, packets, callbacks",
+                states: run.states,
+                transitions: run.edges,
+                compared: run.edges + run.effects_compared,
+                things: "states and effects",
                 failures,
                 ..Row::default()
             }
@@ -119,44 +183,112 @@ fn replayed(plan: replay::Plan, progress: &mut dyn Progress) -> Row {
     }
 }
 
-/// Every wrong variant of the real core is seen by lockstep and by replay.
-pub(super) fn mutants_of_the_core(graph: &Graph, progress: &mut dyn Progress) -> Row {
-    timed("mutants", "the real core", progress, |_| {
-        let mut row = Row { things: "mutants x checks", ..Row::default() };
-        for mutant in Mutant::ALL {
-            row.compared += 2;
-            match lockstep::run(graph, Some(mutant), &mut |_, _| {}) {
-                Ok(run) if run.divergences.is_empty() => {
-                    row.failures.push(format!("{mutant:?} survives lockstep"));
-                }
-                Ok(_) => {}
-                Err(error) => row.failures.push(error.to_string()),
-            }
-            let plan = replay::Plan::classes(graph).with_mutant(mutant);
-            match replay::replay(&plan, &mut |_, _| {}) {
-                Ok(run) if run.divergences.is_empty() => {
-                    row.failures.push(format!("{mutant:?} survives replay"));
-                }
-                Ok(_) => {}
-                Err(error) => row.failures.push(error.to_string()),
+/// Every mistake of the core shows in lockstep with some configuration.
+fn killed(kills: &[Kill]) -> Row {
+    let survivors = kills.iter().filter(|kill| kill.found.is_none());
+    Row {
+        check: "mutants",
+        of: "the core, lockstep".to_owned(),
+        compared: kills.len(),
+        things: "mutants",
+        failures: survivors.map(ToString::to_string).collect(),
+        ..Row::default()
+    }
+}
+
+/// The shortest way to see a mistake in lockstep, walked on real sockets with the same mistake.
+fn killed_on_sockets(kills: &[Kill], graphs: &[Graph], progress: &mut dyn Progress) -> Row {
+    progress.begin("mutants of the core, replay");
+    timed("mutants", "the core, replay", || {
+        let mut row = Row { things: "mutants", ..Row::default() };
+        for (done, kill) in kills.iter().enumerate() {
+            progress.at(done, kills.len());
+            let Some(found) = &kill.found else { continue };
+            let Some(graph) = graphs.iter().find(|graph| graph.config().name == found.config)
+            else {
+                continue;
+            };
+            row.compared += 1;
+            match diverges(graph, way_to(found), kill.mutant) {
+                Ok(true) => {}
+                Ok(false) => row.failures.push(format!("{:?} survives replay", kill.mutant)),
+                Err(error) => row.failures.push(format!("{:?}: {error}", kill.mutant)),
             }
         }
         row
     })
 }
 
-fn timed(
-    check: &'static str,
-    of: &str,
-    progress: &mut dyn Progress,
-    run: impl FnOnce(&mut dyn Progress) -> Row,
-) -> Row {
-    progress.begin(&format!("{check} {of}"));
+fn way_to(found: &Found) -> Vec<Action> {
+    found.divergence.trace.iter().copied().chain(found.divergence.action).collect()
+}
+
+fn diverges(graph: &Graph, way: Vec<Action>, mutant: Mutant) -> Result<bool, ReplayError> {
+    let plan = Plan::traces(graph.config(), vec![way])?.with_mutant(mutant);
+    Ok(!replay::replay(&plan, &mut |_, _| {})?.divergences.is_empty())
+}
+
+/// The edges of a model on real sockets and real OpenSSL.
+fn replayed(graph: &Graph, progress: &mut dyn Progress) -> Row {
+    let name = graph.config().name;
+    let (of, plan) = match name == EVERY_EDGE {
+        true => (format!("{name}, every edge"), Plan::edges(graph)),
+        false => (format!("{name}, every class"), Plan::classes(graph)),
+    };
+    progress.begin(&format!("replay {of}"));
+    timed("replay", &of, || {
+        let plan = plan.map(|plan| plan.with_descriptors(Descriptors::Counted));
+        match plan.and_then(|plan| replay::replay(&plan, &mut |done, all| progress.at(done, all))) {
+            Ok(run) => row_of(&run),
+            Err(error @ ReplayError::Unsupported { .. }) => {
+                Row { skipped: Some(error.to_string()), ..Row::default() }
+            }
+            Err(error) => failed(&error),
+        }
+    })
+}
+
+fn row_of(run: &replay::Replay) -> Row {
+    let mut failures: Vec<_> = run.divergences.iter().map(ToString::to_string).collect();
+    if failures.is_empty() && !run.is_complete() {
+        failures.push(format!(
+            "{} of {} traces and {} of {} classes were replayed",
+            run.traces, run.traces_planned, run.classes_covered, run.classes_total
+        ));
+    }
+    Row {
+        transitions: run.edges_covered,
+        traces: run.traces,
+        steps: run.steps,
+        handshakes: run.handshakes,
+        compared: run.comparisons,
+        things: "states, effects, alarms, packets, callbacks",
+        failures,
+        ..Row::default()
+    }
+}
+
+/// The rows of one check, taken out.
+fn take(rows: &mut Vec<Row>, check: &str) -> Vec<Row> {
+    rows.extract_if(.., |row| row.check == check).collect()
+}
+
+/// Many rows as one.
+fn sum(check: &'static str, of: &str, things: &'static str, rows: Vec<Row>) -> Row {
+    let mut sum = Row { check, of: of.to_owned(), things, ..Row::default() };
+    for row in rows {
+        sum.states += row.states;
+        sum.compared += row.compared;
+        sum.failures.extend(row.failures);
+        sum.seconds += row.seconds;
+    }
+    sum
+}
+
+fn timed(check: &'static str, of: &str, run: impl FnOnce() -> Row) -> Row {
     let began = Instant::now();
-    let row = run(progress);
-    let row = Row { check, of: of.to_owned(), seconds: began.elapsed().as_secs_f64(), ..row };
-    progress.end(&row);
-    row
+    let row = run();
+    Row { check, of: of.to_owned(), seconds: began.elapsed().as_secs_f64(), ..row }
 }
 
 fn failed(error: &impl ToString) -> Row {

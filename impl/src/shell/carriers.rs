@@ -7,7 +7,7 @@ use crate::wire::framing::Deframer;
 use mio::net::{TcpListener, TcpStream, UdpSocket};
 use mio::{Interest, Registry, Token};
 use std::collections::{BTreeMap, HashMap};
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 
 /// What a token stands for.
@@ -38,6 +38,51 @@ pub(super) struct TcpCarrier {
     pub(super) remote: SocketAddr,
     pub(super) deframer: Deframer,
     token: Token,
+    /// What the kernel pretends to have room for.
+    #[cfg(feature = "testing")]
+    pub(super) room: WriteRoom,
+}
+
+impl TcpCarrier {
+    /// Offers bytes to the kernel, once.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        #[cfg(feature = "testing")]
+        let bytes = self.room.admit(bytes)?;
+        let written = self.stream.write(bytes)?;
+        #[cfg(feature = "testing")]
+        self.room.spend(written);
+        Ok(written)
+    }
+}
+
+/// What the kernel pretends to have room for on a connection, where a test cannot make it say so.
+#[cfg(feature = "testing")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteRoom {
+    /// Whatever it really has.
+    Real,
+    /// So many bytes; then it says "try again".
+    Bytes(usize),
+    /// Nothing ever again: the peer has reset the connection, and a write is the first to tell.
+    Broken,
+}
+
+#[cfg(feature = "testing")]
+impl WriteRoom {
+    fn admit(self, bytes: &[u8]) -> io::Result<&[u8]> {
+        match self {
+            WriteRoom::Real => Ok(bytes),
+            WriteRoom::Bytes(0) => Err(io::ErrorKind::WouldBlock.into()),
+            WriteRoom::Bytes(room) => Ok(&bytes[..bytes.len().min(room)]),
+            WriteRoom::Broken => Err(io::ErrorKind::ConnectionReset.into()),
+        }
+    }
+
+    fn spend(&mut self, written: usize) {
+        if let WriteRoom::Bytes(room) = self {
+            *room -= written;
+        }
+    }
 }
 
 /// Every carrier of one worker.
@@ -48,6 +93,9 @@ pub(super) struct Carriers {
     pub(super) sockets: BTreeMap<SocketId, UdpCarrier>,
     pub(super) listeners: BTreeMap<ListenerId, ListenerCarrier>,
     pub(super) connections: HashMap<ConnectionId, TcpCarrier>,
+    /// Pretends that the poll takes no further connection.
+    #[cfg(feature = "testing")]
+    pub(super) refuses_connections: bool,
 }
 
 impl Carriers {
@@ -60,6 +108,8 @@ impl Carriers {
             sockets: BTreeMap::new(),
             listeners: BTreeMap::new(),
             connections: HashMap::new(),
+            #[cfg(feature = "testing")]
+            refuses_connections: false,
         }
     }
 
@@ -119,13 +169,25 @@ impl Carriers {
         mut stream: TcpStream,
         remote: SocketAddr,
     ) -> io::Result<()> {
+        #[cfg(feature = "testing")]
+        if self.refuses_connections {
+            return Err(io::Error::from_raw_os_error(libc::ENOSPC));
+        }
         //= TCP-17
         stream.set_nodelay(true)?;
         let token = self.next_token();
         self.registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         self.tokens.insert(token, Carrier::Connection(id));
         let deframer = Deframer::new();
-        self.connections.insert(id, TcpCarrier { stream, remote, deframer, token });
+        let carrier = TcpCarrier {
+            stream,
+            remote,
+            deframer,
+            token,
+            #[cfg(feature = "testing")]
+            room: WriteRoom::Real,
+        };
+        self.connections.insert(id, carrier);
         Ok(())
     }
 
@@ -169,6 +231,12 @@ impl Carriers {
             let _ = self.registry.deregister(&mut carrier.socket);
             self.tokens.remove(&carrier.token);
         }
+    }
+
+    /// The token of a connection.
+    #[cfg(feature = "testing")]
+    pub(super) fn token(&self, id: ConnectionId) -> Option<Token> {
+        self.connections.get(&id).map(|carrier| carrier.token)
     }
 
     pub(super) fn take_connection(&mut self, id: ConnectionId) -> Option<TcpStream> {

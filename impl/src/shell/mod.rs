@@ -9,6 +9,8 @@ mod sys;
 mod timers;
 mod worker;
 
+#[cfg(feature = "testing")]
+pub use carriers::WriteRoom;
 pub use timers::Alarm;
 #[cfg(feature = "testing")]
 pub use worker::JournalEntry;

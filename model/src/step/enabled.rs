@@ -248,9 +248,8 @@ impl At<'_> {
                 let flights = if step_by_step { FLIGHTS } else { 0 };
                 self.may_handshake(t) && peer.flights == flights
             }
-            Action::PeerFailsHandshake { .. } => {
-                self.dtls(t) == Some(DtlsState::Connecting) && self.hears(t)
-            }
+            // The alert that we answer with has its room, as a flight would.
+            Action::PeerFailsHandshake { .. } => self.may_handshake(t),
             Action::HandshakeDeadlinePasses { .. } => self.dtls(t) == Some(DtlsState::Connecting),
             Action::PeerSendsCloseNotify { .. } => {
                 self.dtls(t) == Some(DtlsState::Connected) && self.hears(t)

@@ -2,8 +2,8 @@
 
 use super::{Worker, WorkerPhase};
 use crate::lifecycle::{
-    About, Check, CloseReason, Credential, Credentials, DropReason, Farewell, Input, Limits, Outcome,
-    Output, SocketId, Timer, TransportId, Tuple,
+    About, Check, CloseReason, Credential, Credentials, DropReason, Farewell, Input, Limits,
+    Outcome, Output, SocketId, Timer, TransportId, Tuple,
 };
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -11,6 +11,8 @@ mod perform;
 mod receive;
 
 use super::bind::{Bound, BoundCarrier};
+#[cfg(feature = "testing")]
+use super::carriers::WriteRoom;
 use super::carriers::{Carrier, Carriers};
 use super::dtls::DtlsContext;
 use super::limiter::ReplyLimiter;
@@ -241,13 +243,7 @@ impl Worker {
         for event in &self.events {
             let Some(carrier) = self.carriers.by_token(event.token()) else { continue };
             let readable = event.is_readable() || event.is_read_closed() || event.is_error();
-            let (read, write) = match carrier {
-                Carrier::Socket(id) => (Ready::SocketReadable(id), Some(Ready::SocketWritable(id))),
-                Carrier::Listener(id) => (Ready::ListenerReadable(id), None),
-                Carrier::Connection(id) => {
-                    (Ready::ConnectionReadable(id), Some(Ready::ConnectionWritable(id)))
-                }
-            };
+            let (read, write) = readiness(carrier);
             for ready in [readable.then_some(read), write.filter(|_| event.is_writable())] {
                 // One poll names a carrier once; only what was held before can be a repetition.
                 if let Some(ready) = ready.filter(|r| !self.ready.iter().take(held).any(|h| h == r))
@@ -355,6 +351,17 @@ impl Worker {
     }
 }
 
+/// What a carrier can be ready for.
+fn readiness(carrier: Carrier) -> (Ready, Option<Ready>) {
+    match carrier {
+        Carrier::Socket(id) => (Ready::SocketReadable(id), Some(Ready::SocketWritable(id))),
+        Carrier::Listener(id) => (Ready::ListenerReadable(id), None),
+        Carrier::Connection(id) => {
+            (Ready::ConnectionReadable(id), Some(Ready::ConnectionWritable(id)))
+        }
+    }
+}
+
 impl Drop for Worker {
     /// After an orderly end there is nothing left. Out of turn, in a panic of its thread for one, the fields follow:
     /// first the carriers, then the owners, each of which answers everybody who waits for its transport.
@@ -377,6 +384,11 @@ impl Worker {
         self.journal.replace(Vec::new()).unwrap_or_default()
     }
 
+    /// Numbers connections from here on, so that no two workers of one test have the same.
+    pub fn number_connections_from(&mut self, first: u64) {
+        self.next_connection = first;
+    }
+
     /// Lets a socket answer "try again" from now on, or no longer, which makes it writable.
     pub fn set_socket_full(&mut self, id: SocketId, full: bool) {
         let Some(carrier) = self.carriers.sockets.get_mut(&id) else { return };
@@ -384,5 +396,36 @@ impl Worker {
             self.ready.push_back(Ready::SocketWritable(id));
         }
         carrier.full = full;
+    }
+
+    /// Gives a connection a send buffer of that size, or the kernel's own again, and calls it writable.
+    pub fn set_write_room(&mut self, id: ConnectionId, room: WriteRoom) {
+        let Some(carrier) = self.carriers.connections.get_mut(&id) else { return };
+        carrier.room = room;
+        if !self.ready.contains(&Ready::ConnectionWritable(id)) {
+            self.ready.push_back(Ready::ConnectionWritable(id));
+        }
+    }
+
+    /// Lets the poll refuse every connection that is accepted from now on, as without memory or descriptors.
+    pub fn set_refuses_connections(&mut self, refuses: bool) {
+        self.carriers.refuses_connections = refuses;
+    }
+
+    /// The token by which the events of a connection name it.
+    pub fn token(&self, id: ConnectionId) -> Option<usize> {
+        self.carriers.token(id).map(usize::from)
+    }
+
+    /// Meets an event of a connection that the batch at hand still holds, as it came with this token, and as it was put
+    /// into [`Worker::ready`] before the connection ended.
+    pub fn meet_stale_event(&mut self, token: usize, id: ConnectionId) {
+        let by_token = self.carriers.by_token(Token(token)).map(readiness);
+        let stale = [Ready::ConnectionReadable(id), Ready::ConnectionWritable(id)];
+        let events = by_token.into_iter().flat_map(|(read, write)| [Some(read), write]).flatten();
+        let events: Vec<_> = events.chain(stale).collect();
+        for ready in events {
+            self.hand_over(ready);
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::lifecycle::{
     SocketId, TransportId, WorkerPhase,
 };
 use crate::shell::timers::Alarm;
-use std::io::{self, Write};
+use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
@@ -121,7 +121,7 @@ impl Worker {
         let Some(carrier) = self.carriers.connections.get_mut(&connection) else { return };
         let bytes = self.core.unwritten(connection);
         let result = loop {
-            match carrier.stream.write(bytes) {
+            match carrier.write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => break result,
             }

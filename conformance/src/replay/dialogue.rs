@@ -1,0 +1,325 @@
+//! What peers say over STUN and DTLS, and how the stage waits for it.
+
+use std::time::{Duration, Instant};
+
+use webrtc_server::lifecycle::ConnectionId;
+use webrtc_server::shell::{Alarm, Ready};
+use webrtc_server_model::{
+    self as model, DtlsState, Room, Socket, State, StunCheck, TransportId, Tuple, WorkerId,
+};
+
+use super::PATIENCE;
+use super::perform::{impossible, selected};
+use super::report::{Finding, Harness};
+use super::stage::Stage;
+use crate::lockstep::names;
+use crate::peer::{CheckOptions, DtlsPhase, StunObserved, plaintext_alert};
+
+/// Level of an alert that ends everything (RFC 5246 section 7.2).
+const FATAL: u8 = 2;
+/// Number of the alert that ends a handshake for good.
+const HANDSHAKE_FAILURE: u8 = 40;
+/// Number of the alert of a peer that is broken.
+const INTERNAL_ERROR: u8 = 80;
+/// A sequence number in epoch 0 that no handshake of a test gets to.
+const LATE_SEQUENCE: u8 = 200;
+/// Longest wait of one turn; what is there is noticed at once.
+const TURN: Duration = Duration::from_millis(1);
+
+impl Stage<'_> {
+    /// An authenticated check, and its answer if there is room for one.
+    pub(super) fn check(
+        &mut self,
+        before: &State,
+        t: TransportId,
+        from: Tuple,
+        check: StunCheck,
+    ) -> Result<(), Harness> {
+        if let Tuple::Udp(a) = from {
+            let seen = self.wires.open_address(a)?;
+            self.book.note_address(a, seen);
+        }
+        let local = self.wires.local(from)?;
+        let client = self.client(t)?;
+        let transaction = client.peer.next_transaction();
+        let current = client.peer.credentials().clone();
+        if check == StunCheck::WithFormerCredentials {
+            let former = client.former.clone();
+            let former = former.ok_or_else(|| impossible("there are no former credentials"))?;
+            client.peer.set_credentials(former);
+        }
+        let nominate = check == StunCheck::Nominating;
+        let options = CheckOptions { nominate, ..CheckOptions::default() };
+        let request = client.peer.check_request(transaction, &options, |request| request);
+        self.wires.send(from, &request)?;
+        self.deliver_packets(from)?;
+        let has_room = self.has_room(before, from);
+        self.await_until(if has_room { PATIENCE } else { Duration::ZERO }, |stage| {
+            let client = stage.clients[t.index()].as_ref();
+            client.is_some_and(|client| client.peer.observed().answers_to(transaction) > 0)
+        })?;
+        let client = self.client(t)?;
+        client.peer.set_credentials(current);
+        let answers = client.peer.observed().stun.iter();
+        let answers: Vec<StunObserved> =
+            answers.filter(|answer| answer.transaction == transaction).cloned().collect();
+        let right = match answers.as_slice() {
+            [] => !has_room,
+            [answer] => has_room && answer.is_success() && answer.mapped == Some(local),
+            [_, _, ..] => false,
+        };
+        if !right {
+            let expected = if has_room { "one success" } else { "no answer: there is no room" };
+            self.findings.push(Finding::new("the answer to a check", &expected, &answers));
+        }
+        Ok(())
+    }
+
+    /// The second check is in the server's hands when the reply to the first finds that nobody is there.
+    pub(super) fn check_twice_and_reset(
+        &mut self,
+        t: TransportId,
+        c: model::ConnectionId,
+    ) -> Result<(), Harness> {
+        let client = self.client(t)?;
+        let mut bytes = Vec::new();
+        for _ in 0..2 {
+            let transaction = client.peer.next_transaction();
+            let request =
+                client.peer.check_request(transaction, &CheckOptions::default(), |request| request);
+            let frame = webrtc_server::wire::framing::frame(&request);
+            bytes.extend(frame.map_err(|error| Harness::Impossible(error.to_string()))?);
+        }
+        let line = self.wires.line(c)?;
+        line.path.send_raw(&bytes)?;
+        line.path.reset()?;
+        line.end = None;
+        self.deliver_packets(Tuple::Tcp(c))
+    }
+
+    /// The next flight of the peer that is not its last, and the server's answer to it.
+    pub(super) fn send_flight(&mut self, before: &State, t: TransportId) -> Result<(), Harness> {
+        let path = selected(before, t)?;
+        self.begin_handshake(t)?;
+        let waits = |stage: &Stage<'_>| {
+            let client = stage.clients[t.index()].as_ref();
+            client.is_some_and(|client| client.peer.has_outgoing())
+        };
+        self.listen_until(t, waits, "the flight that the peer answers")?;
+        self.flush(t, path)?;
+        self.listen_until(t, waits, "the answer to a flight")
+    }
+
+    /// The flights that are left.
+    pub(super) fn handshake(&mut self, before: &State, t: TransportId) -> Result<(), Harness> {
+        let path = selected(before, t)?;
+        self.begin_handshake(t)?;
+        self.flush(t, path)?;
+        let w = self.config.worker_of(t);
+        let done = |stage: &Stage<'_>| {
+            let client = stage.clients[t.index()].as_ref();
+            let ours = stage.workers[w.index()].core().transports().get(&names::transport(t));
+            let blocked = stage.path_of(t).is_some_and(|id| stage.is_blocked(w, id));
+            client.is_some_and(|client| client.peer.is_connected() && !client.peer.has_outgoing())
+                && !blocked
+                && ours.is_some_and(|ours| names::dtls_state(ours.dtls) == DtlsState::Connected)
+        };
+        let failed = |stage: &Stage<'_>| {
+            let client = stage.clients[t.index()].as_ref();
+            let phase = client.map(|client| client.peer.phase());
+            matches!(phase, Some(DtlsPhase::Failed | DtlsPhase::PeerClosed))
+        };
+        let over = |stage: &Stage<'_>| done(stage) || failed(stage);
+        let deadline = Instant::now() + PATIENCE;
+        while !over(self) {
+            if Instant::now() >= deadline {
+                return Err(Harness::Barrier("the handshake"));
+            }
+            self.listen(t)?;
+            self.flush(t, path)?;
+        }
+        match done(self) {
+            true => self.handshakes += 1,
+            false => {
+                let phase = self.client(t)?.peer.phase();
+                self.findings.push(Finding::new("the handshake", &"done", &phase));
+            }
+        }
+        Ok(())
+    }
+
+    /// A peer that is the client has the first word.
+    fn begin_handshake(&mut self, t: TransportId) -> Result<(), Harness> {
+        let peer = &mut self.client(t)?.peer;
+        if peer.phase() == DtlsPhase::New {
+            peer.advance();
+        }
+        Ok(())
+    }
+
+    /// Sends what the DTLS session of a peer has made.
+    fn flush(&mut self, t: TransportId, path: Tuple) -> Result<(), Harness> {
+        for datagram in self.client(t)?.peer.take_outbox() {
+            self.wires.send(path, &datagram)?;
+        }
+        Ok(())
+    }
+
+    /// The server reads what comes, and the peers say nothing, until it is as wanted.
+    fn listen_until(
+        &mut self,
+        t: TransportId,
+        wanted: impl Fn(&Stage<'_>) -> bool,
+        what: &'static str,
+    ) -> Result<(), Harness> {
+        let deadline = Instant::now() + PATIENCE;
+        while !wanted(self) {
+            if Instant::now() >= deadline {
+                return Err(Harness::Barrier(what));
+            }
+            self.listen(t)?;
+        }
+        Ok(())
+    }
+
+    /// The server reads, and the peers collect. When nothing comes, our last flight may have gone with its connection:
+    /// OpenSSL repeats it when its time has come.
+    fn listen(&mut self, t: TransportId) -> Result<(), Harness> {
+        self.read_everything()?;
+        // A flight may be longer than the buffer of its connection, which is small here.
+        if let Some(id) = self.path_of(t) {
+            self.worker_of(t).deliver(Ready::ConnectionWritable(id));
+        }
+        if self.collect()? > 0 {
+            return Ok(());
+        }
+        if self.wires.await_readable(TURN)? {
+            self.collect()?;
+        } else {
+            self.worker_of(t).fire(Alarm::Retransmit(names::transport(t)));
+        }
+        Ok(())
+    }
+
+    /// The connection that carries what we send, if one does.
+    fn path_of(&self, t: TransportId) -> Option<ConnectionId> {
+        let core = self.workers[self.config.worker_of(t).index()].core();
+        core.transports().get(&names::transport(t))?.ice.selected?.connection()
+    }
+
+    pub(super) fn fail_handshake(&mut self, before: &State, t: TransportId) -> Result<(), Harness> {
+        let path = selected(before, t)?;
+        let alert = plaintext_alert(FATAL, HANDSHAKE_FAILURE, LATE_SEQUENCE);
+        self.wires.send(path, &alert)?;
+        self.deliver_packets(path)
+    }
+
+    pub(super) fn send_fatal_alert(
+        &mut self,
+        before: &State,
+        t: TransportId,
+    ) -> Result<(), Harness> {
+        let path = selected(before, t)?;
+        let alert = match before.core.transport(t).dtls {
+            DtlsState::Connected => self.client(t)?.peer.session().fatal_alert(INTERNAL_ERROR)?,
+            DtlsState::New | DtlsState::Connecting | DtlsState::Failed | DtlsState::Closed => {
+                plaintext_alert(FATAL, INTERNAL_ERROR, LATE_SEQUENCE)
+            }
+        };
+        self.wires.send(path, &alert)?;
+        self.deliver_packets(path)
+    }
+
+    /// Where our close_notify came in.
+    pub(super) fn answer(&mut self, t: TransportId) -> Result<(), Harness> {
+        let heard = self.client(t)?.peer.observed().close_notifies.first().copied();
+        let via = heard.ok_or_else(|| impossible("the peer answers what it has not heard"))?;
+        let path = self.wires.tuple(via);
+        self.send_close_notify(t, path)
+    }
+
+    pub(super) fn send_close_notify(&mut self, t: TransportId, path: Tuple) -> Result<(), Harness> {
+        let peer = &mut self.client(t)?.peer;
+        peer.make_close_notify()?;
+        let datagrams = peer.take_outbox();
+        if datagrams.len() != 1 {
+            return Err(impossible("the peer has said its close_notify before"));
+        }
+        self.wires.send(path, &datagrams[0])?;
+        self.deliver_packets(path)
+    }
+
+    /// Lets the server read what came over a path.
+    pub(super) fn deliver_packets(&mut self, path: Tuple) -> Result<(), Harness> {
+        let (w, ready) = match path {
+            Tuple::Udp(a) => {
+                let (w, socket) = self.book.socket(self.config.socket_of(a));
+                (w, Ready::SocketReadable(socket))
+            }
+            Tuple::Tcp(c) => {
+                let (w, id) = self.connection(c)?;
+                (w, Ready::ConnectionReadable(id))
+            }
+        };
+        self.deliver(w, ready, "the peer's bytes are with the server")
+    }
+
+    /// Lets the server read everything that has arrived and is not held back.
+    fn read_everything(&mut self) -> Result<(), Harness> {
+        for w in self.config.worker_ids() {
+            self.workers[w.index()].poll(Some(Duration::ZERO))?;
+            for ready in self.readable(w) {
+                self.workers[w.index()].deliver(ready);
+            }
+        }
+        Ok(())
+    }
+
+    fn readable(&self, w: WorkerId) -> Vec<Ready> {
+        let is_input = |ready: &Ready| match ready {
+            Ready::SocketReadable(_) | Ready::ConnectionReadable(_) => !self.is_held(w, *ready),
+            Ready::SocketWritable(_)
+            | Ready::ListenerReadable(_)
+            | Ready::ConnectionWritable(_)
+            | Ready::Alarm(_) => false,
+        };
+        self.workers[w.index()].ready().iter().copied().filter(is_input).collect()
+    }
+
+    /// The peers take everything that the kernel holds for them. How many packets that were.
+    pub(super) fn collect(&mut self) -> Result<usize, Harness> {
+        self.drain_journals();
+        self.wires.collect(&mut self.clients)
+    }
+
+    /// The peers collect until everything is as wanted; `false` when it was not in time.
+    pub(super) fn await_until(
+        &mut self,
+        timeout: Duration,
+        wanted: impl Fn(&Stage<'_>) -> bool,
+    ) -> Result<bool, Harness> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            self.collect()?;
+            if wanted(self) {
+                return Ok(true);
+            }
+            // A server that never stops sending must not keep the barrier up.
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || !self.wires.await_readable(left)? {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Whether the reply to a check leaves at once.
+    fn has_room(&self, before: &State, from: Tuple) -> bool {
+        match from {
+            Tuple::Udp(a) => before.world.sockets[self.config.socket_of(a).index()] == Socket::Room,
+            Tuple::Tcp(c) => {
+                before.core.connection(c).queue().is_empty()
+                    && before.world.stream(c).room == Room::Plenty
+            }
+        }
+    }
+}

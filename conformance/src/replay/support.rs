@@ -1,0 +1,25 @@
+//! Which configurations the stage can play.
+
+use webrtc_server_model::{Config, Role};
+
+use super::report::ReplayError;
+
+/// An error for a configuration that the stage cannot play.
+pub(super) fn check(config: &Config) -> Result<(), ReplayError> {
+    match why_not(config) {
+        Some(why) => Err(ReplayError::Unsupported { config: config.name, why }),
+        None => Ok(()),
+    }
+}
+
+/// What the stage cannot do in this configuration.
+fn why_not(config: &Config) -> Option<&'static str> {
+    if config.mutant.is_some() {
+        return Some("a mistake is planted in the model; plant it in the core");
+    }
+    let mut transports = config.transports.iter();
+    if transports.any(|t| t.aspects.flights && t.role == Role::Server) {
+        return Some("the server asks clients for no cookie: they have one flight before the last");
+    }
+    None
+}
