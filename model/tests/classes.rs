@@ -45,13 +45,9 @@ fn edges_of_one_class_do_the_same_and_actions_of_different_groups_commute() {
 #[test]
 fn the_cover_of_small_walks_every_class() {
     let graph = Graph::explore(&Config::small());
-    for (grain, classes, size) in
-        [(Grain::Whole, 4_680, (1_416, 13_985)), (Grain::Read, 1_354, (598, 5_621))]
-    {
-        assert_eq!(check_classes(grain, &graph), Ok(classes));
+    for grain in [Grain::Whole, Grain::Read] {
         let cover = cover(grain, &graph);
-        assert_eq!(cover.covered, classes);
-        assert_eq!((cover.traces.len(), cover.steps()), size);
+        assert_eq!(check_classes(grain, &graph), Ok(cover.covered));
         let walked = classes_walked(grain, graph.config(), &cover.traces);
         assert_eq!(walked, all_classes(grain, &graph));
     }

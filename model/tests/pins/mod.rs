@@ -18,8 +18,8 @@ const fn pin(config: &'static str, states: usize, edges: usize, rank: u32, class
 
 /// The configurations of `standard` in their order.
 pub(crate) const STANDARD: [Pin; 18] = [
-    pin("small", 3_129, 22_933, 23, 1_354),
-    pin("handshake", 1_852, 9_104, 16, 370),
+    pin("small", 3_129, 22_889, 23, 1_354),
+    pin("handshake", 4_889, 28_381, 19, 476),
     pin("kernel", 806, 4_984, 21, 1_014),
     pin("reuse", 4_148, 16_474, 15, 422),
     pin("eviction", 2_771, 24_163, 21, 3_555),
@@ -31,9 +31,9 @@ pub(crate) const STANDARD: [Pin; 18] = [
     pin("connections", 65_044, 515_143, 20, 3_666),
     pin("kernel-twice", 6_770, 61_202, 28, 4_743),
     pin("twice", 47_847, 503_711, 18, 6_505),
-    pin("shared", 92_596, 945_126, 18, 11_945),
+    pin("shared", 10_954, 104_168, 18, 2_903),
     pin("shared-kernel", 17_310, 111_376, 24, 2_055),
-    pin("callbacks", 23_817, 238_443, 21, 5_103),
+    pin("callbacks", 23_817, 237_363, 21, 5_103),
     pin("callbacks-kernel", 22_291, 150_815, 23, 3_689),
-    pin("peer", 37_532, 460_879, 23, 9_359),
+    pin("peer", 37_532, 458_167, 23, 9_359),
 ];
