@@ -52,17 +52,26 @@ pub(crate) fn core(view: &View<'_>) -> Result<model::Core, String> {
     })
 }
 
-/// The same state without what a real server does not keep: the farewell of a closed transport is gone with it. Its
-/// outcome says what came of it.
-pub(crate) fn comparable(core: &model::Core) -> model::Core {
+/// The same state without what only one of the two knows. The farewell of a closed transport is gone with it; its outcome
+/// says what came of it. A connection that was opened again is the same to the model, which takes the end of its later use
+/// for that of an earlier one, on which a reply to the peer's close_notify was sent; no outcome depends on it.
+pub(crate) fn comparable(core: &model::Core, streams: &[model::Stream]) -> model::Core {
     let mut core = core.clone();
     for transport in &mut core.transports {
-        match transport.phase {
-            model::Phase::Closed => transport.farewell = model::Farewell::None,
-            model::Phase::Absent
-            | model::Phase::Refused
-            | model::Phase::Open
-            | model::Phase::Closing => {}
+        match (transport.phase, transport.farewell) {
+            (model::Phase::Closed, _) => transport.farewell = model::Farewell::None,
+            (_, model::Farewell::Confirmed(path @ model::Tuple::Tcp(c)))
+                if streams[c.index()].uses > 1 =>
+            {
+                transport.farewell = model::Farewell::Sent(path);
+            }
+            (
+                model::Phase::Absent
+                | model::Phase::Refused
+                | model::Phase::Open
+                | model::Phase::Closing,
+                _,
+            ) => {}
         }
     }
     core

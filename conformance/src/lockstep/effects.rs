@@ -138,9 +138,9 @@ fn row_of(effect: Effect) -> Option<Option<usize>> {
 /// The first way in which two sequences of effects differ, as what is expected and what was got.
 ///
 /// Everybody is looked at together with the effects that concern all: its own effects must come in the same order, and
-/// on the same side of each of those. How the effects of different ones interleave is not compared: answers are fed in
-/// the order in which they arose, across transports. A connection belongs to whoever had it before, and to whom a check
-/// gives it; one that is nobody's is one for itself.
+/// on the same side of each of those. A connection is looked at together with its transports: whoever had it before, and
+/// to whom a check gives it. How the effects of different transports interleave is not compared: answers are fed in the
+/// order in which they arose, across transports. Nor is that of different connections, whose ids the model does not know.
 pub(crate) fn difference(
     before: &Core,
     action: Action,
@@ -151,10 +151,13 @@ pub(crate) fn difference(
         return None;
     }
     let transports = before.transport_ids().map(Party::Transport);
-    let strangers = before.connection_ids().filter(|c| owners(before, action, *c) == [None, None]);
+    let connections = before.connection_ids().map(|c| {
+        let owners = [before.connection(c).owner(), bound_by(action, c)];
+        Party::Connection(c, owners)
+    });
     transports
-        .chain(strangers.map(Party::Stranger))
-        .map(|party| [expected, got].map(|effects| seen_by(party, before, action, effects)))
+        .chain(connections)
+        .map(|party| [expected, got].map(|effects| seen_by(party, effects)))
         .find(|[expected, got]| expected != got)
         .map(|[expected, got]| (expected, got))
 }
@@ -162,27 +165,22 @@ pub(crate) fn difference(
 /// Somebody whose effects come in an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Party {
-    /// A transport with its connections.
+    /// A transport.
     Transport(TransportId),
-    /// A connection that is nobody's.
-    Stranger(ConnectionId),
+    /// A connection with the transports whose it was or is.
+    Connection(ConnectionId, [Option<TransportId>; 2]),
 }
 
-fn seen_by(party: Party, before: &Core, action: Action, effects: &[Effect]) -> Vec<Effect> {
+fn seen_by(party: Party, effects: &[Effect]) -> Vec<Effect> {
     let concerns = |effect: &Effect| match (effect.transport(), effect.connection()) {
         (None, None) => true,
-        (Some(t), _) => party == Party::Transport(t),
-        (None, Some(c)) => match party {
-            Party::Transport(t) => owners(before, action, c).contains(&Some(t)),
-            Party::Stranger(stranger) => stranger == c,
+        (Some(t), _) => match party {
+            Party::Transport(transport) => transport == t,
+            Party::Connection(_, owners) => owners.contains(&Some(t)),
         },
+        (None, Some(c)) => matches!(party, Party::Connection(connection, _) if connection == c),
     };
     effects.iter().copied().filter(concerns).collect()
-}
-
-/// Whose the connection was, and who proved that it is theirs.
-fn owners(before: &Core, action: Action, c: ConnectionId) -> [Option<TransportId>; 2] {
-    [before.connection(c).owner(), bound_by(action, c)]
 }
 
 fn bound_by(action: Action, connection: ConnectionId) -> Option<TransportId> {

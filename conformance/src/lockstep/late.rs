@@ -16,8 +16,8 @@ use webrtc_server_model::{
 };
 
 /// Ids that were never given away.
-const NEW_CONNECTION: RealConnection = RealConnection(1000);
-const NEW_TRANSPORT: RealTransport = RealTransport(1000);
+const NEW_CONNECTION: RealConnection = RealConnection(u64::MAX);
+const NEW_TRANSPORT: RealTransport = RealTransport(u64::MAX);
 
 /// What is too late, and for which worker.
 type Inputs = Vec<(WorkerId, Input)>;

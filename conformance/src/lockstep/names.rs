@@ -95,8 +95,8 @@ impl MadeUp<'_> {
     }
 }
 
-/// More than a configuration has connections.
-const CONNECTION_IDS_PER_USE: u64 = 16;
+/// Ids of one connection, of which each use takes one. So the ids have the order in which the model has its connections.
+const IDS_PER_CONNECTION: u64 = 16;
 
 /// Silence after which consent expires.
 pub(crate) const CONSENT: Duration = Duration::from_secs(30);
@@ -146,7 +146,7 @@ pub(super) fn listener(l: model::ListenerId) -> real::ListenerId {
 
 /// A connection that was opened so often: an id is never given twice, addresses and ports are.
 pub(super) fn connection_in_use(c: model::ConnectionId, uses: u8) -> real::ConnectionId {
-    real::ConnectionId(u64::from(uses) * CONNECTION_IDS_PER_USE + u64::from(c.0))
+    real::ConnectionId(u64::from(c.0) * IDS_PER_CONNECTION + u64::from(uses))
 }
 
 /// The transport of the model behind a real id.
@@ -156,9 +156,9 @@ pub(crate) fn model_transport(id: real::TransportId) -> Result<model::TransportI
 
 /// The connection of the model behind a real id, in whichever use.
 pub(super) fn model_connection(id: real::ConnectionId) -> Result<model::ConnectionId, String> {
-    let uses = u8::try_from(id.0 / CONNECTION_IDS_PER_USE).ok().filter(|uses| *uses > 0);
-    uses.map(|_| model::ConnectionId((id.0 % CONNECTION_IDS_PER_USE) as u8))
-        .ok_or_else(|| format!("{id:?} was never accepted"))
+    let c = u8::try_from(id.0 / IDS_PER_CONNECTION).ok();
+    let c = c.filter(|_| !id.0.is_multiple_of(IDS_PER_CONNECTION)).map(model::ConnectionId);
+    c.ok_or_else(|| format!("{id:?} was never accepted"))
 }
 
 /// The address from which a connection is opened, every time.

@@ -207,8 +207,10 @@ impl<'a> Walk<'a> {
 /// The states, the world and the timers, in this order.
 fn compare_states(real: &Real, model: &State) -> Result<(), Mismatch> {
     let names = real.outside.names();
-    let expected = abstraction::comparable(&model.core);
+    let streams = &model.world.streams;
+    let expected = abstraction::comparable(&model.core, streams);
     let got = abstraction::core(&real.view(&names)).map_err(Mismatch::broken)?;
+    let got = abstraction::comparable(&got, streams);
     if expected != got {
         let (expected, got) = describe_cores(&expected, &got);
         return Err(Mismatch { what: "the states differ".to_owned(), expected, got });

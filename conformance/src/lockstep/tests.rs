@@ -28,21 +28,23 @@ fn model_and_core_agree_on_every_edge_of_small() {
     agrees(&Config::small());
 }
 
+/// All of them, or the one that `LOCKSTEP_CONFIG` names.
+fn each_agrees<'a>(configs: impl Iterator<Item = &'a Config>) {
+    let only = std::env::var("LOCKSTEP_CONFIG").ok();
+    configs.filter(|config| only.as_ref().is_none_or(|name| config.name == name)).for_each(agrees);
+}
+
 #[test]
 #[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn model_and_core_agree_on_every_edge_of_standard() {
-    Preset::standard().configs.iter().for_each(agrees);
+    each_agrees(Preset::standard().configs.iter());
 }
 
-/// `LOCKSTEP_CONFIG` names one of them.
 #[test]
 #[ignore = "takes minutes"]
 fn model_and_core_agree_on_every_edge_of_nightly() {
     let standard = Preset::standard().configs;
-    let only = std::env::var("LOCKSTEP_CONFIG").ok();
-    let chosen = |config: &&Config| only.as_ref().is_none_or(|name| config.name == name);
-    let configs = Preset::nightly().configs;
-    configs.iter().filter(|config| !standard.contains(config)).filter(chosen).for_each(agrees);
+    each_agrees(Preset::nightly().configs.iter().filter(|config| !standard.contains(config)));
 }
 
 #[test]
