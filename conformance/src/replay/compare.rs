@@ -7,8 +7,8 @@ use webrtc_server::lifecycle;
 use webrtc_server::parameters::{Protocol, TransportTuple};
 use webrtc_server::shell::Ready;
 use webrtc_server_model::{
-    Action, AddressId, CloseReason, Config, ConnectionId, Core, DtlsState, Effect, End, Farewell,
-    IceState, Outcome, Room, State, Stream, TransportId, Tuple, WorkerId,
+    Action, AddressId, CloseReason, Config, ConnectionId, Core, DtlsState, Effect, End, IceState,
+    Outcome, Room, State, Stream, TransportId, Tuple, WorkerId,
 };
 
 use super::alarms;
@@ -65,8 +65,10 @@ impl Stage<'_> {
 
     /// The state of the cores and of the barrier.
     pub(super) fn compare_state(&mut self, model: &State) -> usize {
-        let expected = self.without_former_uses(abstraction::comparable(&model.core));
-        match self.abstraction().map(|got| self.without_former_uses(got)) {
+        let streams = self.streams();
+        let expected = abstraction::comparable(&model.core, &streams);
+        let got = self.abstraction(&streams).map(|got| abstraction::comparable(&got, &streams));
+        match got {
             Ok(got) if got == expected => {}
             Ok(got) => {
                 let (expected, got) = describe(&expected, &got);
@@ -81,23 +83,8 @@ impl Stage<'_> {
         1 + core.workers.len() + core.transports.len() + core.connections.len()
     }
 
-    /// A reply to the peer's close_notify that was sent over a connection is confirmed in the model by whichever use of
-    /// the connection ends well, and in the core by the same one only. Nothing depends on it.
-    fn without_former_uses(&self, mut core: Core) -> Core {
-        for transport in &mut core.transports {
-            if let Farewell::Confirmed(path @ Tuple::Tcp(c)) = transport.farewell
-                && self.interference[c.index()].uses > 1
-            {
-                transport.farewell = Farewell::Sent(path);
-            }
-        }
-        core
-    }
-
     /// The state in the model's words.
-    fn abstraction(&self) -> Result<Core, String> {
-        let stream = |uses| Stream { end: End::None, room: Room::Plenty, unread: false, uses };
-        let streams: Vec<_> = self.interference.iter().map(|entry| stream(entry.uses)).collect();
+    fn abstraction(&self, streams: &[Stream]) -> Result<Core, String> {
         abstraction::core(&View {
             config: self.config,
             workers: self.workers.iter().map(webrtc_server::shell::Worker::core).collect(),
@@ -106,10 +93,16 @@ impl Stage<'_> {
             grant: &self.barrier.grants,
             creation: &self.creation,
             reports: &self.reports,
-            streams: &streams,
+            streams,
             farewell_paths: &self.farewell_paths,
             names: &self.book.of_all(),
         })
+    }
+
+    /// How often each connection was opened; the rest of it nobody asks for.
+    fn streams(&self) -> Vec<Stream> {
+        let stream = |uses| Stream { end: End::None, room: Room::Plenty, unread: false, uses };
+        self.interference.iter().map(|entry| stream(entry.uses)).collect()
     }
 
     fn compare_alarms(&mut self, config: &Config, model: &State) -> usize {

@@ -14,8 +14,6 @@ use super::wires::Reading;
 use crate::lockstep::names;
 use crate::peer::StreamEnd;
 
-/// More than one connection has uses.
-const USES_MAX: u64 = 1_000;
 /// Bytes of one message: as much as fits a record of this MTU, because the longer a frame, the likelier it is cut.
 const MESSAGE_BYTES: usize = 1_160;
 /// How much shorter the messages of the next attempt are.
@@ -36,9 +34,6 @@ impl Stage<'_> {
         let l = self.config.connections[c.index()];
         let (w, listener) = self.book.listener(l);
         let local = self.wires.connect(c, self.listeners[l.index()])?;
-        // In the order of the model's ids: so are those of one transport closed, one after the other.
-        let number = u64::from(c.0) * USES_MAX + u64::from(self.interference[c.index()].uses);
-        self.workers[w.index()].number_connections_from(number);
         self.deliver(w, Ready::ListenerReadable(listener), "the listener has a connection")?;
         let worker = &self.workers[w.index()];
         let connections = worker.core().connections().iter();

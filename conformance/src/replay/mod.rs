@@ -70,6 +70,7 @@ use std::time::Duration;
 
 pub use report::{Divergence, Finding, Replay, ReplayError};
 pub use run::{Descriptors, Plan, replay};
+pub use support::check as check_support;
 
 /// How long something may take that happens at once if all is well.
 pub const PATIENCE: Duration = Duration::from_secs(2);

@@ -29,6 +29,8 @@ const SEND_BUFFER_BYTES: usize = 4608;
 const POLL_SLICE: Duration = Duration::from_millis(20);
 /// Events that one action may lead to before the workers must have come to rest.
 const DELIVERIES_MAX: usize = 1_000;
+/// More connections than one worker of a stage accepts.
+const CONNECTIONS_PER_WORKER: u64 = 1_000;
 /// First wait before a flight is repeated. Flights that were lost are waited for, and none is repeated by itself.
 const RETRANSMISSION: Duration = Duration::from_millis(50);
 
@@ -237,7 +239,7 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Lets everything happen that is ready and not held back.
+    /// Lets everything happen that is ready and not held back. A server that has always something left to do is a finding.
     pub(super) fn settle(&mut self) -> Result<(), Harness> {
         for index in 0..self.workers.len() {
             self.settle_worker(WorkerId(index as u8))?;
@@ -255,7 +257,9 @@ impl<'a> Stage<'a> {
             };
             self.workers[w.index()].deliver(ready);
         }
-        Err(Harness::Impossible("the worker never comes to rest".to_owned()))
+        let ready = format!("{:?} once more", self.workers[w.index()].ready().front());
+        self.findings.push(Finding::broken("what never ends", ready));
+        Ok(())
     }
 
     /// Whether the model decides when this happens.
@@ -340,7 +344,7 @@ impl Carriers {
     ) -> Result<Vec<Worker>, Harness> {
         let mut workers = Vec::new();
         for (w, line) in config.worker_ids().zip(lines) {
-            let worker = Worker::new(WorkerConfig {
+            let mut worker = Worker::new(WorkerConfig {
                 limits: limits(config),
                 dtls: wardrobe.dtls.clone(),
                 bound: self.of(config, w),
@@ -348,6 +352,7 @@ impl Carriers {
                 clock: Clock::Manual,
                 mutant,
             })?;
+            worker.number_connections_from(u64::from(w.0) * CONNECTIONS_PER_WORKER);
             workers.push(worker);
         }
         Ok(workers)

@@ -1,11 +1,17 @@
-//! Which configurations the stage can play.
+//! Which configurations the stage can play: all that the model has but `alone`, in which a client of ours would have to
+//! stop twice before its last flight. Where we are the client the peer asks for a cookie first (RFC 6347 section 4.2.1), and
+//! has two flights before its last; our server asks for none.
 
 use webrtc_server_model::{Config, Role};
 
 use super::report::ReplayError;
 
-/// An error for a configuration that the stage cannot play.
-pub(super) fn check(config: &Config) -> Result<(), ReplayError> {
+/// Whether the stage can play a configuration.
+///
+/// # Errors
+///
+/// [`ReplayError::Unsupported`].
+pub fn check(config: &Config) -> Result<(), ReplayError> {
     match why_not(config) {
         Some(why) => Err(ReplayError::Unsupported { config: config.name, why }),
         None => Ok(()),
