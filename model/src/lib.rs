@@ -8,7 +8,7 @@
 //! Three things are done with that:
 //!
 //! - [`Graph`] holds every state and step of a [`Config`]. [`judge`] checks the [`properties`](properties()) on
-//!   it, [`check_endings`] that every close ends. [`LifecycleModel`] gives the same to stateright.
+//!   it, [`check_endings`] and [`check_cycles`] that every close ends. [`LifecycleModel`] gives the same to stateright.
 //! - [`KNOWN_BUGS`] plants known mistakes; [`run_mutant`] shows that the right property sees each.
 //! - [`cover`] chooses traces to perform elsewhere, by [`EdgeClass`]es; [`check_classes`] and
 //!   [`check_commutation`] check that one edge of a class stands for the others.
@@ -17,10 +17,11 @@
 //!
 //! # Bounds
 //!
-//! There is one worker. A transport has one UDP tuple and one TCP connection at most, which is not
-//! opened again. A queued alert waits behind at most one begun frame. Left out are ICE restarts,
-//! nomination values, eviction, tuples that move between transports, and loss or reordering, except
-//! that any answer may fail to come.
+//! There is not one configuration with everything but several, each with some aspects of the world and small bounds;
+//! [`Preset`] says which are checked together, [`meetings`] which aspects meet where, and `catalogue.md` lists them
+//! with their sizes. At most there are three transports, two workers, four connections, each of which may be opened
+//! twice, and an alert behind one other frame. Left out are NOMINATION values, errors of `sendto` other than EAGAIN,
+//! and loss or reordering, except that any answer may fail to come.
 
 mod action;
 mod aspects;

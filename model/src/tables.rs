@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use crate::aspects::APART;
 use crate::config::Config;
+use crate::endings::check_endings;
 use crate::explore::Graph;
 use crate::known_bugs::KNOWN_BUGS;
 use crate::properties::properties;
-use crate::rank::{is_closing_everywhere, rank};
 
 const INTRODUCTION: &str = "\
 # What is explored, and what it catches
@@ -78,8 +78,7 @@ fn aspects(config: &Config) -> String {
 
 /// The bound on the steps of a shutdown once every worker has heard of it.
 fn largest_rank(graph: &Graph) -> u32 {
-    let closing = graph.states().iter().filter(|state| is_closing_everywhere(state));
-    closing.map(|state| rank(graph.config(), state)).max().unwrap_or_default()
+    check_endings(graph).map_or(0, |endings| endings.largest_rank)
 }
 
 fn line(document: &mut String, text: &str) {

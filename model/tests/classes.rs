@@ -31,7 +31,6 @@ fn all_classes(grain: Grain, graph: &Graph) -> HashSet<EdgeClass> {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn edges_of_one_class_do_the_same_and_actions_of_different_groups_commute() {
     for (pin, config) in pins::STANDARD.iter().zip(&Preset::standard().configs) {
         let graph = Graph::explore(config);

@@ -35,7 +35,6 @@ fn each_agrees<'a>(configs: impl Iterator<Item = &'a Config>) {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn model_and_core_agree_on_every_edge_of_standard() {
     each_agrees(Preset::standard().configs.iter());
 }
@@ -48,7 +47,6 @@ fn model_and_core_agree_on_every_edge_of_nightly() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn every_mistake_of_the_core_shows_in_standard() {
     let graphs: Vec<_> = Preset::standard().configs.iter().map(Graph::explore).collect();
     let kills = kill_matrix(&graphs, &Mutant::ALL).unwrap();
