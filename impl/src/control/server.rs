@@ -85,8 +85,12 @@ impl WebRtcServer {
         let (id, server_key) = (random::uuid()?, random::key()?);
         let mailboxes: Arc<[Mailbox]> = (0..WORKERS).map(|_| Mailbox::new(server_key)).collect();
         let deadline = Arc::new(Deadline::new(&options.limits));
-        let workers =
-            Workers { mailboxes: Arc::clone(&mailboxes), deadline: Arc::clone(&deadline) };
+        let workers = Workers {
+            mailboxes: Arc::clone(&mailboxes),
+            deadline: Arc::clone(&deadline),
+            #[cfg(feature = "testing")]
+            tracer: options.tracer.clone(),
+        };
         let shutdown = Arc::new(Shutdown::new(server_key, WORKERS, workers));
         let spawn = Spawn {
             server_key,
@@ -96,6 +100,8 @@ impl WebRtcServer {
             shutdown: Arc::clone(&shutdown),
             #[cfg(feature = "testing")]
             mutant: options.mutant,
+            #[cfg(feature = "testing")]
+            tracer: options.tracer,
         };
         spawn.start(vec![bound])?;
         Ok(WebRtcServer(Arc::new(Owned(Arc::new(Shared {
