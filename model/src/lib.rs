@@ -35,6 +35,7 @@ mod effect;
 // TODO mod explain;
 mod explore;
 mod ids;
+pub mod itf;
 mod known_bugs;
 mod model;
 mod monitor;
