@@ -75,7 +75,7 @@ impl fmt::Display for Summary {
 ///
 /// The first entry that cannot be explained.
 pub fn validate(log: &[Entry]) -> Result<Summary, Box<Rejection>> {
-    let mut first = rules::check(log).err().map(Box::new);
+    let mut first = rules::check(log).err();
     let Some(carriers) = Carriers::of(log) else {
         return Err(first.unwrap_or_else(|| Box::new(Rejection::empty())));
     };

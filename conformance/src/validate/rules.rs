@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use webrtc_server::lifecycle::CloseReason;
 
 /// The first entry that breaks a rule.
-pub(super) fn check(log: &[Entry]) -> Result<(), Rejection> {
+pub(super) fn check(log: &[Entry]) -> Result<(), Box<Rejection>> {
     let mut rules = Rules::default();
     for (index, entry) in log.iter().enumerate() {
         if entry.n != index as u64 {
@@ -18,12 +18,12 @@ pub(super) fn check(log: &[Entry]) -> Result<(), Rejection> {
         }
         rules.entry(entry).map_err(|what| reject(entry, what))?;
     }
-    let Some(last) = log.last() else { return Err(Rejection::empty()) };
+    let Some(last) = log.last() else { return Err(Box::new(Rejection::empty())) };
     rules.end(last).map_err(|what| reject(last, what))
 }
 
-fn reject(entry: &Entry, what: String) -> Rejection {
-    Rejection::new("the whole server", entry.clone(), 0, Reason::Rule(what))
+fn reject(entry: &Entry, what: String) -> Box<Rejection> {
+    Box::new(Rejection::new("the whole server", entry.clone(), 0, Reason::Rule(what)))
 }
 
 /// What the log has said so far.

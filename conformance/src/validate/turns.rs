@@ -3,8 +3,8 @@
 //! datagram says several things.
 
 use super::log::{
-    ConnectionPhase, ConnectionView, Effect, Entry, Input, Step, Timer, TransportView, Tuple,
-    Verdict, What, WorkerPhase,
+    ConnectionPhase, ConnectionView, Effect, Entry, Farewell, Input, Step, Timer, TransportView,
+    Tuple, Verdict, What, WorkerPhase,
 };
 use super::parties::{Carriers, Party};
 use std::collections::BTreeMap;
@@ -124,6 +124,7 @@ impl Projection<'_> {
             }
             turn.hidden.extend(self.room(&step.input, step.answer));
         }
+        turn.causes.extend(self.room_for_farewell(&step.input));
         for effect in step.effects.iter().filter(|effect| self.party.is_shown(effect)) {
             turn.effects.push(self.effect(effect)?);
         }
@@ -271,7 +272,9 @@ impl Projection<'_> {
         let own = |transport: u64| self.party.transport == Some(transport);
         let sockets = || (0..self.carriers.sockets.len()).map(|at| SocketId(at as u8));
         if let Input::ConnectionBlocked { connection } = *input {
-            return c(connection).map_or(Vec::new(), fills);
+            let fills = c(connection).map_or(Vec::new(), fills);
+            let waits = c(connection).zip(self.party.t()).map_or(Vec::new(), media_waits);
+            return fills.into_iter().chain(waits).collect();
         }
         // A write found it: until then nothing of what was to be written had left.
         if let (Input::ConnectionReset { connection }, true) = (input, answer) {
@@ -287,12 +290,19 @@ impl Projection<'_> {
         {
             return sockets().map(|s| Action::KernelFillsSocket { s }).collect();
         }
-        if let Input::CloseNotifySent { transport } = *input
-            && own(transport)
-        {
-            return sockets().map(|s| Action::KernelMakesRoomOnSocket { s }).collect();
-        }
         Vec::new()
+    }
+
+    /// Whoever waits for a socket hears of it, whatever the core says to that.
+    fn room_for_farewell(&self, input: &Input) -> Option<Vec<Action>> {
+        let Input::SocketWritable { socket } = *input else { return None };
+        let Farewell::Queued(Tuple::Udp { socket: waits_for, .. }) =
+            self.seen.transport.as_ref()?.farewell
+        else {
+            return None;
+        };
+        let s = self.carriers.socket(socket).filter(|_| waits_for == socket)?;
+        Some(vec![Action::KernelMakesRoomOnSocket { s }])
     }
 
     /// An alert that is offered to a socket that is still full has not been anywhere.
@@ -302,6 +312,7 @@ impl Projection<'_> {
         let vain = |input: &Input| matches!(input, Input::CloseNotifyBlocked { transport } if Some(*transport) == self.party.transport);
         if again && steps().any(vain) {
             turn.hidden.clear();
+            turn.causes.clear();
             turn.effects.retain(|effect| !matches!(effect, model::Effect::OfferDatagramAlert(..)));
         }
     }
@@ -372,6 +383,14 @@ fn fills(c: model::ConnectionId) -> Vec<Action> {
         Action::KernelLeavesRoom { c, part: false },
         Action::KernelLeavesRoom { c, part: true },
     ]
+}
+
+/// Media that waits behind a full buffer, nothing of it written. The model has it only where the first frame is begun;
+/// the reply to a check waits in the same way, and the check itself changes nothing.
+fn media_waits((c, t): (model::ConnectionId, model::TransportId)) -> Vec<Action> {
+    let from = model::Tuple::Tcp(c);
+    let checks = [StunCheck::Plain, StunCheck::WithFormerCredentials];
+    checks.map(|check| Action::PeerChecks { t, from, check }).to_vec()
 }
 
 fn empties(c: model::ConnectionId) -> Vec<Action> {

@@ -91,7 +91,10 @@ impl WebRtcServer {
             #[cfg(feature = "testing")]
             tracer: options.tracer.clone(),
         };
-        let shutdown = Arc::new(Shutdown::new(server_key, WORKERS, workers));
+        let shutdown = Shutdown::new(server_key, WORKERS, workers);
+        #[cfg(feature = "testing")]
+        let shutdown = shutdown.with_mutant(options.mutant);
+        let shutdown = Arc::new(shutdown);
         let spawn = Spawn {
             server_key,
             limits: options.limits,

@@ -7,6 +7,7 @@ use crate::peer::{
     CheckOptions, DtlsPhase, DtlsRole, Path, Peer, PeerCertificate, PeerError, Protocol,
     ServerCredentials, TcpOptions, TcpPath, Via,
 };
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use webrtc_server::{DtlsParameters, IceParameters, WebRtcTransport};
 
@@ -24,9 +25,9 @@ const FATAL: u8 = 2;
 const HANDSHAKE_FAILURE: u8 = 40;
 
 /// Plays a transport to its end.
-pub(super) fn play(stage: &Stage, plan: &Actor) {
+pub(super) fn play(stage: &Arc<Stage>, plan: &Actor) {
     stage.sleep_until(plan.begins_at);
-    let Some(transport) = stage.transport() else { return };
+    let Some(transport) = stage.transport(plan.callback) else { return };
     let mut transport = Some(transport);
     // What the server ends in the middle of the script ends the script.
     let mut peer = match Scene::new(stage, plan, transport.as_ref()) {

@@ -12,6 +12,7 @@ use stage::Stage;
 use std::sync::Arc;
 use std::thread;
 use thiserror::Error;
+use webrtc_server::WebRtcTransport;
 use webrtc_server::lifecycle::Mutant;
 
 /// What to run.
@@ -43,7 +44,7 @@ pub enum StressError {
 pub fn record(options: Options) -> Result<Vec<Entry>, StressError> {
     let plan = Arc::new(Plan::new(options.seed, options.transports));
     let stage = Arc::new(Stage::new(options.seed, options.transports, options.mutant)?);
-    let spare = stage.transport();
+    let spare = stage.transport(None);
     thread::scope(|scope| {
         for actor in &plan.actors {
             scope.spawn(|| actor::play(&stage, actor));
@@ -51,16 +52,14 @@ pub fn record(options: Options) -> Result<Vec<Entry>, StressError> {
         for stranger in &plan.strangers {
             scope.spawn(|| actor::play_stranger(&stage, stranger));
         }
-        for (from, length) in &plan.full {
-            let wake = || drop(spare.as_ref().map(|spare| spare.dump()));
-            let stage = &stage;
+        let (before, length) = plan.full.unwrap_or_default();
+        stage.sleep_until(plan.close_at - before);
+        if !length.is_zero() {
+            fill(&stage, spare.as_ref(), true);
+            let (stage, spare) = (&stage, spare.as_ref());
             scope.spawn(move || {
-                stage.sleep_until(*from);
-                stage.recorder.fill_sockets(true);
-                wake();
-                thread::sleep(*length);
-                stage.recorder.fill_sockets(false);
-                wake();
+                thread::sleep(length);
+                fill(stage, spare, false);
             });
         }
         stage.sleep_until(plan.close_at);
@@ -68,6 +67,13 @@ pub fn record(options: Options) -> Result<Vec<Entry>, StressError> {
         stage.await_end();
     });
     Ok(stage.recorder.finish())
+}
+
+/// The UDP sockets are full from now on, or no longer. A worker looks when it wakes up, as to answer a question.
+fn fill(stage: &Stage, spare: Option<&WebRtcTransport>, full: bool) {
+    stage.recorder.fill_sockets(full);
+    // Without an answer the server is gone, and its sockets with it.
+    drop(spare.map(WebRtcTransport::dump));
 }
 
 fn close(stage: &Stage, plan: &Plan) {

@@ -14,8 +14,8 @@ pub(super) struct Plan {
     pub(super) close: Close,
     /// The time for the whole close, if it is not the usual one.
     pub(super) deadline: Option<Duration>,
-    /// When the UDP sockets are full, and for how long.
-    pub(super) full: Vec<(Duration, Duration)>,
+    /// How long before the close the UDP sockets fill up, and for how long.
+    pub(super) full: Option<(Duration, Duration)>,
 }
 
 /// Who closes the server.
@@ -45,6 +45,15 @@ pub(super) struct Actor {
     pub(super) owner_end: OwnerEnd,
     /// The peer answers close_notify.
     pub(super) answers: bool,
+    /// What is closed from inside the callback that says that DTLS is connected.
+    pub(super) callback: Option<Closes>,
+}
+
+/// What a callback closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closes {
+    Transport,
+    Server,
 }
 
 /// The peer's role in DTLS.
@@ -126,12 +135,9 @@ impl Plan {
             (1, Close::LastHandle),
         ]);
         let deadline = choices.percent(20).then(|| choices.milliseconds(20..=120));
-        let mut full = Vec::new();
-        if choices.percent(60) {
-            // Around the close it matters most.
-            let from = close_at.saturating_sub(choices.milliseconds(1..=30));
-            full.push((from, choices.milliseconds(30..=220)));
-        }
+        // Longer than a farewell waits, or not.
+        let full = (choices.milliseconds(0..=40), choices.milliseconds(40..=220));
+        let full = choices.percent(60).then_some(full);
         Plan { actors, strangers, close_at, close, deadline, full }
     }
 }
@@ -168,6 +174,12 @@ fn actor(choices: &mut Choices) -> Actor {
             (1, OwnerEnd::Drop),
         ]),
         answers: choices.percent(70),
+        // Closing the server this way ends most of a run, so few runs do.
+        callback: choices.weighted(&[
+            (500, None),
+            (30, Some(Closes::Transport)),
+            (1, Some(Closes::Server)),
+        ]),
     }
 }
 

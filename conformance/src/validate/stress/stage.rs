@@ -1,16 +1,18 @@
 //! The server of a run, and what its actors share.
 
+use super::plan::Closes;
 use crate::peer::Protocol;
 use crate::validate::log::{Begun, What};
 use crate::validate::recorder::Recorder;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
-use webrtc_server::lifecycle::{Limits, Mutant};
+use webrtc_server::lifecycle::{DtlsState, Limits, Mutant};
 use webrtc_server::{
-    Error, ListenInfo, WebRtcServer, WebRtcServerOptions, WebRtcTransport, WebRtcTransportOptions,
+    Error, ListenInfo, TransportEvent, WebRtcServer, WebRtcServerOptions, WebRtcTransport,
+    WebRtcTransportOptions,
 };
 
 /// Bytes of the send buffer of a connection, in which a stalled peer's frames are cut.
@@ -19,6 +21,8 @@ const SEND_BUFFER_BYTES: u32 = 4608;
 const TUPLES_MAX: usize = 3;
 /// Longer than every deadline of a run: after that it hangs.
 pub(super) const PATIENCE: Duration = Duration::from_secs(4);
+/// The caller that closes from inside a callback; the others are threads, counted from 0.
+const IN_A_CALLBACK: usize = 1000;
 /// Pause between two looks at what no event reports.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
@@ -82,16 +86,48 @@ impl Stage {
     }
 
     /// A transport whose events are logged; none if the server makes none any more.
-    pub(super) fn transport(&self) -> Option<WebRtcTransport> {
+    pub(super) fn transport(self: &Arc<Self>, closes: Option<Closes>) -> Option<WebRtcTransport> {
         let mut handle = self.handle();
         let (Some(server), number) = &mut *handle else { return None };
-        let (recorder, id) = (self.recorder.clone(), *number);
+        let (stage, id) = (Arc::clone(self), *number);
         *number += 1;
+        let own = Arc::new(OnceLock::<WebRtcTransport>::new());
+        let seen = Arc::clone(&own);
+        let on_event = move |event: TransportEvent| {
+            stage.recorder.heard(id, &event);
+            let connected = DtlsState::Connected;
+            if matches!(event, TransportEvent::DtlsStateChange { state, .. } if state == connected)
+            {
+                stage.close_inside(closes, seen.get());
+            }
+        };
         let options = WebRtcTransportOptions {
-            on_event: Box::new(move |event| recorder.heard(id, &event)),
+            on_event: Box::new(on_event),
             ..WebRtcTransportOptions::default()
         };
-        server.create_transport(options).ok()
+        let transport = server.create_transport(options).ok()?;
+        if closes == Some(Closes::Transport) {
+            let _ = own.set(transport.clone());
+        }
+        Some(transport)
+    }
+
+    /// Closes something from inside a callback, which must not wait for anything.
+    fn close_inside(&self, closes: Option<Closes>, transport: Option<&WebRtcTransport>) {
+        match closes {
+            None => {}
+            Some(Closes::Transport) => drop(transport.map(WebRtcTransport::close)),
+            Some(Closes::Server) => {
+                // Who holds the handle may be waiting for this very thread.
+                let server = self.server.try_lock().ok().and_then(|handle| handle.0.clone());
+                let Some(server) = server else { return };
+                self.recorder.write(What::CloseCalled { caller: IN_A_CALLBACK });
+                let recorder = self.recorder.clone();
+                server.close().on_complete(move |_| {
+                    recorder.write(What::CloseReturned { caller: IN_A_CALLBACK });
+                });
+            }
+        }
     }
 
     /// A handle for a thread that closes.
