@@ -31,6 +31,8 @@ mod simulate;
 pub mod stress;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_fixture;
 mod turns;
 mod words;
 

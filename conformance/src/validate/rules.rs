@@ -38,8 +38,19 @@ struct Rules {
     /// Carriers that were released.
     released: usize,
     drained: usize,
+    /// Effects that DTLS or the kernel has to answer.
+    unanswered: Vec<Due>,
+    sizes: Sizes,
     barrier: Barrier,
     waiting: BTreeSet<usize>,
+    ended: bool,
+}
+
+/// An answer about the close_notify of a transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Made(u64),
+    Offered(u64),
 }
 
 /// How far the words of the barrier have come.
@@ -59,6 +70,7 @@ fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String>
 
 impl Rules {
     fn entry(&mut self, entry: &Entry) -> Result<(), String> {
+        ensure(!self.ended, || "something happens after the quiescent mark".into())?;
         let first = entry.n == 0;
         ensure(first == matches!(entry.what, What::Begun(_)), || {
             "the first entry is `begun`".into()
@@ -73,7 +85,11 @@ impl Rules {
                 })?;
                 self.pass(Barrier::Closing, Barrier::Releasing)
             }
-            What::WorkerReleased { .. } => self.pass(Barrier::Releasing, Barrier::Released),
+            What::WorkerReleased { .. } => {
+                let empty = self.sizes == Sizes::default();
+                ensure(empty, || format!("its worker still has {:?}", self.sizes))?;
+                self.pass(Barrier::Releasing, Barrier::Released)
+            }
             What::WorkerLost { worker } => Err(format!("worker {worker} is lost")),
             What::CallersAnswered => self.pass(Barrier::Released, Barrier::Answered),
             What::CloseCalled { caller } => {
@@ -87,6 +103,7 @@ impl Rules {
             }
             What::Heard { transport, event } => self.heard(*transport, event),
             What::Quiescent { sizes } => {
+                self.ended = true;
                 ensure(*sizes == Sizes::default(), || format!("something is left: {sizes:?}"))
             }
         }
@@ -142,12 +159,33 @@ impl Rules {
             | Input::DataReceived { .. }
             | Input::TimerFired { .. } => {}
         }
+        self.answer(&step.input)?;
+        changes_only_if_applied(step)?;
         for effect in &step.effects {
             self.effect(effect)?;
         }
         learn(&mut self.transports, &step.transports);
         learn(&mut self.connections, &step.connections);
-        self.sizes(step)
+        self.sizes = step.sizes;
+        self.count(step)
+    }
+
+    /// Nobody answers what was not asked.
+    fn answer(&mut self, input: &Input) -> Result<(), String> {
+        let due = if let Input::CloseNotifyMade { transport, .. } = *input {
+            Due::Made(transport)
+        } else if let Input::CloseNotifySent { transport }
+        | Input::CloseNotifyBlocked { transport }
+        | Input::CloseNotifyFailed { transport, .. } = *input
+        {
+            Due::Offered(transport)
+        } else {
+            return Ok(());
+        };
+        let asked = self.unanswered.iter().position(|asked| *asked == due);
+        let asked = asked.ok_or_else(|| format!("nobody asked for that: {due:?}"))?;
+        self.unanswered.remove(asked);
+        Ok(())
     }
 
     fn effect(&mut self, effect: &Effect) -> Result<(), String> {
@@ -179,9 +217,15 @@ impl Rules {
                 self.drained += 1;
                 return ensure(self.drained == 1, || "the worker is drained twice".into());
             }
+            Effect::MakeAlert { transport } => {
+                self.unanswered.push(Due::Made(*transport));
+                return Ok(());
+            }
+            Effect::OfferDatagramAlert { transport, .. } => {
+                self.unanswered.push(Due::Offered(*transport));
+                return Ok(());
+            }
             Effect::StopAccepting { .. }
-            | Effect::MakeAlert { .. }
-            | Effect::OfferDatagramAlert { .. }
             | Effect::Unmap { .. }
             | Effect::AlertWritten { .. }
             | Effect::ShutdownWrite { .. }
@@ -205,7 +249,7 @@ impl Rules {
     }
 
     /// The maps of a worker, counted in the log.
-    fn sizes(&self, step: &Step) -> Result<(), String> {
+    fn count(&self, step: &Step) -> Result<(), String> {
         let timers: usize = self.transports.values().map(|view| view.timers.len()).sum();
         let bound = self.connections.values().filter(|view| view.timer.is_some()).count();
         let server = usize::from(step.phase == WorkerPhase::Closing && self.drained == 0);
@@ -230,9 +274,20 @@ impl Rules {
         ensure(self.waiting.is_empty(), || format!("callers wait: {:?}", self.waiting))?;
         let silent = self.created.difference(&self.reported).next();
         ensure(silent.is_none(), || format!("transport {silent:?} was never reported closed"))?;
+        ensure(self.unanswered.is_empty(), || format!("no answer: {:?}", self.unanswered))?;
         let unheard = self.unheard.iter().find(|(_, events)| !events.is_empty());
         ensure(unheard.is_none(), || format!("an owner never heard: {unheard:?}"))
     }
+}
+
+/// An input that came too late, or again, does nothing. A connection that is accepted too late is closed unseen.
+fn changes_only_if_applied(step: &Step) -> Result<(), String> {
+    let accepted = matches!(step.input, Input::ConnectionAccepted { .. });
+    let silent = step.effects.is_empty() || accepted;
+    let idle = silent && step.transports.is_empty() && step.connections.is_empty();
+    ensure(idle || step.verdict == Verdict::Applied, || {
+        format!("it is called {:?} and changes something", step.verdict)
+    })
 }
 
 fn learn<View: Clone>(known: &mut BTreeMap<u64, View>, changes: &BTreeMap<u64, Option<View>>) {

@@ -136,8 +136,8 @@ impl Plan {
         ]);
         let deadline = choices.percent(20).then(|| choices.milliseconds(20..=120));
         // Longer than a farewell waits, or not.
-        let full = (choices.milliseconds(0..=40), choices.milliseconds(40..=220));
-        let full = choices.percent(60).then_some(full);
+        let full = (choices.milliseconds(0..=40), choices.milliseconds(20..=160));
+        let full = choices.percent(75).then_some(full);
         Plan { actors, strangers, close_at, close, deadline, full }
     }
 }
