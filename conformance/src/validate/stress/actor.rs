@@ -200,6 +200,15 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
+    /// The path that DTLS goes over if it is a connection, or else any that is.
+    fn connection(&self) -> Via {
+        let is_tcp = |via: &Via| {
+            self.plan.paths.get(via.0).is_some_and(|path| path.protocol == Protocol::Tcp)
+        };
+        let all = (0..self.plan.paths.len()).map(Via);
+        self.main.into_iter().chain(all).find(is_tcp).unwrap_or(Via(0))
+    }
+
     fn end(&mut self) -> Result<(), PeerError> {
         let main = self.main.unwrap_or(Via(0));
         match self.plan.peer_end {
@@ -208,8 +217,8 @@ impl<'a> Scene<'a> {
             PeerEnd::FatalAlert => {
                 self.peer.send_plaintext_alert(main, FATAL, HANDSHAKE_FAILURE)?;
             }
-            PeerEnd::Fin => self.peer.tcp(main)?.finish()?,
-            PeerEnd::Reset => self.peer.tcp(main)?.reset()?,
+            PeerEnd::Fin => self.peer.tcp(self.connection())?.finish()?,
+            PeerEnd::Reset => self.peer.tcp(self.connection())?.reset()?,
             PeerEnd::Vanish => match self.peer.path(main)? {
                 Path::Udp(path) => path.close(),
                 Path::Tcp(path) => path.close(),

@@ -192,10 +192,11 @@ fn paths(choices: &mut Choices) -> Vec<PathPlan> {
         (2, (2, 0)),
         (3, (0, 2)),
         (3, (1, 1)),
-        (2, (2, 1)),
-        (2, (1, 2)),
-        (1, (2, 2)),
-        (1, (1, 3)),
+        (3, (2, 1)),
+        (3, (1, 2)),
+        (2, (0, 3)),
+        (3, (2, 2)),
+        (3, (1, 3)),
     ]);
     let mut protocols = vec![Protocol::Udp; udp];
     protocols.extend(vec![Protocol::Tcp; tcp]);
@@ -206,7 +207,7 @@ fn paths(choices: &mut Choices) -> Vec<PathPlan> {
     let plan = |protocol| PathPlan {
         protocol,
         checks: choices.percent(92),
-        nominates: choices.percent(50),
+        nominates: choices.percent(40),
     };
     protocols.into_iter().map(plan).collect()
 }
