@@ -10,6 +10,12 @@
 //!
 //! [`stress`] makes such logs: many transports with real peers, closes and faults, all chosen by one seed.
 //!
+//! # Bounds
+//!
+//! One worker, as servers have. A transport uses two UDP tuples and four connections at most and none that another one
+//! has used: a tuple that changes hands would join two projections. Consent is never shorter than ten seconds, so it does
+//! not expire in a run. What the system refuses outright (`DropReason::Io`) has no word in the model and is rejected.
+//!
 //! # The log
 //!
 //! One JSON object per line: `{"n": 7, "what": {"step": {...}}}`; see [`log`] for each field. Of a step it says

@@ -38,11 +38,8 @@ pub(super) struct Seen {
     pub(super) phase: Option<WorkerPhase>,
 }
 
-/// What one input asks of the model.
-enum Asked {
-    OneOf(Vec<Action>),
-    Nothing,
-}
+/// What one input asks of the model: that one of these happens. Most ask nothing.
+type Asked = Option<Vec<Action>>;
 
 /// What a party sees of a log, without the turns that show it nothing. An error is an entry for which the model has no
 /// words.
@@ -118,10 +115,10 @@ impl Projection<'_> {
     }
 
     fn step(&mut self, step: &Step, turn: &mut Turn) -> Result<(), String> {
-        if step.verdict == Verdict::Applied {
-            if let Asked::OneOf(actions) = self.asked(&step.input) {
-                turn.causes.push(actions);
-            }
+        // A transport that is refused was asked for all the same: the model says whether it had to be.
+        let refused = matches!(step.input, Input::TransportCreated { .. });
+        if step.verdict == Verdict::Applied || refused {
+            turn.causes.extend(self.asked(&step.input));
             turn.hidden.extend(self.room(&step.input, step.answer));
         }
         turn.causes.extend(self.room_for_farewell(&step.input));
@@ -148,8 +145,8 @@ impl Projection<'_> {
     fn asked(&self, input: &Input) -> Asked {
         let w = WorkerId(0);
         match input {
-            Input::ServerCloseRequested => Asked::OneOf(vec![Action::WorkerHearsClose { w }]),
-            Input::ReleaseGranted => Asked::OneOf(vec![Action::WorkerHearsGrant { w }]),
+            Input::ServerCloseRequested => Some(vec![Action::WorkerHearsClose { w }]),
+            Input::ReleaseGranted => Some(vec![Action::WorkerHearsGrant { w }]),
             Input::TimerFired { timer } => self.asked_by_timer(*timer),
             Input::ConnectionAccepted { connection, .. }
             | Input::ConnectionFinished { connection }
@@ -181,18 +178,16 @@ impl Projection<'_> {
             | Input::CloseNotifySent { .. }
             | Input::CloseNotifyBlocked { .. }
             | Input::CloseNotifyFailed { .. }
-            | Input::DataReceived { .. } => Asked::Nothing,
+            | Input::DataReceived { .. } => None,
         }
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]
     fn asked_by_transport(&self, input: &Input, transport: u64) -> Asked {
-        let Some(t) = self.party.t().filter(|_| self.party.transport == Some(transport)) else {
-            return Asked::Nothing;
-        };
-        Asked::OneOf(match input {
+        let t = self.party.t().filter(|_| self.party.transport == Some(transport))?;
+        Some(match input {
             Input::CheckReceived { tuple, former, nominates, .. } => {
-                let Some(from) = self.party.tuple(*tuple) else { return Asked::Nothing };
+                let from = self.party.tuple(*tuple)?;
                 let check = match (former, nominates) {
                     (true, _) => StunCheck::WithFormerCredentials,
                     (false, true) => StunCheck::Nominating,
@@ -221,9 +216,9 @@ impl Projection<'_> {
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]
     fn asked_by_connection(&self, input: &Input, connection: u64) -> Asked {
-        let Some(c) = self.party.c(connection) else { return Asked::Nothing };
+        let c = self.party.c(connection)?;
         let phase = self.seen.connections.get(&connection).map(|view| view.phase);
-        Asked::OneOf(match input {
+        Some(match input {
             Input::ConnectionAccepted { .. } => vec![Action::PeerConnects { c }],
             // With its FIN the peer acknowledges what it has. If that is not all, nobody knows what it will get to
             // have, as after a reset.
@@ -239,17 +234,17 @@ impl Projection<'_> {
 
     /// What is no check ends a connection that is nobody's, as if its time were up.
     fn asked_by_junk(&self, tuple: Tuple) -> Asked {
-        let Tuple::Tcp(connection) = tuple else { return Asked::Nothing };
-        let Some(c) = self.party.c(connection) else { return Asked::Nothing };
+        let Tuple::Tcp(connection) = tuple else { return None };
+        let c = self.party.c(connection)?;
         let phase = self.seen.connections.get(&connection).map(|view| view.phase);
         match phase {
-            Some(ConnectionPhase::Unbound) => Asked::OneOf(vec![Action::BindDeadlinePasses { c }]),
+            Some(ConnectionPhase::Unbound) => Some(vec![Action::BindDeadlinePasses { c }]),
             Some(
                 ConnectionPhase::Bound
                 | ConnectionPhase::Flushing { .. }
                 | ConnectionPhase::Draining,
             )
-            | None => Asked::Nothing,
+            | None => None,
         }
     }
 
@@ -263,7 +258,7 @@ impl Projection<'_> {
             Timer::Linger(id) => self.party.c(id).map(|c| Action::LingerDeadlinePasses { c }),
             Timer::Server => Some(Action::ServerDeadlinePasses { w: WorkerId(0) }),
         };
-        action.map_or(Asked::Nothing, |action| Asked::OneOf(vec![action]))
+        action.map(|action| vec![action])
     }
 
     /// The kernel's buffers: no entry says when one fills, but what was blocked or written then says that it did.

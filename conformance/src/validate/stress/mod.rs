@@ -95,6 +95,12 @@ fn close(stage: &Stage, plan: &Plan) {
                 }
             });
         }
-        stage.drop_handle();
+        // Whoever closes by dropping does it now; otherwise transports may still be asked for.
+        if threads == 0 {
+            stage.drop_handle();
+        }
     });
+    if threads > 0 {
+        stage.drop_handle();
+    }
 }

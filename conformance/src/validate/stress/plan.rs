@@ -151,7 +151,11 @@ fn actor(choices: &mut Choices) -> Actor {
         (1, Fingerprint::Untold),
     ]);
     Actor {
-        begins_at: choices.milliseconds(0..=250),
+        // Some come too late, or just in time.
+        begins_at: match choices.percent(12) {
+            true => choices.milliseconds(250..=750),
+            false => choices.milliseconds(0..=250),
+        },
         role: choices.weighted(&[(3, Role::Client), (1, Role::Server)]),
         fingerprint,
         paths: paths(choices),
