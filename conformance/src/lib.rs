@@ -1,8 +1,9 @@
-//! The checks that put the real stack beside the model: lockstep and replay, the peer that they use, `verify`, and the
-//! server under test.
+//! The checks that put the real stack beside the model: lockstep, replay and validate, the peer that they use, `verify`,
+//! and the server under test.
 
 pub mod lockstep;
 pub mod peer;
 pub mod replay;
 pub mod sut;
+pub mod validate;
 pub mod verify;

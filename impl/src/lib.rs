@@ -18,6 +18,8 @@ pub mod parameters;
 pub mod shell;
 #[doc(hidden)]
 pub mod sync;
+#[cfg(all(feature = "net", feature = "testing"))]
+pub mod trace;
 pub mod wire;
 
 #[cfg(feature = "net")]

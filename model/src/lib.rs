@@ -39,6 +39,7 @@ mod explain;
 mod explore;
 mod groups;
 mod ids;
+pub mod itf;
 mod known_bugs;
 mod model;
 mod monitor;

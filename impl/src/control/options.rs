@@ -33,6 +33,9 @@ pub struct WebRtcServerOptions {
     /// The defect of the lifecycle, if it is to have one.
     #[cfg(feature = "testing")]
     pub mutant: Option<crate::lifecycle::Mutant>,
+    /// Who hears of every step, if anybody is to.
+    #[cfg(feature = "testing")]
+    pub tracer: Option<crate::trace::Tracer>,
 }
 
 impl Default for WebRtcServerOptions {
@@ -45,6 +48,8 @@ impl Default for WebRtcServerOptions {
             dtls: DtlsOptions::default(),
             #[cfg(feature = "testing")]
             mutant: None,
+            #[cfg(feature = "testing")]
+            tracer: None,
         }
     }
 }

@@ -85,9 +85,16 @@ impl WebRtcServer {
         let (id, server_key) = (random::uuid()?, random::key()?);
         let mailboxes: Arc<[Mailbox]> = (0..WORKERS).map(|_| Mailbox::new(server_key)).collect();
         let deadline = Arc::new(Deadline::new(&options.limits));
-        let workers =
-            Workers { mailboxes: Arc::clone(&mailboxes), deadline: Arc::clone(&deadline) };
-        let shutdown = Arc::new(Shutdown::new(server_key, WORKERS, workers));
+        let workers = Workers {
+            mailboxes: Arc::clone(&mailboxes),
+            deadline: Arc::clone(&deadline),
+            #[cfg(feature = "testing")]
+            tracer: options.tracer.clone(),
+        };
+        let shutdown = Shutdown::new(server_key, WORKERS, workers);
+        #[cfg(feature = "testing")]
+        let shutdown = shutdown.with_mutant(options.mutant);
+        let shutdown = Arc::new(shutdown);
         let spawn = Spawn {
             server_key,
             limits: options.limits,
@@ -96,6 +103,8 @@ impl WebRtcServer {
             shutdown: Arc::clone(&shutdown),
             #[cfg(feature = "testing")]
             mutant: options.mutant,
+            #[cfg(feature = "testing")]
+            tracer: options.tracer,
         };
         spawn.start(vec![bound])?;
         Ok(WebRtcServer(Arc::new(Owned(Arc::new(Shared {

@@ -108,6 +108,16 @@ impl<O: Send + Sync + 'static> Shutdown<O> {
         }
     }
 
+    /// The same with one defect, before anything was said.
+    #[cfg(all(feature = "net", feature = "testing"))]
+    pub(super) fn with_mutant(self, mutant: Option<crate::lifecycle::Mutant>) -> Self {
+        {
+            let shared = &mut *lock(&self.shared);
+            shared.server = Server::new(shared.reported.len()).with_mutant(mutant);
+        }
+        self
+    }
+
     /// Closes the server: the first call starts it, each returns the same answer.
     pub fn request_close(&self) -> Closing<Outcomes<O>> {
         //= CLS-10

@@ -15,6 +15,8 @@ use crate::shell::bind::Bound;
 use crate::shell::dtls::DtlsContext;
 use crate::shell::{Clock, Notify, Worker, WorkerConfig};
 use crate::sync::{Arc, Mutex, lock, thread};
+#[cfg(feature = "testing")]
+use crate::trace::{Tracer, Word};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
@@ -28,10 +30,14 @@ const COMMANDS_PER_TURN_MAX: usize = 256;
 pub(super) struct Workers {
     pub(super) mailboxes: Arc<[Mailbox]>,
     pub(super) deadline: Arc<Deadline>,
+    #[cfg(feature = "testing")]
+    pub(super) tracer: Option<Tracer>,
 }
 
 impl TellWorkers for Workers {
     fn close(&self) {
+        #[cfg(feature = "testing")]
+        say(self.tracer.as_ref(), Word::CloseRequested);
         let deadline = self.deadline.get();
         for mailbox in self.mailboxes.iter() {
             let _ = mailbox.post(Command::CloseServer { deadline });
@@ -39,9 +45,19 @@ impl TellWorkers for Workers {
     }
 
     fn grant_release(&self) {
+        #[cfg(feature = "testing")]
+        say(self.tracer.as_ref(), Word::ReleaseGranted);
         for mailbox in self.mailboxes.iter() {
             let _ = mailbox.post(Command::GrantRelease);
         }
+    }
+}
+
+/// Tells whoever observes, if anybody does.
+#[cfg(feature = "testing")]
+fn say(tracer: Option<&Tracer>, word: Word) {
+    if let Some(tracer) = tracer {
+        tracer.said(word);
     }
 }
 
@@ -75,6 +91,8 @@ pub(super) struct Spawn {
     pub(super) shutdown: Arc<Shutdown<Outcome>>,
     #[cfg(feature = "testing")]
     pub(super) mutant: Option<crate::lifecycle::Mutant>,
+    #[cfg(feature = "testing")]
+    pub(super) tracer: Option<Tracer>,
 }
 
 impl Spawn {
@@ -86,6 +104,11 @@ impl Spawn {
     //= CLS-21
     pub(super) fn start(&self, bound: Vec<Vec<Bound>>) -> Result<(), Error> {
         debug_assert_eq!(bound.len(), self.mailboxes.len(), "carriers for every worker");
+        #[cfg(feature = "testing")]
+        if let Some(tracer) = self.tracer.clone() {
+            let closing = self.shutdown.closing();
+            closing.on_complete(move |_| tracer.said(Word::CallersAnswered));
+        }
         let started = self
             .prepare(bound)
             .and_then(|threads| threads.into_iter().try_for_each(WorkerThread::spawn));
@@ -109,6 +132,8 @@ impl Spawn {
             mailboxes: Arc::clone(&self.mailboxes),
             shutdown: Arc::clone(&self.shutdown),
             abandoned: Arc::default(),
+            #[cfg(feature = "testing")]
+            tracer: self.tracer.clone(),
         }
     }
 
@@ -118,7 +143,8 @@ impl Spawn {
             shutdown: Arc::clone(&self.shutdown),
             abandoned: Arc::clone(&life.abandoned),
         };
-        let worker = Worker::new(WorkerConfig {
+        #[cfg_attr(not(feature = "testing"), expect(unused_mut, reason = "nobody observes it"))]
+        let mut worker = Worker::new(WorkerConfig {
             limits: self.limits.clone(),
             dtls: self.dtls.clone(),
             bound,
@@ -127,6 +153,8 @@ impl Spawn {
             #[cfg(feature = "testing")]
             mutant: self.mutant,
         })?;
+        #[cfg(feature = "testing")]
+        worker.observe(self.tracer.clone(), life.worker);
         let (commands, inbox) = channel();
         life.mailbox().connect(commands, worker.waker());
         Ok(WorkerThread { worker, inbox, life })
@@ -215,6 +243,8 @@ struct Life {
     mailboxes: Arc<[Mailbox]>,
     shutdown: Arc<Shutdown<Outcome>>,
     abandoned: Abandoned,
+    #[cfg(feature = "testing")]
+    tracer: Option<Tracer>,
 }
 
 impl Life {
@@ -224,6 +254,8 @@ impl Life {
 
     fn released(self) {
         self.mailbox().hang_up();
+        #[cfg(feature = "testing")]
+        say(self.tracer.as_ref(), Word::WorkerReleased(self.worker));
         self.shutdown.worker_released(self.worker);
     }
 
@@ -233,6 +265,8 @@ impl Life {
         let outcomes = std::mem::take(&mut *lock(&self.abandoned));
         match self.shutdown.worker_lost(self.worker, outcomes) {
             Verdict::Applied => {
+                #[cfg(feature = "testing")]
+                say(self.tracer.as_ref(), Word::WorkerLost(self.worker));
                 tracing::error!(target: "info", worker = self.worker.0, "a worker is lost");
                 self.shutdown.request_close();
             }
@@ -265,7 +299,12 @@ mod tests {
         let mailboxes: Arc<[Mailbox]> = (0..workers).map(|_| Mailbox::new(SERVER_KEY)).collect();
         let limits = Limits::default();
         let deadline = Arc::new(Deadline::new(&limits));
-        let tell = Workers { mailboxes: Arc::clone(&mailboxes), deadline };
+        let tell = Workers {
+            mailboxes: Arc::clone(&mailboxes),
+            deadline,
+            #[cfg(feature = "testing")]
+            tracer: None,
+        };
         let certificate = Certificate::generate().expect("a certificate");
         Spawn {
             server_key: SERVER_KEY,
@@ -275,6 +314,8 @@ mod tests {
             shutdown: Arc::new(Shutdown::new(SERVER_KEY, workers, tell)),
             #[cfg(feature = "testing")]
             mutant: None,
+            #[cfg(feature = "testing")]
+            tracer: None,
         }
     }
 

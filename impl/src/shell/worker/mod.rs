@@ -24,6 +24,8 @@ use crate::control::latch::Latch;
 use crate::lifecycle::{self, ConnectionId, Input, Limits, ListenerId, SocketId, TransportId};
 use crate::lifecycle::{CloseReason, DropReason, Outcome, Verdict};
 use crate::sync::Arc;
+#[cfg(feature = "testing")]
+use crate::trace::{Cause, Stepped, Tracer};
 use dtls::DtlsSlot;
 use mio::{Events, Poll, Token, Waker};
 use std::collections::{HashMap, VecDeque};
@@ -157,6 +159,9 @@ pub struct Worker {
     /// Every step of the core since the last [`Worker::take_journal`]; none before the first.
     #[cfg(feature = "testing")]
     journal: Option<Vec<JournalEntry>>,
+    /// Who hears of every step, and under which name.
+    #[cfg(feature = "testing")]
+    tracer: Option<(Tracer, lifecycle::server::WorkerId)>,
 }
 
 impl Worker {
@@ -208,6 +213,8 @@ impl Worker {
             stats: Stats::default(),
             #[cfg(feature = "testing")]
             journal: None,
+            #[cfg(feature = "testing")]
+            tracer: None,
         })
     }
 
@@ -239,6 +246,8 @@ impl Worker {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             Ok(()) | Err(_) => {}
         }
+        #[cfg(feature = "testing")]
+        self.follow_faults();
         let held = self.ready.len();
         for event in &self.events {
             let Some(carrier) = self.carriers.by_token(event.token()) else { continue };
@@ -329,16 +338,17 @@ impl Worker {
         let mut verdict = None;
         while let Some(input) = self.answers.pop_front() {
             #[cfg(feature = "testing")]
-            let told = self.journal.is_some().then(|| input.clone());
+            let told = (self.journal.is_some() || self.tracer.is_some()).then(|| input.clone());
             let step = self.core.handle(input);
             if step.verdict == Verdict::Impossible {
                 tracing::error!(target: "info", "an impossible input reached the lifecycle");
             }
-            verdict.get_or_insert(step.verdict);
             #[cfg(feature = "testing")]
-            if let (Some(journal), Some(input)) = (&mut self.journal, told) {
-                journal.push(JournalEntry { input, step: step.clone(), core: self.core.clone() });
+            if let Some(input) = told {
+                let cause = if verdict.is_none() { Cause::World } else { Cause::Answer };
+                self.tell(cause, input, &step);
             }
+            verdict.get_or_insert(step.verdict);
             for output in step.outputs {
                 self.perform(output);
             }
@@ -387,6 +397,32 @@ impl Worker {
     /// Numbers connections from here on, so that no two workers of one test have the same.
     pub fn number_connections_from(&mut self, first: u64) {
         self.next_connection = first;
+    }
+
+    /// Lets an observer hear of every step from now on.
+    pub(crate) fn observe(&mut self, tracer: Option<Tracer>, name: lifecycle::server::WorkerId) {
+        self.tracer = tracer.map(|tracer| (tracer, name));
+    }
+
+    /// Between the change of the core and its effects.
+    fn tell(&mut self, cause: Cause, input: Input, step: &lifecycle::Step) {
+        if let Some((tracer, worker)) = &self.tracer {
+            let stepped = Stepped { worker: *worker, cause, input: &input, step, core: &self.core };
+            tracer.stepped(&stepped);
+        }
+        if let Some(journal) = &mut self.journal {
+            journal.push(JournalEntry { input, step: step.clone(), core: self.core.clone() });
+        }
+    }
+
+    /// The sockets are as full as the observer says.
+    fn follow_faults(&mut self) {
+        let Some((tracer, _)) = &self.tracer else { return };
+        let full = tracer.sockets_are_full();
+        let ids: Vec<_> = self.carriers.sockets.keys().copied().collect();
+        for id in ids {
+            self.set_socket_full(id, full);
+        }
     }
 
     /// Lets a socket answer "try again" from now on, or no longer, which makes it writable.

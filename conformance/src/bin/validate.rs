@@ -1,0 +1,122 @@
+//! `validate`: is the log of a server a behaviour of the model? And where such logs come from.
+
+use clap::{Args, Parser, Subcommand};
+use std::error::Error;
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+use webrtc_server::lifecycle::Mutant;
+use webrtc_server_conformance::validate::log::{self, Entry};
+use webrtc_server_conformance::validate::stress::{self, Options};
+use webrtc_server_conformance::validate::validate;
+
+/// Checks that the log of a server is a behaviour of the model. Exits with 1 when it is not.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The log, one JSON object per line
+    file: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a server among many peers, and write its log
+    Record {
+        #[command(flatten)]
+        run: Run,
+        /// Where the log is written
+        #[arg(long, default_value = "validate.jsonl")]
+        out: PathBuf,
+    },
+    /// Record and check, seed by seed; the log of the first divergence is kept
+    Stress {
+        #[command(flatten)]
+        run: Run,
+        /// How many seeds, from the first one on
+        #[arg(long, default_value_t = 8)]
+        runs: u64,
+        /// Where the log of a divergence is written
+        #[arg(long, default_value = "divergence.jsonl")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Args, Clone, Copy)]
+struct Run {
+    /// What every random choice comes from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many transports
+    #[arg(long, default_value_t = 40)]
+    transports: usize,
+    /// The id of a known mistake that the server is to have, as K06
+    #[arg(long, value_parser = mutant)]
+    mutant: Option<Mutant>,
+}
+
+fn mutant(id: &str) -> Result<Mutant, String> {
+    let known = Mutant::ALL.map(Mutant::id);
+    let found = Mutant::ALL.into_iter().find(|mutant| mutant.id() == id);
+    found.ok_or_else(|| format!("there are: {}", known.join(", ")))
+}
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    match (arguments.command, arguments.file) {
+        (Some(Command::Record { run, out }), _) => {
+            let log = record(run)?;
+            write(&out, &log)?;
+            println!("{}: {} entries; check it with: validate {0}", out.display(), log.len());
+            Ok(ExitCode::SUCCESS)
+        }
+        (Some(Command::Stress { run, runs, out }), _) => stress(run, runs, &out),
+        (None, Some(file)) => {
+            let log = log::read(BufReader::new(File::open(&file)?))?;
+            Ok(check(&log, &file))
+        }
+        (None, None) => Err("a log, or a command".into()),
+    }
+}
+
+fn record(run: Run) -> Result<Vec<Entry>, Box<dyn Error>> {
+    let Run { seed, transports, mutant } = run;
+    Ok(stress::record(Options { seed, transports, mutant })?)
+}
+
+fn write(path: &Path, log: &[Entry]) -> Result<(), Box<dyn Error>> {
+    Ok(log::write(BufWriter::new(File::create(path)?), log)?)
+}
+
+fn stress(run: Run, runs: u64, out: &Path) -> Result<ExitCode, Box<dyn Error>> {
+    for seed in run.seed..run.seed + runs {
+        println!("seed {seed}");
+        let log = record(Run { seed, ..run })?;
+        if validate(&log).is_err() {
+            write(out, &log)?;
+            return Ok(check(&log, out));
+        }
+        check(&log, out);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says what came of it, and after a divergence the one command that shows it again.
+fn check(log: &[Entry], file: &Path) -> ExitCode {
+    let began = Instant::now();
+    match validate(log) {
+        Ok(summary) => {
+            println!("a behaviour of the model: {summary}, {:.1?}", began.elapsed());
+            ExitCode::SUCCESS
+        }
+        Err(rejection) => {
+            println!("{rejection}");
+            let binary = "cargo run -p webrtc-server-conformance --bin validate --";
+            println!("  again: {binary} {}", file.display());
+            ExitCode::FAILURE
+        }
+    }
+}

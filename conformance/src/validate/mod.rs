@@ -1,0 +1,131 @@
+//! From the stack to the model: the log of a free-running server must be a behaviour of the model.
+//!
+//! A [`Recorder`] hears of every step of a server and writes a log. [`validate`] reads it:
+//!
+//! - Each transport's part of the log is projected and simulated on the model: after each turn those states remain that
+//!   explain what happened, what the server did about it, and what is there afterwards. Steps that leave no entry (the
+//!   kernel's buffers, and when other transports are over) are searched.
+//! - What no single transport shows is checked beside that: the order across transports, threads and callbacks, and that
+//!   nothing is left at the end.
+//!
+//! [`stress`] makes such logs: many transports with real peers, closes and faults, all chosen by one seed.
+//!
+//! # Bounds
+//!
+//! One worker, as servers have. A transport uses two UDP tuples and four connections at most and none that another one
+//! has used: a tuple that changes hands would join two projections. Consent is never shorter than ten seconds, so it does
+//! not expire in a run. What the system refuses outright (`DropReason::Io`) has no word in the model and is rejected.
+//!
+//! # The log
+//!
+//! One JSON object per line: `{"n": 7, "what": {"step": {...}}}`; see [`log`] for each field. Of a step it says
+//!
+//! | Field | What |
+//! |---|---|
+//! | `worker`, `answer`, `input`, `verdict` | what happened: an input from outside, or the answer to an earlier effect |
+//! | `effects` | what the server does about it, in SPEC.md's words |
+//! | `transports`, `connections` | whatever changed; `null` for what is gone |
+//! | `phase`, `sizes` | where the worker stands, and how much it has |
+
+mod compare;
+pub mod log;
+mod parties;
+mod recorder;
+mod rejection;
+mod rules;
+mod simulate;
+pub mod stress;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_fixture;
+mod turns;
+mod words;
+
+pub use compare::Difference;
+pub use recorder::Recorder;
+pub use rejection::{Reason, Rejection};
+pub use simulate::Mismatch;
+
+use log::Entry;
+use parties::{Carriers, Party};
+use std::fmt;
+
+/// What was explained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Lines of the log.
+    pub entries: usize,
+    /// Transports.
+    pub transports: usize,
+    /// Connections that never were anybody's.
+    pub strangers: usize,
+    /// Turns that were simulated, over all of these.
+    pub turns: usize,
+    /// The most states of the model that explained one turn.
+    pub candidates_max: usize,
+    /// States of the model that were looked at.
+    pub states: usize,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Summary { entries, transports, strangers, turns, candidates_max, states } = self;
+        write!(f, "{entries} entries, {transports} transports, {strangers} strangers: ")?;
+        write!(f, "{turns} turns explained by {candidates_max} states at most, ")?;
+        write!(f, "{states} looked at")
+    }
+}
+
+/// Is this log a behaviour of the model?
+///
+/// # Errors
+///
+/// The first entry that cannot be explained.
+pub fn validate(log: &[Entry]) -> Result<Summary, Box<Rejection>> {
+    let mut first = rules::check(log).err();
+    let Some(carriers) = Carriers::of(log) else {
+        return Err(first.unwrap_or_else(|| Box::new(Rejection::empty())));
+    };
+    let mut summary = Summary { entries: log.len(), ..Summary::default() };
+    for party in parties::parties(log) {
+        summary.transports += usize::from(party.transport.is_some());
+        summary.strangers += usize::from(party.transport.is_none());
+        match explain(log, &party, &carriers) {
+            Ok(explained) => {
+                summary.turns += explained.turns;
+                summary.candidates_max = summary.candidates_max.max(explained.candidates_max);
+                summary.states += explained.states;
+            }
+            Err(rejection) => {
+                if first.as_ref().is_none_or(|first| rejection.entry.n < first.entry.n) {
+                    first = Some(rejection);
+                }
+            }
+        }
+    }
+    first.map_or(Ok(summary), Err)
+}
+
+fn explain(
+    log: &[Entry],
+    party: &Party,
+    carriers: &Carriers,
+) -> Result<simulate::Explained, Box<Rejection>> {
+    let name = party.to_string();
+    let entry = |n: u64| {
+        let found = log.iter().find(|entry| entry.n == n);
+        found.or(log.first()).cloned().unwrap_or_else(|| Rejection::empty().entry)
+    };
+    if let Some(what) = party.beyond_bounds(carriers) {
+        return Err(Box::new(Rejection::new(&name, entry(0), 0, Reason::Bounds(what))));
+    }
+    let turns = turns::turns(log, party, carriers)
+        .map_err(|(n, what)| Box::new(Rejection::new(&name, entry(n), 0, Reason::NoWords(what))))?;
+    simulate::simulate(party, carriers, &turns).map_err(|unexplained| {
+        let n = turns[unexplained.at].entries.0;
+        let reason = Reason::Mismatch(unexplained.nearest);
+        let rejection = Rejection::new(&name, entry(n), unexplained.at, reason);
+        Box::new(Rejection { candidates: unexplained.candidates, ..rejection })
+    })
+}

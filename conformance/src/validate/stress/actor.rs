@@ -1,0 +1,249 @@
+//! One transport, its peer and its owner, on a thread of their own. Whatever the server closes under them is no error.
+
+use super::plan::{Actor, Fingerprint, Handshake, OwnerEnd, PathPlan, PeerEnd, Role};
+use super::plan::{Stranger, StrangerEnd};
+use super::stage::Stage;
+use crate::peer::{
+    CheckOptions, DtlsPhase, DtlsRole, Path, Peer, PeerCertificate, PeerError, Protocol,
+    ServerCredentials, TcpOptions, TcpPath, Via,
+};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use webrtc_server::{DtlsParameters, IceParameters, WebRtcTransport};
+
+/// How long an answer of the server is waited for.
+const PATIENCE: Duration = Duration::from_millis(400);
+/// How often a peer looks whether everything is over.
+const TICK: Duration = Duration::from_millis(10);
+/// The least receive buffer that Linux gives.
+const STALLED_BUFFER_BYTES: usize = 2304;
+/// Messages that fill the buffers of a stalled connection, and their bytes.
+const MESSAGES_TO_STALL: usize = 16;
+const MESSAGE_BYTES: usize = 1000;
+/// Any fatal alert: handshake_failure.
+const FATAL: u8 = 2;
+const HANDSHAKE_FAILURE: u8 = 40;
+
+/// Plays a transport to its end.
+pub(super) fn play(stage: &Arc<Stage>, plan: &Actor) {
+    stage.sleep_until(plan.begins_at);
+    let Some(transport) = stage.transport(plan.callback) else { return };
+    let mut transport = Some(transport);
+    // What the server ends in the middle of the script ends the script.
+    let mut peer = match Scene::new(stage, plan, transport.as_ref()) {
+        Ok(mut scene) => {
+            let _ = scene.script();
+            Some(scene.peer)
+        }
+        Err(_) => None,
+    };
+    match plan.owner_end {
+        OwnerEnd::Nothing => {}
+        OwnerEnd::Close => drop(transport.as_ref().map(WebRtcTransport::close)),
+        OwnerEnd::Drop => drop(transport.take()),
+    }
+    while let (Some(peer), false) = (&mut peer, stage.is_over()) {
+        linger(peer, plan);
+    }
+}
+
+/// Opens a connection that nobody will own.
+pub(super) fn play_stranger(stage: &Stage, plan: &Stranger) {
+    stage.sleep_until(plan.begins_at);
+    let address = stage.address(Protocol::Tcp);
+    let Ok(mut path) = TcpPath::connect(address, TcpOptions::default()) else { return };
+    let _ = match plan.end {
+        StrangerEnd::Silence => Ok(()),
+        StrangerEnd::Junk => path.send_raw(&[0, 4, 0xff, 0xff, 0xff, 0xff]),
+        StrangerEnd::Fin => path.finish(),
+        StrangerEnd::Reset => path.reset(),
+    };
+    while !stage.is_over() {
+        let _ = path.collect();
+        std::thread::sleep(TICK);
+    }
+}
+
+/// Reads, and says goodbye where the server does.
+fn linger(peer: &mut Peer, plan: &Actor) {
+    match peer.await_readable(TICK) {
+        Ok(()) => {
+            let _ = peer.collect();
+        }
+        // A peer without a path that is open waits at once.
+        Err(_) => std::thread::sleep(TICK),
+    }
+    if plan.answers && peer.phase() == DtlsPhase::PeerClosed {
+        for via in (0..plan.paths.len()).map(Via) {
+            if peer.answer_close_notify(via).is_ok() {
+                break;
+            }
+        }
+    }
+}
+
+struct Scene<'a> {
+    stage: &'a Stage,
+    plan: &'a Actor,
+    transport: &'a WebRtcTransport,
+    peer: Peer,
+    /// The path that DTLS goes over: the first that was checked, or the last that was nominated.
+    main: Option<Via>,
+}
+
+impl<'a> Scene<'a> {
+    fn new(
+        stage: &'a Stage,
+        plan: &'a Actor,
+        transport: Option<&'a WebRtcTransport>,
+    ) -> Result<Self, PeerError> {
+        let transport = transport.ok_or_else(|| PeerError::Dtls("no transport".to_owned()))?;
+        let (certificate, role) = (
+            PeerCertificate::shared()?,
+            match plan.role {
+                Role::Client => DtlsRole::Client,
+                Role::Server => DtlsRole::Server,
+            },
+        );
+        let peer = Peer::new(credentials(transport.ice_parameters()), &certificate, role)?;
+        tell_fingerprint(transport, &certificate, plan);
+        Ok(Scene { stage, plan, transport, peer, main: None })
+    }
+
+    fn script(&mut self) -> Result<(), PeerError> {
+        for path in &self.plan.paths {
+            self.open(*path)?;
+        }
+        if let Some(main) = self.main {
+            self.handshake(main)?;
+        }
+        if self.plan.restarts {
+            self.restart()?;
+        }
+        self.exchange_data()?;
+        std::thread::sleep(self.plan.pause);
+        self.end()
+    }
+
+    fn open(&mut self, plan: PathPlan) -> Result<(), PeerError> {
+        let server = self.stage.address(plan.protocol);
+        let path = match plan.protocol {
+            Protocol::Udp => Path::open(plan.protocol, server)?,
+            Protocol::Tcp => {
+                let receive_buffer = self.plan.stalls.then_some(STALLED_BUFFER_BYTES);
+                let options = TcpOptions { receive_buffer, ..TcpOptions::default() };
+                Path::Tcp(TcpPath::connect(server, options)?)
+            }
+        };
+        let via = self.peer.add_path(path);
+        if plan.checks {
+            self.peer.await_check(via, plan.nominates, PATIENCE)?;
+            if self.main.is_none() || plan.nominates {
+                self.main = Some(via);
+            }
+        }
+        Ok(())
+    }
+
+    fn handshake(&mut self, via: Via) -> Result<(), PeerError> {
+        if self.plan.handshake == Handshake::None {
+            return Ok(());
+        }
+        self.peer.start_handshake(via)?;
+        let deadline = Instant::now() + PATIENCE;
+        while self.plan.handshake == Handshake::Done && Instant::now() < deadline {
+            match self.peer.phase() {
+                DtlsPhase::New | DtlsPhase::Handshaking => {}
+                DtlsPhase::Connected | DtlsPhase::PeerClosed | DtlsPhase::Failed => return Ok(()),
+            }
+            match self.peer.await_readable(TICK) {
+                Ok(()) => {
+                    self.peer.collect()?;
+                    self.peer.pump(via)?;
+                }
+                Err(PeerError::Barrier { .. }) => drop(self.peer.retransmit_if_due(via)?),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// New credentials; one check with the old ones may follow them.
+    fn restart(&mut self) -> Result<(), PeerError> {
+        let Ok(parameters) = self.transport.restart_ice() else { return Ok(()) };
+        let Some(main) = self.main else { return Ok(()) };
+        self.peer.check(main, false)?;
+        self.peer.set_credentials(credentials(parameters));
+        self.peer.check_with(main, &CheckOptions::default(), |request| request)?;
+        Ok(())
+    }
+
+    fn exchange_data(&mut self) -> Result<(), PeerError> {
+        let tcp = |protocol: Protocol| protocol == Protocol::Tcp;
+        let stalls = self.plan.stalls && self.plan.paths.iter().any(|path| tcp(path.protocol));
+        if stalls {
+            for (number, path) in self.plan.paths.iter().enumerate() {
+                if tcp(path.protocol) {
+                    self.peer.pause(Via(number))?;
+                }
+            }
+        }
+        let messages = if stalls { MESSAGES_TO_STALL } else { self.plan.data.0 };
+        for _ in 0..messages {
+            let _ = self.transport.post(&[7; MESSAGE_BYTES]);
+        }
+        if let (Some(main), true) = (self.main, self.peer.is_connected()) {
+            for _ in 0..self.plan.data.1 {
+                self.peer.send_data(main, b"from the peer")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The path that DTLS goes over if it is a connection, or else any that is.
+    fn connection(&self) -> Via {
+        let is_tcp = |via: &Via| {
+            self.plan.paths.get(via.0).is_some_and(|path| path.protocol == Protocol::Tcp)
+        };
+        let all = (0..self.plan.paths.len()).map(Via);
+        self.main.into_iter().chain(all).find(is_tcp).unwrap_or(Via(0))
+    }
+
+    fn end(&mut self) -> Result<(), PeerError> {
+        let main = self.main.unwrap_or(Via(0));
+        match self.plan.peer_end {
+            PeerEnd::Nothing => {}
+            PeerEnd::CloseNotify => drop(self.peer.send_close_notify(main)?),
+            PeerEnd::FatalAlert => {
+                self.peer.send_plaintext_alert(main, FATAL, HANDSHAKE_FAILURE)?;
+            }
+            PeerEnd::Fin => self.peer.tcp(self.connection())?.finish()?,
+            PeerEnd::Reset => self.peer.tcp(self.connection())?.reset()?,
+            PeerEnd::Vanish => match self.peer.path(main)? {
+                Path::Udp(path) => path.close(),
+                Path::Tcp(path) => path.close(),
+            },
+        }
+        Ok(())
+    }
+}
+
+fn credentials(parameters: IceParameters) -> ServerCredentials {
+    ServerCredentials { ufrag: parameters.username_fragment, password: parameters.password }
+}
+
+fn tell_fingerprint(transport: &WebRtcTransport, certificate: &PeerCertificate, plan: &Actor) {
+    let wrong = vec!["AB"; 32].join(":");
+    let fingerprint = match plan.fingerprint {
+        Fingerprint::Right => certificate.fingerprint(),
+        Fingerprint::Wrong => &wrong,
+        Fingerprint::Untold => return,
+    };
+    let role = match plan.role {
+        Role::Client => "client",
+        Role::Server => "server",
+    };
+    if let Ok(parameters) = DtlsParameters::parse(Some(role), [("sha-256", fingerprint)]) {
+        let _ = transport.connect(&parameters);
+    }
+}
