@@ -4,6 +4,8 @@
 mod common;
 
 use common::{PATIENCE, fixed_options, kill_worker, nominate, server, transport};
+#[cfg(feature = "testing")]
+use common::{options, with_workers};
 use std::time::Duration;
 use webrtc_server::{Certificate, ListenInfo, WebRtcServer, WebRtcServerOptions};
 
@@ -34,7 +36,48 @@ fn cls_20_descriptors_are_at_the_baseline_when_the_close_is_complete() {
     }
     failed_creations_leave_nothing(&infos, baseline);
     lost_workers_leave_nothing(baseline);
+    #[cfg(feature = "testing")]
+    connections_between_workers_leave_nothing(baseline);
     dropped_handles_leave_nothing(baseline);
+}
+
+/// Checks that name another worker, on connections that are handed over while the server closes, or while the worker
+/// that is to have them dies.
+#[cfg(feature = "testing")]
+fn connections_between_workers_leave_nothing(baseline: usize) {
+    use std::io::Write;
+    use webrtc_server::wire::{framing, stun};
+    for round in 0..200 {
+        let sharing = webrtc_server::shell::bind::Sharing::FirstReceives;
+        let options = WebRtcServerOptions { sharing, ..with_workers(3, options()) };
+        let server = WebRtcServer::new(options).expect("free ports");
+        let transports = [(); 3].map(|()| transport(&server));
+        let info = server.listen_infos()[1].clone();
+        let streams: Vec<_> = transports
+            .iter()
+            .cycle()
+            .take(12)
+            .map(|transport| {
+                let name = format!("{}:x", transport.ice_parameters().username_fragment);
+                let check = stun::binding_request(stun::TransactionId([3; 12]), &name, 1, 2)
+                    .message_integrity(b"a guess")
+                    .fingerprint();
+                let mut stream =
+                    std::net::TcpStream::connect((info.ip, info.port)).expect("it listens");
+                stream.write_all(&framing::frame(&check).expect("short")).expect("it is taken");
+                stream
+            })
+            .collect();
+        if round % 4 == 0 {
+            // The next transport is the first worker's, the one after it the second's.
+            let _first = transport(&server);
+            kill_worker(&server);
+        }
+        let outcomes = server.close().wait_timeout(PATIENCE).expect("it closes in time");
+        let lost = usize::from(round % 4 == 0);
+        assert_eq!(outcomes.lost_workers().len(), lost);
+        assert_eq!(descriptors() - streams.len(), baseline, "in round {round}");
+    }
 }
 
 //= CLS-07

@@ -4,13 +4,14 @@
 mod common;
 
 use common::{
-    PATIENCE, all_of, fixed_options, is_closed, kill_worker, observed, server, transport,
+    PATIENCE, all_of, fixed_options, is_closed, kill_worker, observed, options, server, transport,
+    with_workers,
 };
 use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 use webrtc_server::lifecycle::server::WorkerId;
-use webrtc_server::lifecycle::{CloseReason, DropReason, Outcome};
+use webrtc_server::lifecycle::{CloseReason, DropReason, NotNeeded, Outcome};
 use webrtc_server::{Error, Refused, TransportEvent, WebRtcServer, WebRtcTransportOptions};
 
 const ROUNDS: usize = 300;
@@ -78,7 +79,7 @@ fn cls_10_closes_race_with_each_other_and_with_drops() {
 
 #[test]
 fn cls_07_nobody_waits_for_a_worker_that_died() {
-    let server = WebRtcServer::new(fixed_options()).expect("free a moment ago");
+    let server = WebRtcServer::new(with_workers(1, fixed_options())).expect("free a moment ago");
     let (first, second) = (transport(&server), transport(&server));
     let info = server.listen_infos()[0].clone();
     // On the worker's thread, while it panics already.
@@ -101,4 +102,26 @@ fn cls_07_nobody_waits_for_a_worker_that_died() {
     assert!(is_closed(server.create_transport(WebRtcTransportOptions::default())));
     assert!(is_closed(second.send(b"x")) && is_closed(server.dump()));
     std::net::UdpSocket::bind((info.ip, info.port)).expect("its carriers are gone");
+}
+
+#[test]
+fn cls_07_a_worker_that_died_takes_its_own_transports_and_the_others_close_in_order() {
+    let server = WebRtcServer::new(with_workers(3, options())).expect("free ports");
+    let transports: Vec<_> = (0..6).map(|_| transport(&server)).collect();
+    // It is the seventh, so the first worker's.
+    kill_worker(&server);
+    let (lost, in_order) = (
+        Outcome::Dropped(DropReason::CarrierReleased),
+        Outcome::NotNeeded(NotNeeded::NotConnected),
+    );
+    for transport in &transports {
+        let closed = transport.closed().wait_timeout(PATIENCE).expect("somebody answers");
+        let outcome = if transport.number() % 3 == 0 { lost } else { in_order };
+        assert_eq!((closed.reason, closed.outcome), (CloseReason::ServerClosed, outcome));
+    }
+    let outcomes = server.close().wait_timeout(PATIENCE).expect("nobody waits for it");
+    assert_eq!(outcomes.lost_workers(), [WorkerId(0)]);
+    let by_worker =
+        [(0, lost), (3, lost), (1, in_order), (4, in_order), (2, in_order), (5, in_order)];
+    assert_eq!(outcomes.transports(), by_worker);
 }

@@ -4,7 +4,8 @@
 mod common;
 
 use common::{
-    PATIENCE, all_of, fixed_options, hold_worker, is_closed, nominate, observed, server, transport,
+    PATIENCE, all_of, fixed_options, hold_worker, is_closed, nominate, observed, options, server,
+    transport, with_workers,
 };
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -154,7 +155,7 @@ fn t19_f_66_methods_of_a_closed_transport_are_refused() {
 
 #[test]
 fn cls_11_the_states_are_closed_from_the_call_on_that_closes() {
-    let server = server();
+    let server = WebRtcServer::new(with_workers(1, options())).expect("free ports");
     let (first, second) = (transport(&server), transport(&server));
     let held = hold_worker(&server);
     let states = |transport: &WebRtcTransport| (transport.ice_state(), transport.dtls_state());

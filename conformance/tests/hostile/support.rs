@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use webrtc_server::control::Outcomes;
@@ -60,8 +61,10 @@ impl Stage {
         })
     }
 
-    /// The options must listen on UDP.
+    /// The options must listen on UDP. With one worker, whose caps the tests count and whose socket keeps the order of
+    /// what different peers send.
     pub(crate) fn with_options(options: WebRtcServerOptions) -> Self {
+        let options = WebRtcServerOptions { workers: NonZeroUsize::new(1), ..options };
         let server = WebRtcServer::new(options).expect("loopback can be bound");
         let member = Member::new(&server, 30);
         member.connect("client");

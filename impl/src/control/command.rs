@@ -1,10 +1,14 @@
-//! What a handle asks of the worker that owns its transport.
+//! What a handle asks of the worker that owns its transport, and workers of each other.
 
 use super::dump::{Stats, TransportState, WorkerDump};
 use super::events::TransportEvent;
+use super::handover::HandOver;
 use super::latch::Latch;
 use crate::fingerprint::Fingerprint;
-use crate::lifecycle::{CloseReason, Credentials, DtlsRole, Outcome, TransportId};
+use crate::lifecycle::server::WorkerId;
+use crate::lifecycle::{
+    CloseReason, ConnectionId, Credentials, DtlsRole, Outcome, TransportId, Tuple,
+};
 use crate::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
@@ -112,6 +116,36 @@ pub enum Command {
     GetStats {
         /// The counters.
         reply: Reply<Stats>,
+    },
+    /// From another worker: something of this one's arrived there.
+    TakeOver(HandOver),
+    /// From another worker, to the home of a tuple: a check that was handed over proved that the tuple is its.
+    TupleProved {
+        /// A UDP tuple.
+        tuple: Tuple,
+        /// Whose it is now.
+        owner: WorkerId,
+    },
+    /// From the home of a tuple to its former owner: the tuple is another worker's now.
+    TupleTaken {
+        /// A UDP tuple.
+        tuple: Tuple,
+    },
+    /// Answer to a question: the check proved a password of that worker.
+    ConnectionProved {
+        /// The connection on which it came.
+        connection: ConnectionId,
+        /// The check.
+        check: Vec<u8>,
+        /// Whose the connection is now.
+        owner: WorkerId,
+    },
+    /// Answer to a question: the check is to be refused.
+    ConnectionRefused {
+        /// The connection on which it came.
+        connection: ConnectionId,
+        /// The error response.
+        reply: Vec<u8>,
     },
 }
 

@@ -12,9 +12,9 @@ use std::ops::AddAssign;
 pub struct WebRtcServerDump {
     /// Its id.
     pub id: String,
-    /// Open UDP sockets.
+    /// Where it receives datagrams, however many workers have a socket there.
     pub udp_sockets: Vec<CarrierDump>,
-    /// Open TCP listeners.
+    /// Where it accepts connections, however many workers have a listener there.
     pub tcp_servers: Vec<CarrierDump>,
     /// Transports that are not closed, by [`WebRtcTransport::id`](super::transport::WebRtcTransport::id), in the order
     /// of their creation.
@@ -240,6 +240,11 @@ pub struct Stats {
     pub frames_dropped: u64,
     /// Frames that a FIN cut.
     pub frames_cut: u64,
+    /// Datagrams, connections, and checks on connections in use, that arrived at another worker than their transport's
+    /// and were handed to that one.
+    pub handed_over: u64,
+    /// The same, but dropped, and the connections closed, because that worker had too much to take or was gone.
+    pub hand_overs_dropped: u64,
 }
 
 impl AddAssign for Stats {
@@ -266,13 +271,18 @@ impl AddAssign for Stats {
         self.accept_errors += other.accept_errors;
         self.frames_dropped += other.frames_dropped;
         self.frames_cut += other.frames_cut;
+        self.handed_over += other.handed_over;
+        self.hand_overs_dropped += other.hand_overs_dropped;
     }
 }
 
 impl AddAssign for WorkerDump {
     fn add_assign(&mut self, other: Self) {
-        self.udp_sockets.extend(other.udp_sockets);
-        self.tcp_servers.extend(other.tcp_servers);
+        // Every worker listens at the same addresses.
+        if self.udp_sockets.is_empty() && self.tcp_servers.is_empty() {
+            self.udp_sockets = other.udp_sockets;
+            self.tcp_servers = other.tcp_servers;
+        }
         self.transport_ids.extend(other.transport_ids);
         self.local_ice_username_fragments.extend(other.local_ice_username_fragments);
         self.tuples += other.tuples;

@@ -2,7 +2,9 @@
 
 use super::closing::is_worker_thread;
 use super::command::{Command, Refused, Reply};
+use super::handover::{HAND_OVERS_BYTES_MAX, HandOver};
 use crate::error::Error;
+use crate::sync::atomic::{AtomicIsize, Ordering};
 use crate::sync::{Arc, Mutex, lock};
 use mio::Waker;
 use std::io;
@@ -12,6 +14,8 @@ use std::sync::mpsc::{SendError, Sender};
 pub(super) struct Mailbox {
     server_key: u64,
     line: Mutex<Option<Line>>,
+    /// What the hand-overs cost that were not taken yet, in bytes.
+    waiting: AtomicIsize,
 }
 
 struct Line {
@@ -28,7 +32,7 @@ enum Put {
 impl Mailbox {
     /// Of a worker of the server with this key. Refuses every command until it is connected.
     pub(super) fn new(server_key: u64) -> Self {
-        Mailbox { server_key, line: Mutex::new(None) }
+        Mailbox { server_key, line: Mutex::new(None), waiting: AtomicIsize::new(0) }
     }
 
     /// Commands go there from now on, and `waker` makes the worker look.
@@ -74,6 +78,54 @@ impl Mailbox {
             Ok(()) => Put::In(line.waker.wake()),
             Err(SendError(command)) => Put::Back(command),
         }
+    }
+
+    /// Puts in what another worker hands over, unless too much of that waits already; then, or when the worker is gone,
+    /// it is dropped here and the answer is `false`. Never blocks.
+    //= RES-14
+    pub(super) fn offer(&self, hand_over: HandOver) -> bool {
+        match self.put_hand_over(hand_over) {
+            Put::In(Ok(())) => true,
+            Put::In(Err(error)) => {
+                tracing::error!(target: "info", %error, "cannot wake a worker");
+                true
+            }
+            // A descriptor may be closed by this, outside the lock.
+            Put::Back(command) => {
+                drop(command);
+                false
+            }
+        }
+    }
+
+    /// The worker is woken for the first that waits only. One that follows while something was counted and not taken is
+    /// seen without: the worker takes the former after this was put in, and looks again before it sleeps.
+    fn put_hand_over(&self, hand_over: HandOver) -> Put {
+        let cost = hand_over.cost();
+        let command = Command::TakeOver(hand_over);
+        let line = lock(&self.line);
+        let Some(line) = &*line else { return Put::Back(command) };
+        if self.waiting.load(Ordering::Acquire).saturating_add(cost) > HAND_OVERS_BYTES_MAX {
+            return Put::Back(command);
+        }
+        if let Err(SendError(command)) = line.commands.send(command) {
+            return Put::Back(command);
+        }
+        let waited = self.waiting.fetch_add(cost, Ordering::AcqRel);
+        Put::In(if waited <= 0 { line.waker.wake() } else { Ok(()) })
+    }
+
+    /// The worker has taken this out.
+    pub(super) fn taken(&self, command: &Command) {
+        if let Command::TakeOver(hand_over) = command {
+            self.waiting.fetch_sub(hand_over.cost(), Ordering::AcqRel);
+        }
+    }
+
+    /// What the hand-overs cost that wait, in bytes.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> isize {
+        self.waiting.load(Ordering::Acquire)
     }
 
     /// Whether this thread may wait for the worker, or for somebody who does.

@@ -10,7 +10,9 @@
 //!    close. Whoever sees it set has seen everything that any worker did before its report.
 //! 4. No callback, waker or [`TellWorkers`] method runs under a lock of ours: each may call back
 //!    into any of this.
-//! 5. A thread that works for a server never blocks on that server's answer:
+//! 5. What one worker hands to another is owned by one of them, or by the mailbox between them, at any
+//!    time; `handover` says why none of it outlives the close.
+//! 6. A thread that works for a server never blocks on that server's answer:
 //!    [`mark_worker_thread`].
 
 pub mod closing;
@@ -20,6 +22,8 @@ pub mod command;
 pub mod dump;
 #[cfg(feature = "net")]
 pub mod events;
+#[cfg(feature = "net")]
+pub mod handover;
 pub mod latch;
 #[cfg(feature = "net")]
 mod mailbox;

@@ -1,11 +1,14 @@
 //! What servers and transports are made with.
 
 use super::command::EventSink;
+use super::random::WORKERS_MAX;
 use crate::lifecycle::Limits;
 use crate::parameters::{CandidateFilter, LISTEN_INFOS_MAX, ListenInfo};
 use crate::shell::dtls::{Certificate, DtlsOptions};
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 /// Default of [`WebRtcServerOptions::listen_infos_max`].
@@ -26,10 +29,17 @@ pub struct WebRtcServerOptions {
     pub listen_infos_max: usize,
     /// Its DTLS certificate; `None`: a fresh self-signed one (P-256).
     pub certificate: Option<Certificate>,
-    /// Deadlines and caps.
+    /// Deadlines and caps; the caps are those of each worker.
     pub limits: Limits,
     /// DTLS: MTU and retransmission.
     pub dtls: DtlsOptions,
+    /// Threads among which the transports are spread, each with a poll, and on Linux with sockets and listeners, of its
+    /// own; beyond 1024 it has no effect. `None`: as many as the process can run at once, by
+    /// [`available_parallelism`]; one where that is unknown.
+    pub workers: Option<NonZeroUsize>,
+    /// How the workers share the listen infos. Default: as the system can.
+    #[cfg(feature = "testing")]
+    pub sharing: crate::shell::bind::Sharing,
     /// The defect of the lifecycle, if it is to have one.
     #[cfg(feature = "testing")]
     pub mutant: Option<crate::lifecycle::Mutant>,
@@ -46,6 +56,9 @@ impl Default for WebRtcServerOptions {
             certificate: None,
             limits: Limits::default(),
             dtls: DtlsOptions::default(),
+            workers: None,
+            #[cfg(feature = "testing")]
+            sharing: crate::shell::bind::Sharing::default(),
             #[cfg(feature = "testing")]
             mutant: None,
             #[cfg(feature = "testing")]
@@ -63,6 +76,23 @@ impl WebRtcServerOptions {
 
     pub(super) fn allowed_listen_infos(&self) -> usize {
         self.listen_infos_max.min(LISTEN_INFOS_MAX)
+    }
+
+    /// At least one.
+    pub(super) fn worker_count(&self) -> usize {
+        let workers = self.workers.or_else(|| available_parallelism().ok());
+        workers.map_or(1, NonZeroUsize::get).min(WORKERS_MAX)
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn sharing(&self) -> crate::shell::bind::Sharing {
+        self.sharing
+    }
+
+    #[cfg(not(feature = "testing"))]
+    #[allow(clippy::unused_self)]
+    pub(super) fn sharing(&self) -> crate::shell::bind::Sharing {
+        crate::shell::bind::Sharing::default()
     }
 }
 

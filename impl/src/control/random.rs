@@ -1,23 +1,45 @@
 //! Ids and ICE credentials, from OpenSSL's generator.
+//!
+//! The first characters of a ufrag say which worker has the transport, so that whoever gets a check knows without
+//! asking where it belongs. That is no secret and proves nothing: the password does.
 
 use crate::lifecycle::Credentials;
+use crate::lifecycle::server::WorkerId;
 use openssl::error::ErrorStack;
 use openssl::rand::rand_bytes;
 
 /// ice-chars (RFC 8839 §5.1) without `+` and `/`: 62 of them.
 const ICE_CHARS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-/// Characters of a ufrag and of a password, as mediasoup's: 190 bits each.
+/// Characters of a ufrag and of a password, as mediasoup's: 190 bits of a password are random, 178 of a ufrag.
 const CREDENTIAL_CHARS: usize = 32;
+/// Characters of a ufrag that tell the worker.
+const WORKER_CHARS: usize = 2;
+/// More workers a server never has; two characters could tell 3844.
+pub(super) const WORKERS_MAX: usize = 1024;
 
-/// Fresh ICE credentials. Two equal ufrags are as likely as a guessed password.
+/// Fresh ICE credentials of a transport of this worker. Two equal ufrags are as unlikely as a guessed password.
 //= STN-25
-pub(super) fn credentials() -> Result<Credentials, ErrorStack> {
-    Ok(Credentials { ufrag: ice_chars()?, password: ice_chars()? })
+pub(super) fn credentials(worker: usize) -> Result<Credentials, ErrorStack> {
+    debug_assert!(worker < WORKERS_MAX, "there are no more workers");
+    let worker = [worker / ICE_CHARS.len(), worker];
+    let tag = worker.map(|digit| char::from(ICE_CHARS[digit % ICE_CHARS.len()]));
+    Ok(Credentials {
+        ufrag: ice_chars(tag.into_iter().collect())?,
+        password: ice_chars(String::new())?,
+    })
 }
 
-/// Bytes that would favour some characters are thrown away.
-fn ice_chars() -> Result<String, ErrorStack> {
-    let mut text = String::with_capacity(CREDENTIAL_CHARS);
+/// The worker that a ufrag names, whether or not there is such a worker.
+pub(super) fn worker_of(ufrag: &str) -> Option<WorkerId> {
+    let tag = ufrag.as_bytes().get(..WORKER_CHARS)?;
+    let digit = |byte: &u8| ICE_CHARS.iter().position(|char| char == byte);
+    let index =
+        tag.iter().try_fold(0, |index, byte| Some(index * ICE_CHARS.len() + digit(byte)?))?;
+    Some(WorkerId(index))
+}
+
+/// Fills the text up. Bytes that would favour some characters are thrown away.
+fn ice_chars(mut text: String) -> Result<String, ErrorStack> {
     while text.len() < CREDENTIAL_CHARS {
         let mut bytes = [0; CREDENTIAL_CHARS];
         rand_bytes(&mut bytes)?;
@@ -58,7 +80,7 @@ mod tests {
 
     #[test]
     fn stn_25_credentials_are_32_ice_chars_and_never_the_same() {
-        let all: Vec<_> = (0..2000).map(|_| credentials().expect("randomness")).collect();
+        let all: Vec<_> = (0..2000).map(|_| credentials(0).expect("randomness")).collect();
         for one in &all {
             for text in [&one.ufrag, &one.password] {
                 assert_eq!(text.len(), 32);
@@ -69,6 +91,20 @@ mod tests {
         assert_eq!(ufrags.len(), all.len());
         let used: BTreeSet<u8> = all.iter().flat_map(|one| one.ufrag.bytes()).collect();
         assert_eq!(used.len(), ICE_CHARS.len(), "every character is used");
+    }
+
+    #[test]
+    fn dmx_13_a_ufrag_tells_its_worker() {
+        for worker in [0, 1, 61, 62, 63, WORKERS_MAX - 1] {
+            let ufrag = credentials(worker).expect("randomness").ufrag;
+            assert_eq!((ufrag.len(), worker_of(&ufrag)), (32, Some(WorkerId(worker))), "{ufrag}");
+        }
+        for nonsense in ["", "A", "+/", "é", "A é", "\u{0}\u{0}"] {
+            assert_eq!(worker_of(nonsense), None, "{nonsense:?}");
+        }
+        let several: BTreeSet<_> =
+            (0..100).map(|_| credentials(7).expect("randomness").ufrag).collect();
+        assert_eq!(several.len(), 100);
     }
 
     #[test]

@@ -14,15 +14,12 @@ use crate::fingerprint::Fingerprint;
 use crate::lifecycle::server::ServerPhase;
 use crate::lifecycle::{Outcome, TransportId};
 use crate::parameters::{ListenInfo, candidates};
-use crate::shell::bind::bind;
+use crate::shell::bind::bind_for;
 use crate::shell::dtls::{Certificate, DtlsContext};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use std::fmt;
 use std::time::Duration;
-
-/// Threads among which the transports of a server are spread. Nothing else depends on there being one.
-const WORKERS: usize = 1;
 
 /// A server: UDP sockets and TCP listeners that many transports share (mediasoup `WebRtcServer`).
 ///
@@ -78,20 +75,21 @@ impl WebRtcServer {
             _ if count > max => return Err(Error::TooManyListenInfos { count, max }),
             _ => {}
         }
+        let (workers, sharing) = (options.worker_count(), options.sharing());
         let certificate = options.certificate.map_or_else(Certificate::generate, Ok)?;
         let dtls = DtlsContext::new(&certificate, options.dtls)?;
-        let bound = bind(&options.listen_infos)?;
-        let listen_infos = bound.iter().map(|bound| bound.info.clone()).collect();
+        let bound = bind_for(&options.listen_infos, workers, sharing)?;
+        let listen_infos = bound[0].iter().map(|bound| bound.info.clone()).collect();
         let (id, server_key) = (random::uuid()?, random::key()?);
-        let mailboxes: Arc<[Mailbox]> = (0..WORKERS).map(|_| Mailbox::new(server_key)).collect();
+        let mailboxes: Arc<[Mailbox]> = (0..workers).map(|_| Mailbox::new(server_key)).collect();
         let deadline = Arc::new(Deadline::new(&options.limits));
-        let workers = Workers {
+        let tell = Workers {
             mailboxes: Arc::clone(&mailboxes),
             deadline: Arc::clone(&deadline),
             #[cfg(feature = "testing")]
             tracer: options.tracer.clone(),
         };
-        let shutdown = Shutdown::new(server_key, WORKERS, workers);
+        let shutdown = Shutdown::new(server_key, workers, tell);
         #[cfg(feature = "testing")]
         let shutdown = shutdown.with_mutant(options.mutant);
         let shutdown = Arc::new(shutdown);
@@ -101,12 +99,14 @@ impl WebRtcServer {
             dtls,
             mailboxes: Arc::clone(&mailboxes),
             shutdown: Arc::clone(&shutdown),
+            sharing,
+            limiter: Arc::default(),
             #[cfg(feature = "testing")]
             mutant: options.mutant,
             #[cfg(feature = "testing")]
             tracer: options.tracer,
         };
-        spawn.start(vec![bound])?;
+        spawn.start(bound)?;
         Ok(WebRtcServer(Arc::new(Owned(Arc::new(Shared {
             id,
             listen_infos,

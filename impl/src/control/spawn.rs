@@ -6,13 +6,15 @@
 
 use super::closing::mark_worker_thread;
 use super::command::Command;
+use super::handover::Neighbours;
 use super::mailbox::Mailbox;
 use super::shutdown::{Shutdown, TellWorkers};
 use crate::error::Error;
 use crate::lifecycle::server::WorkerId;
 use crate::lifecycle::{Limits, Outcome, Verdict};
-use crate::shell::bind::Bound;
+use crate::shell::bind::{Bound, Sharing};
 use crate::shell::dtls::DtlsContext;
+use crate::shell::limiter::ReplyLimiter;
 use crate::shell::{Clock, Notify, Worker, WorkerConfig};
 use crate::sync::{Arc, Mutex, lock, thread};
 #[cfg(feature = "testing")]
@@ -89,6 +91,8 @@ pub(super) struct Spawn {
     pub(super) dtls: DtlsContext,
     pub(super) mailboxes: Arc<[Mailbox]>,
     pub(super) shutdown: Arc<Shutdown<Outcome>>,
+    pub(super) sharing: Sharing,
+    pub(super) limiter: Arc<Mutex<ReplyLimiter>>,
     #[cfg(feature = "testing")]
     pub(super) mutant: Option<crate::lifecycle::Mutant>,
     #[cfg(feature = "testing")]
@@ -143,8 +147,8 @@ impl Spawn {
             shutdown: Arc::clone(&self.shutdown),
             abandoned: Arc::clone(&life.abandoned),
         };
-        #[cfg_attr(not(feature = "testing"), expect(unused_mut, reason = "nobody observes it"))]
-        let mut worker = Worker::new(WorkerConfig {
+        let neighbours = Neighbours::of(life.worker, self.sharing, &self.mailboxes, &self.limiter);
+        let config = WorkerConfig {
             limits: self.limits.clone(),
             dtls: self.dtls.clone(),
             bound,
@@ -152,7 +156,9 @@ impl Spawn {
             clock: Clock::System,
             #[cfg(feature = "testing")]
             mutant: self.mutant,
-        })?;
+        };
+        #[cfg_attr(not(feature = "testing"), expect(unused_mut, reason = "nobody observes it"))]
+        let mut worker = Worker::among(config, neighbours)?;
         #[cfg(feature = "testing")]
         worker.observe(self.tracer.clone(), life.worker);
         let (commands, inbox) = channel();
@@ -176,11 +182,13 @@ impl WorkerThread {
 
     fn run(mut self) {
         mark_worker_thread(self.life.server_key);
-        match work(&mut self.worker, &self.inbox) {
+        match work(&mut self.worker, &self.inbox, self.life.mailbox()) {
             Ok(()) => {
                 //= CLS-20
                 let WorkerThread { worker, inbox, life } = self;
                 drop(worker);
+                // Nobody puts in any more what nobody would take out.
+                life.mailbox().hang_up();
                 drop(inbox);
                 life.released();
             }
@@ -190,7 +198,7 @@ impl WorkerThread {
 }
 
 /// Until the carriers are released.
-fn work(worker: &mut Worker, inbox: &Receiver<Command>) -> io::Result<()> {
+fn work(worker: &mut Worker, inbox: &Receiver<Command>, mailbox: &Mailbox) -> io::Result<()> {
     let mut wait = None;
     while !worker.is_released() {
         worker.poll(wait)?;
@@ -198,7 +206,7 @@ fn work(worker: &mut Worker, inbox: &Receiver<Command>) -> io::Result<()> {
         for _ in 0..worker.ready().len() {
             worker.deliver_next();
         }
-        wait = match execute_some(worker, inbox) {
+        wait = match execute_some(worker, inbox, mailbox) {
             Ok(()) => Some(Duration::ZERO),
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
         };
@@ -207,9 +215,15 @@ fn work(worker: &mut Worker, inbox: &Receiver<Command>) -> io::Result<()> {
 }
 
 /// `Ok` when there may be more.
-fn execute_some(worker: &mut Worker, inbox: &Receiver<Command>) -> Result<(), TryRecvError> {
+fn execute_some(
+    worker: &mut Worker,
+    inbox: &Receiver<Command>,
+    mailbox: &Mailbox,
+) -> Result<(), TryRecvError> {
     for _ in 0..COMMANDS_PER_TURN_MAX {
-        worker.execute(inbox.try_recv()?);
+        let command = inbox.try_recv()?;
+        mailbox.taken(&command);
+        worker.execute(command);
     }
     Ok(())
 }
@@ -253,7 +267,6 @@ impl Life {
     }
 
     fn released(self) {
-        self.mailbox().hang_up();
         #[cfg(feature = "testing")]
         say(self.tracer.as_ref(), Word::WorkerReleased(self.worker));
         self.shutdown.worker_released(self.worker);
@@ -287,11 +300,14 @@ impl Drop for Life {
 #[cfg(test)]
 mod tests {
     use super::super::command::Reply;
+    use super::super::handover::{HAND_OVERS_BYTES_MAX, HandOver, Hint};
     use super::super::shutdown::Outcomes;
     use super::*;
+    use crate::lifecycle::SocketId;
     use crate::parameters::{ListenInfo, Protocol};
     use crate::shell::bind::bind;
     use crate::shell::dtls::{Certificate, DtlsOptions};
+    use std::time::Instant;
 
     const SERVER_KEY: u64 = 1;
 
@@ -312,6 +328,8 @@ mod tests {
             dtls: DtlsContext::new(&certificate, DtlsOptions::default()).expect("a context"),
             mailboxes,
             shutdown: Arc::new(Shutdown::new(SERVER_KEY, workers, tell)),
+            sharing: Sharing::default(),
+            limiter: Arc::default(),
             #[cfg(feature = "testing")]
             mutant: None,
             #[cfg(feature = "testing")]
@@ -342,9 +360,11 @@ mod tests {
             })
             .collect();
         let answered = || answers.iter().filter(|answer| answer.try_recv().is_ok()).count();
-        assert_eq!(execute_some(&mut thread.worker, &thread.inbox), Ok(()), "there is more");
+        let mailbox = thread.life.mailbox();
+        let more = execute_some(&mut thread.worker, &thread.inbox, mailbox);
+        assert_eq!(more, Ok(()), "there is more");
         assert_eq!(answered(), COMMANDS_PER_TURN_MAX);
-        let rest = execute_some(&mut thread.worker, &thread.inbox);
+        let rest = execute_some(&mut thread.worker, &thread.inbox, mailbox);
         assert_eq!((rest, answered()), (Err(TryRecvError::Empty), 1));
     }
 
@@ -366,5 +386,40 @@ mod tests {
         let (reply, answer) = Reply::new();
         spawn.mailboxes[1].post(Command::GetStats { reply }).expect_err("it has hung up");
         answer.try_recv().expect_err("nobody answers");
+    }
+
+    /// Only the first of several wakes the worker: if one could be overlooked it would wait until the next comes.
+    #[test]
+    fn dmx_13_no_hand_over_is_overlooked_and_what_waits_is_bounded() {
+        let spawn = spawn(2);
+        spawn.start(vec![bound(), bound()]).expect("threads");
+        let mailbox = &spawn.mailboxes[1];
+        let datagram = || HandOver::Datagram {
+            socket: SocketId(0),
+            remote: ([127, 0, 0, 1], 9).into(),
+            datagram: vec![0; 1000],
+            home: WorkerId(0),
+            hint: Hint::Claimed,
+        };
+        thread::scope(|scope| {
+            let offer = || {
+                for _ in 0..5000 {
+                    while !mailbox.offer(datagram()) {
+                        thread::yield_now();
+                    }
+                    assert!(mailbox.waiting() <= HAND_OVERS_BYTES_MAX);
+                }
+            };
+            for _ in 0..3 {
+                scope.spawn(offer);
+            }
+        });
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while mailbox.waiting() > 0 {
+            assert!(Instant::now() < deadline, "{} bytes are overlooked", mailbox.waiting());
+            thread::yield_now();
+        }
+        assert_eq!(close(&spawn).lost_workers(), []);
+        assert!(!mailbox.offer(datagram()), "it has hung up");
     }
 }

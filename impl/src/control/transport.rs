@@ -45,7 +45,7 @@ impl WebRtcTransport {
         ice_candidates: Vec<IceCandidate>,
         options: WebRtcTransportOptions,
     ) -> Result<Self, Error> {
-        let credentials = random::credentials()?;
+        let credentials = random::credentials(worker)?;
         let consent = options.consent();
         let (view, sink) = view::new(&credentials, options.on_event);
         let closed = Arc::new(Latch::new());
@@ -155,7 +155,7 @@ impl WebRtcTransport {
     pub fn restart_ice(&self) -> Result<IceParameters, Error> {
         // Who holds the lock waits for the worker.
         self.0.mailbox().may_wait()?;
-        let credentials = random::credentials()?;
+        let credentials = random::credentials(self.0.worker)?;
         let parameters = IceParameters::from(&credentials);
         let _restarting = lock(&self.0.restarting);
         flatten(self.0.mailbox().ask(|reply| Command::RestartIce {

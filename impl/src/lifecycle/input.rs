@@ -1,6 +1,7 @@
 //! What happened: every input of a worker's lifecycle.
 
 use super::ids::{ConnectionId, ListenerId, SocketId, TransportId, Tuple};
+use super::queue::SendQueue;
 use super::routing::Credentials;
 use super::state::{DropReason, DtlsReason, DtlsRole};
 use super::timer::Timer;
@@ -65,6 +66,23 @@ pub enum Input {
         /// The peer's address.
         remote: SocketAddr,
     },
+    /// A check on a connection that is bound to no transport named one of another worker, which gets the connection.
+    /// Applied, the connection is not this worker's any more; else it stays.
+    ConnectionHandedOver {
+        /// This connection.
+        connection: ConnectionId,
+    },
+    /// Another worker handed a connection over.
+    ConnectionTakenOver {
+        /// Its id here, never used before.
+        connection: ConnectionId,
+        /// Whose: this worker's listener at the same address as the one that accepted it.
+        listener: ListenerId,
+        /// The peer's address.
+        remote: SocketAddr,
+        /// What its peer is still owed.
+        queue: SendQueue,
+    },
     /// The peer's end of input: FIN.
     ConnectionFinished {
         /// Of this connection.
@@ -113,6 +131,12 @@ pub enum Input {
         check: Check,
         /// The success response that belongs to it.
         reply: Vec<u8>,
+    },
+    /// A check on this tuple proved the password of another worker's transport: it is not ours any more. A connection is
+    /// bound to no transport then.
+    TupleTaken {
+        /// The tuple.
+        tuple: Tuple,
     },
     /// A STUN request that is answered with an error and changes nothing.
     CheckRefused {

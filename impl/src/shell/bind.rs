@@ -2,9 +2,14 @@
 //!
 //! Sockets that were bound before a later one failed are closed before the error is returned, because whoever owns
 //! them goes out of scope.
+//!
+//! The workers of a server listen on the same addresses, [`Sharing`] says how. The first socket of an address is bound
+//! alone, and only then its port is opened to the others: two servers never share one by mistake. What remains is that
+//! a program of the same user that asks for `SO_REUSEPORT` itself may join.
 
+use crate::lifecycle::server::WorkerId;
 use crate::parameters::{ListenInfo, PortRange, Protocol};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
@@ -18,6 +23,45 @@ pub struct Bound {
     pub info: ListenInfo,
     /// The socket.
     pub carrier: BoundCarrier,
+}
+
+/// What a worker does with its sockets and listeners.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Everything.
+    Receive,
+    /// It sends, and shows where it listens; another worker receives and accepts.
+    SendOnly,
+}
+
+/// How the workers of a server share its listen infos.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// Every worker has sockets and listeners of its own, and the system spreads the peers among them by their address
+    /// (`SO_REUSEPORT`; socket(7)).
+    OwnSockets,
+    /// The first worker receives and accepts everything, and hands over what is another's; the others send by
+    /// duplicates of its sockets.
+    FirstReceives,
+}
+
+impl Default for Sharing {
+    /// Own sockets where the system spreads the peers evenly: on Linux. Elsewhere `SO_REUSEPORT` is unknown, or gives
+    /// everything to one of the sockets.
+    fn default() -> Self {
+        if cfg!(target_os = "linux") { Sharing::OwnSockets } else { Sharing::FirstReceives }
+    }
+}
+
+impl Sharing {
+    /// What a worker does with what [`bind_for`] made for it.
+    pub(crate) fn role_of(self, worker: WorkerId) -> Role {
+        match self {
+            Sharing::OwnSockets => Role::Receive,
+            Sharing::FirstReceives if worker == WorkerId(0) => Role::Receive,
+            Sharing::FirstReceives => Role::SendOnly,
+        }
+    }
 }
 
 /// The socket itself.
@@ -99,12 +143,82 @@ pub fn bind(listen_infos: &[ListenInfo]) -> Result<Vec<Bound>, BindError> {
     listen_infos.iter().enumerate().map(bind).collect()
 }
 
+/// Binds every listen info for so many workers: the carriers of each. All of a listen info have the same port.
+///
+/// # Errors
+///
+/// [`BindError`] for the first listen info that cannot be had; all others are free again by then.
+//= CLS-21
+pub fn bind_for(
+    listen_infos: &[ListenInfo],
+    workers: usize,
+    sharing: Sharing,
+) -> Result<Vec<Vec<Bound>>, BindError> {
+    let mut all = vec![bind(listen_infos)?];
+    for worker in 1..workers {
+        let more = |(index, bound): (usize, &Bound)| {
+            bound.again(sharing, worker).map_err(|reason| BindError {
+                index,
+                listen_info: Box::new(listen_infos[index].clone()),
+                reason,
+            })
+        };
+        let bound = all[0].iter().enumerate().map(more).collect::<Result<_, _>>()?;
+        all.push(bound);
+    }
+    Ok(all)
+}
+
+impl Bound {
+    /// The same for one more worker, which is this one's number.
+    fn again(&self, sharing: Sharing, worker: usize) -> Result<Bound, BindFailure> {
+        match sharing {
+            Sharing::OwnSockets => {
+                // Not before it was bound, and listens: nobody else could have its port by then.
+                if worker == 1 {
+                    self.carrier.share_port()?;
+                }
+                bind_to(&self.info, self.info.port, Access::Joined)
+            }
+            Sharing::FirstReceives => Ok(Bound {
+                info: self.info.clone(),
+                carrier: self.carrier.duplicate().map_err(BindFailure::io("duplicate"))?,
+            }),
+        }
+    }
+}
+
+impl BoundCarrier {
+    fn share_port(&self) -> Result<(), BindFailure> {
+        match self {
+            BoundCarrier::Udp(socket) => share_port(&SockRef::from(socket)),
+            BoundCarrier::Tcp(listener) => share_port(&SockRef::from(listener)),
+        }
+    }
+
+    fn duplicate(&self) -> io::Result<Self> {
+        Ok(match self {
+            BoundCarrier::Udp(socket) => BoundCarrier::Udp(socket.try_clone()?),
+            BoundCarrier::Tcp(listener) => BoundCarrier::Tcp(listener.try_clone()?),
+        })
+    }
+}
+
+/// Who may have the port of a socket that is being bound.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Nobody else, unless `udpReusePort` allows it.
+    Alone,
+    /// The sockets of the other workers of this server, which have it already.
+    Joined,
+}
+
 //= RES-10
 fn bind_one(info: &ListenInfo) -> Result<Bound, BindFailure> {
     let range = info.port_range.filter(|range| (range.min, range.max) != (0, 0));
     match range {
         Some(range) if info.port == 0 => bind_in(range, info),
-        Some(_) | None => bind_to(info, info.port),
+        Some(_) | None => bind_to(info, info.port, Access::Alone),
     }
 }
 
@@ -115,7 +229,7 @@ fn bind_in(range: PortRange, info: &ListenInfo) -> Result<Bound, BindFailure> {
     let start = random_from(range)?;
     let mut last = None;
     for port in (start..=range.max).chain(range.min..start) {
-        match bind_to(info, port) {
+        match bind_to(info, port, Access::Alone) {
             Err(BindFailure::Io { source, .. }) if is_about_the_port(&source) => {
                 last = Some(source);
             }
@@ -140,7 +254,7 @@ fn random_from(range: PortRange) -> Result<u16, BindFailure> {
     Ok(range.min + offset)
 }
 
-fn bind_to(info: &ListenInfo, port: u16) -> Result<Bound, BindFailure> {
+fn bind_to(info: &ListenInfo, port: u16, access: Access) -> Result<Bound, BindFailure> {
     let address = SocketAddr::new(info.ip, port);
     let kind = match info.protocol {
         Protocol::Udp => Type::DGRAM,
@@ -149,6 +263,9 @@ fn bind_to(info: &ListenInfo, port: u16) -> Result<Bound, BindFailure> {
     let socket = Socket::new(Domain::for_address(address), kind, None)
         .map_err(BindFailure::io("open a socket"))?;
     set_flags(&socket, info)?;
+    if access == Access::Joined {
+        share_port(&socket)?;
+    }
     set_buffers(&socket, info)?;
     socket.set_nonblocking(true).map_err(BindFailure::io("make the socket nonblocking"))?;
     socket.bind(&address.into()).map_err(BindFailure::io("bind"))?;

@@ -234,3 +234,51 @@ fn res_10_sockets_do_not_block() {
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     }
 }
+
+fn local(bound: &Bound) -> SocketAddr {
+    match &bound.carrier {
+        BoundCarrier::Udp(socket) => socket.local_addr(),
+        BoundCarrier::Tcp(listener) => listener.local_addr(),
+    }
+    .expect("it is bound")
+}
+
+#[test]
+fn dmx_13_every_worker_has_the_same_addresses_and_nobody_else_has_them() {
+    for sharing in [Sharing::OwnSockets, Sharing::FirstReceives] {
+        let infos = PROTOCOLS.map(|protocol| at(protocol, free_ports(protocol, 1)));
+        let all = bind_for(&infos, 4, sharing).expect("free ports");
+        assert_eq!(all.len(), 4);
+        for bound in &all {
+            let at: Vec<_> = bound.iter().map(local).collect();
+            assert_eq!(at, all[0].iter().map(local).collect::<Vec<_>>());
+            assert!(bound.iter().all(|one| local(one).port() == one.info.port));
+        }
+        for bound in &all[0] {
+            let error = bind(std::slice::from_ref(&bound.info)).expect_err("it is taken");
+            assert!(matches!(error.reason, BindFailure::Io { .. }), "{error}");
+        }
+        drop(all);
+        bind_for(&infos, 2, sharing).expect("free again, at once");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn dmx_13_the_kernel_spreads_the_peers_among_the_workers() {
+    let infos = [info(Protocol::Udp, V4)];
+    let all = bind_for(&infos, 2, Sharing::OwnSockets).expect("free ports");
+    let peers: Vec<_> = (0..64)
+        .map(|_| {
+            let peer = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+            peer.send_to(b"x", local(&all[0][0])).expect("localhost");
+            peer
+        })
+        .collect();
+    let count = |bound: &Bound| {
+        let BoundCarrier::Udp(socket) = &bound.carrier else { panic!("it is UDP") };
+        std::iter::from_fn(|| socket.recv_from(&mut [0; 1]).ok()).count()
+    };
+    let [first, second] = [count(&all[0][0]), count(&all[1][0])];
+    assert!(first > 0 && second > 0 && first + second == peers.len(), "{first}, {second}");
+}

@@ -1,6 +1,8 @@
 //! Sockets, listeners and connections by the token that mio knows them by. Tokens are counted up and never used again,
 //! because the events of one poll outlive a deregistration (mutant K40).
 
+use super::bind::Role;
+use super::worker::Arrival;
 use crate::lifecycle::{ConnectionId, ListenerId, SocketId};
 use crate::parameters::ListenInfo;
 use crate::wire::framing::Deframer;
@@ -21,6 +23,7 @@ pub(super) enum Carrier {
 pub(super) struct UdpCarrier {
     pub(super) socket: UdpSocket,
     pub(super) info: ListenInfo,
+    pub(super) role: Role,
     token: Token,
     /// Pretends that the kernel answers "try again".
     #[cfg(feature = "testing")]
@@ -37,6 +40,7 @@ pub(super) struct TcpCarrier {
     pub(super) stream: TcpStream,
     pub(super) remote: SocketAddr,
     pub(super) deframer: Deframer,
+    pub(super) arrival: Arrival,
     token: Token,
     /// What the kernel pretends to have room for.
     #[cfg(feature = "testing")]
@@ -131,15 +135,21 @@ impl Carriers {
         id: SocketId,
         socket: std::net::UdpSocket,
         info: ListenInfo,
+        role: Role,
     ) -> io::Result<()> {
         socket.set_nonblocking(true)?;
         let mut socket = UdpSocket::from_std(socket);
         let token = self.next_token();
-        self.registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
+        let interest = match role {
+            Role::Receive => Interest::READABLE | Interest::WRITABLE,
+            Role::SendOnly => Interest::WRITABLE,
+        };
+        self.registry.register(&mut socket, token, interest)?;
         self.tokens.insert(token, Carrier::Socket(id));
         let carrier = UdpCarrier {
             socket,
             info,
+            role,
             token,
             #[cfg(feature = "testing")]
             full: false,
@@ -153,13 +163,20 @@ impl Carriers {
         id: ListenerId,
         listener: std::net::TcpListener,
         info: ListenInfo,
+        role: Role,
     ) -> io::Result<()> {
         listener.set_nonblocking(true)?;
         let mut listener = TcpListener::from_std(listener);
-        let token = self.next_token();
-        self.registry.register(&mut listener, token, Interest::READABLE)?;
-        self.tokens.insert(token, Carrier::Listener(id));
-        self.listeners.insert(id, ListenerCarrier { listener, info, token: Some(token) });
+        let token = match role {
+            Role::Receive => {
+                let token = self.next_token();
+                self.registry.register(&mut listener, token, Interest::READABLE)?;
+                self.tokens.insert(token, Carrier::Listener(id));
+                Some(token)
+            }
+            Role::SendOnly => None,
+        };
+        self.listeners.insert(id, ListenerCarrier { listener, info, token });
         Ok(())
     }
 
@@ -168,6 +185,8 @@ impl Carriers {
         id: ConnectionId,
         mut stream: TcpStream,
         remote: SocketAddr,
+        deframer: Deframer,
+        arrival: Arrival,
     ) -> io::Result<()> {
         #[cfg(feature = "testing")]
         if self.refuses_connections {
@@ -178,11 +197,11 @@ impl Carriers {
         let token = self.next_token();
         self.registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         self.tokens.insert(token, Carrier::Connection(id));
-        let deframer = Deframer::new();
         let carrier = TcpCarrier {
             stream,
             remote,
             deframer,
+            arrival,
             token,
             #[cfg(feature = "testing")]
             room: WriteRoom::Real,
@@ -239,10 +258,11 @@ impl Carriers {
         self.connections.get(&id).map(|carrier| carrier.token)
     }
 
-    pub(super) fn take_connection(&mut self, id: ConnectionId) -> Option<TcpStream> {
+    /// Not watched any more, and nobody's but the caller's.
+    pub(super) fn take_connection(&mut self, id: ConnectionId) -> Option<TcpCarrier> {
         let mut carrier = self.connections.remove(&id)?;
         let _ = self.registry.deregister(&mut carrier.stream);
         self.tokens.remove(&carrier.token);
-        Some(carrier.stream)
+        Some(carrier)
     }
 }

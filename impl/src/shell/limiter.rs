@@ -1,4 +1,5 @@
-//! Error replies to requests that prove nothing are rationed, so that a spoofed source cannot use us as a reflector.
+//! Error replies to requests that prove nothing are rationed, so that a spoofed source cannot use us as a reflector. The
+//! workers of a server share one ration; who deserves no error reply never gets here.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -12,7 +13,7 @@ const SOURCES_MAX: usize = 4096;
 
 /// Counts replies per source within the current window.
 #[derive(Debug)]
-pub(super) struct ReplyLimiter {
+pub(crate) struct ReplyLimiter {
     window: Instant,
     replies: HashMap<IpAddr, u32>,
 }

@@ -3,7 +3,8 @@
 pub mod bind;
 mod carriers;
 pub mod dtls;
-mod limiter;
+mod hints;
+pub(crate) mod limiter;
 mod nominations;
 mod sys;
 mod timers;

@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 use std::net::{SocketAddr, UdpSocket};
+use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 use webrtc_server::wire::stun::{TransactionId, binding_request};
@@ -22,6 +23,11 @@ pub fn listen(protocol: Protocol) -> ListenInfo {
 /// One UDP socket and one TCP listener on localhost.
 pub fn options() -> WebRtcServerOptions {
     WebRtcServerOptions::new([listen(Protocol::Udp), listen(Protocol::Tcp)])
+}
+
+/// The same with so many workers, however many cores there are.
+pub fn with_workers(workers: usize, options: WebRtcServerOptions) -> WebRtcServerOptions {
+    WebRtcServerOptions { workers: NonZeroUsize::new(workers), ..options }
 }
 
 /// The same on ports that were free a moment ago, and that the system gives to nobody who leaves the choice to it.

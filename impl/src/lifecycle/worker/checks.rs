@@ -156,6 +156,21 @@ impl Worker {
         }
     }
 
+    /// Gives a tuple up that is another worker's now.
+    //= DMX-06
+    //= DMX-07
+    pub(super) fn yield_tuple(&mut self, tuple: Tuple, out: &mut Outputs) -> Verdict {
+        let owner = self.routes.by_tuple(&tuple).or_else(|| self.routes.by_parting(&tuple));
+        let Some(former) = owner.filter(|_| self.is_usable(&tuple)) else { return Verdict::Late };
+        self.lose_tuple(tuple, former, out);
+        if let Tuple::Tcp(connection) = tuple {
+            self.unbind(connection, out);
+        }
+        self.withdraw(tuple, former, out);
+        self.routes.end_parting(&tuple, former);
+        Verdict::Applied
+    }
+
     /// Nothing of the former owner may reach whoever has the tuple now, an alert that waits included.
     //= N3
     fn withdraw(&mut self, tuple: Tuple, former: TransportId, out: &mut Outputs) {

@@ -35,6 +35,54 @@ impl Worker {
         Verdict::Applied
     }
 
+    /// Only what is nobody's may go.
+    //= DMX-13
+    pub(super) fn hand_over(&mut self, id: ConnectionId, out: &mut Outputs) -> Verdict {
+        match self.connections.get(&id).map(|connection| connection.phase) {
+            Some(ConnectionPhase::Unbound) if self.phase == WorkerPhase::Open => {
+                self.remove_connection(id, DropReason::Reset, out);
+                Verdict::Applied
+            }
+            Some(
+                ConnectionPhase::Unbound
+                | ConnectionPhase::Bound(_)
+                | ConnectionPhase::Flushing { .. }
+                | ConnectionPhase::Draining { .. },
+            )
+            | None => Verdict::Late,
+        }
+    }
+
+    /// As if it had been accepted here; a frame that was begun elsewhere is ended here.
+    //= DMX-13
+    pub(super) fn take_over(
+        &mut self,
+        id: ConnectionId,
+        listener: ListenerId,
+        remote: SocketAddr,
+        queue: SendQueue,
+        out: &mut Outputs,
+    ) -> Verdict {
+        let verdict = self.accept(id, listener, remote, out);
+        if verdict == Verdict::Applied
+            && !queue.is_empty()
+            && let Some(connection) = self.connections.get_mut(&id)
+        {
+            connection.queue = queue;
+            connection.write = WriteState::Writing;
+            out.push(Output::WriteTcp(id));
+        }
+        verdict
+    }
+
+    /// A connection in use becomes nobody's again.
+    pub(super) fn unbind(&mut self, id: ConnectionId, out: &mut Outputs) {
+        let Some(connection) = self.connections.get_mut(&id) else { return };
+        connection.phase = ConnectionPhase::Unbound;
+        self.strangers.insert((connection.remote.ip(), id));
+        self.arm(Timer::Bind(id), self.limits.bind, out);
+    }
+
     /// Strangers must not starve members, nor one stranger all others.
     //= RES-01
     fn has_room_for(&self, remote: SocketAddr) -> bool {

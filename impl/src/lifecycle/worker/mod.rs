@@ -179,6 +179,10 @@ impl Worker {
             Input::ConnectionAccepted { connection, listener, remote } => {
                 self.accept(connection, listener, remote, out)
             }
+            Input::ConnectionHandedOver { connection } => self.hand_over(connection, out),
+            Input::ConnectionTakenOver { connection, listener, remote, queue } => {
+                self.take_over(connection, listener, remote, queue, out)
+            }
             Input::ConnectionFinished { connection } => self.finish(connection, out),
             Input::ConnectionReset { connection } => self.reset(connection, out),
             Input::ConnectionWritable { connection } => self.writable(connection, out),
@@ -189,6 +193,7 @@ impl Worker {
             Input::CheckReceived { tuple, transport, check, reply } => {
                 self.check(tuple, transport, &check, reply, out)
             }
+            Input::TupleTaken { tuple } => self.yield_tuple(tuple, out),
             Input::CheckRefused { tuple, reply } => self.refuse_check(tuple, reply, out),
             Input::DtlsReceived { tuple, datagram } => self.dtls_received(tuple, datagram, out),
             Input::JunkReceived { tuple } => self.junk_received(tuple, out),

@@ -2,8 +2,9 @@
 
 use super::{Worker, WorkerPhase};
 use crate::lifecycle::{
-    About, Check, ConnectionId, Credential, Credentials, DropReason, DtlsReason, DtlsRole, Input,
-    Limits, ListenerId, Output, RecordKind, SocketId, Timer, TransportId, Tuple,
+    About, Check, ConnectionId, Credential, Credentials, DropReason, DtlsReason, DtlsRole,
+    FrameKind, Input, Limits, ListenerId, Output, RecordKind, SendQueue, SocketId, Timer,
+    TransportId, Tuple,
 };
 use quickcheck::{Arbitrary, Gen, quickcheck};
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,7 +70,7 @@ fn owner_input(g: &mut Gen, transport: TransportId) -> Input {
 
 fn carrier_input(g: &mut Gen) -> Input {
     let connection = ConnectionId(u64::from(small(g)));
-    match u8::arbitrary(g) % 12 {
+    match u8::arbitrary(g) % 14 {
         0..5 => Input::ConnectionAccepted { connection, listener: LISTENER, remote: remote(9) },
         5 => Input::ConnectionFinished { connection },
         6 => Input::ConnectionReset { connection },
@@ -77,6 +78,13 @@ fn carrier_input(g: &mut Gen) -> Input {
         8 => Input::BytesWritten { connection, bytes: usize::arbitrary(g) % 50 },
         9 => Input::ConnectionBlocked { connection },
         10 => Input::ConnectionAcknowledged { connection },
+        11 => Input::ConnectionHandedOver { connection },
+        12 => {
+            let mut queue = SendQueue::default();
+            queue.push(FrameKind::Control, &[1; 20]);
+            let remote = remote(9);
+            Input::ConnectionTakenOver { connection, listener: LISTENER, remote, queue }
+        }
         _ => Input::TimerFired(timer(g)),
     }
 }
@@ -88,10 +96,11 @@ fn peer_input(g: &mut Gen, transport: TransportId) -> Input {
         use_candidate: bool::arbitrary(g),
         nomination: bool::arbitrary(g).then(|| u32::from(small(g))),
     };
-    match u8::arbitrary(g) % 8 {
+    match u8::arbitrary(g) % 9 {
         0..5 => Input::CheckReceived { tuple: tuple(g), transport, check, reply },
         5 => Input::CheckRefused { tuple: tuple(g), reply },
-        6 => Input::DtlsReceived { tuple: tuple(g), datagram: vec![22; 13] },
+        6 => Input::TupleTaken { tuple: tuple(g) },
+        7 => Input::DtlsReceived { tuple: tuple(g), datagram: vec![22; 13] },
         _ => Input::JunkReceived { tuple: tuple(g) },
     }
 }

@@ -1,4 +1,4 @@
-//! What the handles ask for.
+//! What the handles ask for, and the other workers.
 
 use super::{Owner, Worker};
 use crate::control::command::{Command, Refused};
@@ -8,7 +8,7 @@ use crate::parameters::{ListenInfo, TransportTuple};
 use std::net::SocketAddr;
 
 impl Worker {
-    /// Does what a handle asks for and answers it.
+    /// Does what a handle or another worker asks for and answers it.
     pub fn execute(&mut self, command: Command) {
         match command {
             Command::CreateTransport { transport, credentials, consent, sink, closed, reply } => {
@@ -50,6 +50,17 @@ impl Worker {
                 reply.send(self.dump_transport(transport));
             }
             Command::GetStats { reply } => reply.send(self.stats.clone()),
+            Command::TakeOver(hand_over) => self.take_over(hand_over),
+            Command::TupleProved { tuple, owner } => self.tuple_proved(tuple, owner),
+            Command::TupleTaken { tuple } => {
+                let _ = self.feed(Input::TupleTaken { tuple });
+            }
+            Command::ConnectionProved { connection, check, owner } => {
+                self.connection_proved(connection, &check, owner);
+            }
+            Command::ConnectionRefused { connection, reply } => {
+                let _ = self.feed(Input::CheckRefused { tuple: Tuple::Tcp(connection), reply });
+            }
         }
     }
 

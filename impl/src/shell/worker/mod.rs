@@ -7,23 +7,26 @@
 
 mod commands;
 mod dtls;
+mod handover;
 mod perform;
 mod receive;
 
-use super::bind::{Bound, BoundCarrier};
+use super::bind::{Bound, BoundCarrier, Role};
 #[cfg(feature = "testing")]
 use super::carriers::WriteRoom;
 use super::carriers::{Carrier, Carriers};
 use super::dtls::DtlsContext;
+use super::hints::Hints;
 use super::limiter::ReplyLimiter;
 use super::nominations::Nominations;
 use super::timers::{Alarm, Timers};
 use crate::control::command::{ClosedTransport, EventSink};
 use crate::control::dump::Stats;
+use crate::control::handover::Neighbours;
 use crate::control::latch::Latch;
 use crate::lifecycle::{self, ConnectionId, Input, Limits, ListenerId, SocketId, TransportId};
 use crate::lifecycle::{CloseReason, DropReason, Outcome, Verdict};
-use crate::sync::Arc;
+use crate::sync::{Arc, Mutex};
 #[cfg(feature = "testing")]
 use crate::trace::{Cause, Stepped, Tracer};
 use dtls::DtlsSlot;
@@ -95,6 +98,15 @@ pub struct WorkerConfig {
     pub mutant: Option<lifecycle::Mutant>,
 }
 
+/// How something came to this worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// At a socket or listener of its own: it may be another worker's.
+    Own,
+    /// From another worker, where it had arrived.
+    HandedOver,
+}
+
 /// What the owner of a transport is told, and with what.
 struct Owner {
     sink: EventSink,
@@ -150,8 +162,11 @@ pub struct Worker {
     ready: VecDeque<Ready>,
     answers: VecDeque<Input>,
     next_connection: u64,
-    limiter: ReplyLimiter,
+    limiter: Arc<Mutex<ReplyLimiter>>,
     nominations: Nominations,
+    /// `None` when it is alone: then nothing is handed over.
+    neighbours: Option<Neighbours>,
+    hints: Hints,
     outcomes: Vec<(u64, Outcome)>,
     notify: Box<dyn Notify>,
     buffer: Box<[u8]>,
@@ -165,22 +180,28 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Registers the carriers with a new poll.
+    /// The only worker of a server. Registers the carriers with a new poll.
     ///
     /// # Errors
     ///
     /// What the system says when there are no descriptors left.
     pub fn new(config: WorkerConfig) -> io::Result<Self> {
+        Worker::among(config, None)
+    }
+
+    /// One of several workers. As [`Worker::new`].
+    pub(crate) fn among(config: WorkerConfig, neighbours: Option<Neighbours>) -> io::Result<Self> {
+        let role = neighbours.as_ref().map_or(Role::Receive, Neighbours::role);
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let mut carriers = Carriers::new(poll.registry().try_clone()?, WAKER.0 + 1);
         for (index, bound) in (0_u32..).zip(config.bound) {
             match bound.carrier {
                 BoundCarrier::Udp(socket) => {
-                    carriers.add_socket(SocketId(index), socket, bound.info)?;
+                    carriers.add_socket(SocketId(index), socket, bound.info, role)?;
                 }
                 BoundCarrier::Tcp(listener) => {
-                    carriers.add_listener(ListenerId(index), listener, bound.info)?;
+                    carriers.add_listener(ListenerId(index), listener, bound.info, role)?;
                 }
             }
         }
@@ -205,8 +226,10 @@ impl Worker {
             ready: VecDeque::new(),
             answers: VecDeque::new(),
             next_connection: 0,
-            limiter: ReplyLimiter::default(),
+            limiter: neighbours.as_ref().map(Neighbours::limiter).unwrap_or_default(),
             nominations: Nominations::default(),
+            neighbours,
+            hints: Hints::default(),
             outcomes: Vec::new(),
             notify: config.notify,
             buffer: vec![0; RECEIVE_BUFFER_BYTES].into_boxed_slice(),
@@ -287,7 +310,7 @@ impl Worker {
     /// Delivers the first of [`Worker::ready`]; `false` when there is none.
     pub fn deliver_next(&mut self) -> bool {
         let Some(ready) = self.ready.pop_front() else { return false };
-        self.hand_over(ready);
+        self.handle_claimed(ready);
         true
     }
 
@@ -295,12 +318,12 @@ impl Worker {
     pub fn deliver(&mut self, ready: Ready) -> bool {
         let Some(at) = self.ready.iter().position(|r| *r == ready) else { return false };
         self.ready.remove(at);
-        self.hand_over(ready);
+        self.handle_claimed(ready);
         true
     }
 
     /// An alarm that was moved or disarmed after its moment had come is not delivered.
-    fn hand_over(&mut self, ready: Ready) {
+    fn handle_claimed(&mut self, ready: Ready) {
         match ready {
             Ready::Alarm(alarm) if !self.timers.claim(alarm) => {}
             Ready::Alarm(_)
@@ -461,7 +484,7 @@ impl Worker {
         let events = by_token.into_iter().flat_map(|(read, write)| [Some(read), write]).flatten();
         let events: Vec<_> = events.chain(stale).collect();
         for ready in events {
-            self.hand_over(ready);
+            self.handle_claimed(ready);
         }
     }
 }

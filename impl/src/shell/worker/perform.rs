@@ -154,8 +154,8 @@ impl Worker {
 
     fn abort(&mut self, connection: ConnectionId) {
         self.timers.disarm(Alarm::Acknowledged(connection));
-        if let Some(stream) = self.carriers.take_connection(connection) {
-            let _ = socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+        if let Some(carrier) = self.carriers.take_connection(connection) {
+            let _ = socket2::SockRef::from(&carrier.stream).set_linger(Some(Duration::ZERO));
         }
     }
 

@@ -1,11 +1,13 @@
 //! What arrives becomes an input.
 
-use super::{Ready, Worker};
+use super::{Arrival, Ready, Worker};
 use crate::lifecycle::{
     Check, ConnectionId, ConnectionPhase, Credential, Input, ListenerId, SocketId, Tuple, Verdict,
 };
+use crate::shell::bind::Role;
 use crate::shell::sys::unacknowledged_bytes;
 use crate::shell::timers::Alarm;
+use crate::sync::lock;
 use crate::wire::demux::{PacketKind, classify};
 use crate::wire::framing::Deframer;
 use crate::wire::stun::check::{Judgement, judge};
@@ -34,6 +36,15 @@ enum ReadResult {
     End,
     Nothing,
     Broken,
+}
+
+/// What a packet proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// Nothing.
+    None,
+    /// That its tuple is of a transport of this worker, by the transport's password.
+    Tuple,
 }
 
 impl Worker {
@@ -66,6 +77,9 @@ impl Worker {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut budget = DATAGRAMS_PER_DELIVERY;
         while let Some(carrier) = self.carriers.sockets.get(&id) {
+            if carrier.role == Role::SendOnly {
+                break;
+            }
             if budget == 0 {
                 self.ready.push_back(Ready::SocketReadable(id));
                 break;
@@ -75,7 +89,8 @@ impl Worker {
                 Ok((length, remote)) => {
                     self.stats.datagrams_received += 1;
                     self.stats.bytes_received += length as u64;
-                    self.receive(Tuple::Udp { socket: id, remote }, remote, &buffer[..length]);
+                    let tuple = Tuple::Udp { socket: id, remote };
+                    let _ = self.receive(Arrival::Own, tuple, remote, &buffer[..length]);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(_) => self.stats.receive_errors += 1,
@@ -101,9 +116,10 @@ impl Worker {
                     return;
                 }
             };
-            let connection = ConnectionId(self.next_connection);
-            self.next_connection += 1;
-            if self.carriers.add_connection(connection, stream, remote).is_err() {
+            let (connection, deframer) = (self.next_connection(), Deframer::new());
+            let added =
+                self.carriers.add_connection(connection, stream, remote, deframer, Arrival::Own);
+            if added.is_err() {
                 self.stats.accept_errors += 1;
                 continue;
             }
@@ -111,6 +127,12 @@ impl Worker {
             let _ = self.feed(Input::ConnectionAccepted { connection, listener, remote });
         }
         self.ready.push_back(Ready::ListenerReadable(listener));
+    }
+
+    pub(super) fn next_connection(&mut self) -> ConnectionId {
+        let connection = ConnectionId(self.next_connection);
+        self.next_connection += 1;
+        connection
     }
 
     fn read(&mut self, id: ConnectionId) {
@@ -148,7 +170,7 @@ impl Worker {
 
     /// Handles the frames that are complete; one may end the connection under the next.
     //= TCP-20
-    fn take_frames(&mut self, id: ConnectionId, remote: SocketAddr) {
+    pub(super) fn take_frames(&mut self, id: ConnectionId, remote: SocketAddr) {
         while let Some(carrier) = self.carriers.connections.get_mut(&id) {
             let connection = self.core.connections().get(&id);
             if connection.is_some_and(|c| c.owner().is_none() && !c.is_in_use()) {
@@ -157,7 +179,8 @@ impl Worker {
                 return;
             }
             let Some(frame) = carrier.deframer.next_frame() else { return };
-            self.receive(Tuple::Tcp(id), remote, &frame);
+            let arrival = carrier.arrival;
+            let _ = self.receive(arrival, Tuple::Tcp(id), remote, &frame);
         }
     }
 
@@ -178,11 +201,20 @@ impl Worker {
         }
     }
 
-    fn receive(&mut self, tuple: Tuple, remote: SocketAddr, packet: &[u8]) {
+    /// Takes one datagram or frame in, or hands it over. What it proved.
+    pub(super) fn receive(
+        &mut self,
+        arrival: Arrival,
+        tuple: Tuple,
+        remote: SocketAddr,
+        packet: &[u8],
+    ) -> Proof {
         match classify(packet) {
-            Ok(PacketKind::Stun) => self.receive_stun(tuple, remote, packet),
+            Ok(PacketKind::Stun) => return self.receive_stun(arrival, tuple, remote, packet),
             Ok(PacketKind::Dtls) => {
-                let _ = self.feed(Input::DtlsReceived { tuple, datagram: packet.to_vec() });
+                if !self.pass_on(arrival, tuple, packet) {
+                    let _ = self.feed(Input::DtlsReceived { tuple, datagram: packet.to_vec() });
+                }
             }
             // The SRTP engine is out of scope; on a connection that nobody owns it is junk like any other.
             Ok(PacketKind::Rtp | PacketKind::Rtcp) | Err(_) => {
@@ -190,21 +222,28 @@ impl Worker {
                 let _ = self.feed(Input::JunkReceived { tuple });
             }
         }
+        Proof::None
     }
 
     //= STN-07
-    fn receive_stun(&mut self, tuple: Tuple, remote: SocketAddr, packet: &[u8]) {
+    fn receive_stun(
+        &mut self,
+        arrival: Arrival,
+        tuple: Tuple,
+        remote: SocketAddr,
+        packet: &[u8],
+    ) -> Proof {
         let Ok(message) = Message::parse(packet) else {
             self.stats.stun_malformed += 1;
             let _ = self.feed(Input::JunkReceived { tuple });
-            return;
+            return Proof::None;
         };
         // Who means to bind a connection sends nothing else on it.
         //= TCP-06
         if (message.class, message.method) != (Class::Request, Method::Binding) {
             self.stats.stun_ignored += 1;
             let _ = self.feed(Input::JunkReceived { tuple });
-            return;
+            return Proof::None;
         }
         let by_tuple = || {
             let id = self.core.routes().by_tuple(&tuple)?;
@@ -216,8 +255,10 @@ impl Worker {
             None => by_tuple(),
         };
         let Some((transport, credentials)) = known else {
-            self.stats.stun_unknown += 1;
-            return;
+            if !self.hand_over_check(arrival, tuple, message.local_ufrag(), packet) {
+                self.stats.stun_unknown += 1;
+            }
+            return Proof::None;
         };
         let current = self
             .core
@@ -229,11 +270,11 @@ impl Worker {
         //= DMX-12
         let mapped = SocketAddr::new(remote.ip().to_canonical(), remote.port());
         let input = match judge(&message, password) {
-            Judgement::Ignore(_) => return,
+            Judgement::Ignore(_) => return Proof::None,
             Judgement::Refuse { code, authenticated, unknown } => {
                 self.stats.stun_errors += 1;
-                if !authenticated && !self.limiter.allows(mapped.ip()) {
-                    return;
+                if !authenticated && !lock(&self.limiter).allows(mapped.ip()) {
+                    return Proof::None;
                 }
                 let password = authenticated.then_some(password);
                 let reply = stun::error_response(message.transaction, code, &unknown, password);
@@ -249,7 +290,18 @@ impl Worker {
                 Input::CheckReceived { tuple, transport, check, reply }
             }
         };
-        let _ = self.feed(input);
+        self.feed_judged(arrival, tuple, input)
+    }
+
+    fn feed_judged(&mut self, arrival: Arrival, tuple: Tuple, input: Input) -> Proof {
+        let is_check = matches!(input, Input::CheckReceived { .. });
+        if self.feed(input) != Verdict::Applied || !is_check {
+            return Proof::None;
+        }
+        if arrival == Arrival::Own {
+            self.proved_here(tuple);
+        }
+        Proof::Tuple
     }
 }
 

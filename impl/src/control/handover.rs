@@ -1,0 +1,159 @@
+//! What one worker hands to another because it arrived at the wrong one.
+//!
+//! A UDP tuple has a *home*: the worker at whose socket its datagrams arrive, which the system decides by the peer's
+//! address. It has an *owner*: the worker whose transport it is of, which the ufrag of a check tells. Where the two
+//! differ the home hands over each datagram, and keeps a hint of the owner for those that hold no ufrag. The owner
+//! answers by its own socket for the same address.
+//!
+//! A TCP connection moves for good. The first that it meets is the worker that accepted it, which gives it away with its
+//! first check. After that it moves only when a check proved a password: the worker that has the connection asks the one
+//! that the check names, which answers with the proof or with the refusal to send.
+//!
+//! What is handed over exists in one place at any time, so that it is closed once: with the worker that has it, or in
+//! the mailbox of the one that will, or, if that one does not take it, with the one that had it.
+//!
+//! No descriptor outlives the answer to `close()`. A worker hands over only while it is open, so before it reports that
+//! it is drained, so before the release is granted; its neighbour finds the connection in the mailbox before the grant,
+//! and being no longer open it closes the connection. If the neighbour is lost, what is in its mailbox is dropped before
+//! the loss is reported, and what is put there later comes back and is dropped by who sent it, who has not reported its
+//! release yet.
+
+use super::command::Command;
+use super::mailbox::Mailbox;
+use super::random::worker_of;
+use crate::lifecycle::server::WorkerId;
+use crate::lifecycle::{ConnectionId, ListenerId, SendQueue, SocketId};
+use crate::shell::bind::{Role, Sharing};
+use crate::shell::limiter::ReplyLimiter;
+use crate::sync::{Arc, Mutex};
+use crate::wire::framing::Deframer;
+use mio::net::TcpStream;
+use std::net::SocketAddr;
+
+/// Bytes that what is handed to a worker may cost until it takes it. Strangers choose how much arrives.
+pub(super) const HAND_OVERS_BYTES_MAX: isize = 2 * 1024 * 1024;
+/// What each costs beside its bytes.
+const DATAGRAM_COST: usize = 256;
+/// A descriptor is dearer: 128 of them wait at most.
+const CONNECTION_COST: usize = 16 * 1024;
+
+/// Something that arrived at another worker than its owner.
+pub enum HandOver {
+    /// A datagram.
+    Datagram {
+        /// The socket at which it arrived; the owner has one of the same number and the same address.
+        socket: SocketId,
+        /// The peer's address.
+        remote: SocketAddr,
+        /// The bytes.
+        datagram: Vec<u8>,
+        /// Where it arrived.
+        home: WorkerId,
+        /// Whether the home knows from the owner already that the tuple is its.
+        hint: Hint,
+    },
+    /// A check that came on a connection of its home. It is to be judged, and nothing more.
+    Question {
+        /// The connection, by its number at its home.
+        connection: ConnectionId,
+        /// The peer's address.
+        remote: SocketAddr,
+        /// The check.
+        check: Vec<u8>,
+        /// Who asks.
+        home: WorkerId,
+    },
+    /// A connection that is no transport's.
+    Connection {
+        /// The listener that accepted it; the owner has one of the same number and the same address.
+        listener: ListenerId,
+        /// The peer's address.
+        remote: SocketAddr,
+        /// The connection.
+        stream: TcpStream,
+        /// The frame that named the owner: a check.
+        check: Vec<u8>,
+        /// What was read behind it.
+        deframer: Deframer,
+        /// What is still to be written.
+        queue: SendQueue,
+    },
+}
+
+/// What the home of a tuple knows of its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// A check said so, which nobody has verified.
+    Claimed,
+    /// The owner said so: a check proved its password.
+    Proved,
+}
+
+impl HandOver {
+    /// What it costs while it waits, in bytes.
+    pub(super) fn cost(&self) -> isize {
+        let cost = match self {
+            HandOver::Datagram { datagram, .. } => DATAGRAM_COST + datagram.len(),
+            HandOver::Question { check, .. } => DATAGRAM_COST + check.len(),
+            HandOver::Connection { check, queue, .. } => {
+                CONNECTION_COST + check.len() + queue.len()
+            }
+        };
+        isize::try_from(cost).unwrap_or(isize::MAX)
+    }
+}
+
+/// The workers of a server, as one of them sees them.
+pub struct Neighbours {
+    own: WorkerId,
+    role: Role,
+    mailboxes: Arc<[Mailbox]>,
+    limiter: Arc<Mutex<ReplyLimiter>>,
+}
+
+impl Neighbours {
+    /// `None` for a worker that is alone. `limiter` is that of the server.
+    pub(super) fn of(
+        own: WorkerId,
+        sharing: Sharing,
+        mailboxes: &Arc<[Mailbox]>,
+        limiter: &Arc<Mutex<ReplyLimiter>>,
+    ) -> Option<Self> {
+        let role = sharing.role_of(own);
+        let (mailboxes, limiter) = (Arc::clone(mailboxes), Arc::clone(limiter));
+        (mailboxes.len() > 1).then_some(Neighbours { own, role, mailboxes, limiter })
+    }
+
+    /// What rations error replies. It is asked for those only: nobody else waits for its lock.
+    //= RES-08
+    pub(crate) fn limiter(&self) -> Arc<Mutex<ReplyLimiter>> {
+        Arc::clone(&self.limiter)
+    }
+
+    /// What this worker does with its sockets.
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
+    /// This worker itself.
+    pub(crate) fn own(&self) -> WorkerId {
+        self.own
+    }
+
+    /// The other worker that made this ufrag, by what the ufrag says; `None` when it is this one's or nobody's.
+    pub(crate) fn owner_of(&self, ufrag: &str) -> Option<WorkerId> {
+        worker_of(ufrag).filter(|worker| *worker != self.own && worker.0 < self.mailboxes.len())
+    }
+
+    /// Hands something over; `false`: the neighbour is gone or has too much to take, and it is dropped.
+    pub(crate) fn offer(&self, to: WorkerId, hand_over: HandOver) -> bool {
+        self.mailboxes.get(to.0).is_some_and(|mailbox| mailbox.offer(hand_over))
+    }
+
+    /// Tells a neighbour something. One that is gone needs not know.
+    pub(crate) fn tell(&self, to: WorkerId, command: Command) {
+        if let Some(mailbox) = self.mailboxes.get(to.0) {
+            let _ = mailbox.post(command);
+        }
+    }
+}
