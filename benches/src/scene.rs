@@ -1,6 +1,7 @@
 //! A real server on its own threads, with connected clients in ours.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 
 use webrtc_server::lifecycle::Outcome;
@@ -31,6 +32,8 @@ impl Scene {
         let server = WebRtcServer::new(WebRtcServerOptions {
             listen_infos: vec![ListenInfo::new(protocol, Ipv4Addr::LOCALHOST.into())],
             certificate: Some(contexts.certificate().clone()),
+            // The limit has one thread as well.
+            workers: Some(NonZeroUsize::MIN),
             ..WebRtcServerOptions::default()
         })
         .expect("loopback can be bound");

@@ -7,7 +7,7 @@ use webrtc_server_conformance::validate::stress::{Options, record};
 use webrtc_server_conformance::validate::validate;
 
 const TRANSPORTS: usize = 40;
-const AGAIN: &str = "cargo run -p webrtc-server-conformance --bin validate --";
+const AGAIN: &str = "cargo validate";
 
 #[test]
 fn what_a_free_running_server_does_is_a_behaviour_of_the_model() {

@@ -114,7 +114,7 @@ fn check(log: &[Entry], file: &Path) -> ExitCode {
         }
         Err(rejection) => {
             println!("{rejection}");
-            let binary = "cargo run -p webrtc-server-conformance --bin validate --";
+            let binary = "cargo validate";
             println!("  again: {binary} {}", file.display());
             ExitCode::FAILURE
         }

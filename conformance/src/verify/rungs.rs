@@ -4,7 +4,10 @@ use super::jobs::{Jobs, helpers};
 use super::{Progress, Row};
 use crate::lockstep::{self, Found, Kill, kill_matrix};
 use crate::replay::{self, Descriptors, Plan, ReplayError};
+use crate::validate::stress::{Options, record};
+use crate::validate::{log, validate};
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::time::Instant;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{
@@ -17,6 +20,10 @@ const EVERY_EDGE: &str = "small";
 /// Mistakes that lockstep sees in an input that comes too late, for which the model has no action in so small a
 /// configuration: replay needs one that has.
 const ELSEWHERE: [(Mutant, &str); 1] = [(Mutant::RegistrationLeft, "owner")];
+
+/// The runs that are validated, and how many transports each has.
+const STRESS_SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
+const STRESS_TRANSPORTS: usize = 40;
 
 /// What is done in memory.
 enum Job<'a> {
@@ -72,6 +79,7 @@ pub(super) fn all(graphs: &[Graph], progress: &mut dyn Progress) -> Vec<Row> {
     all.extend(replays);
     all.extend(left_out(graphs));
     all.push(killed_on_sockets(&kills, graphs, progress));
+    all.push(validated(progress));
     for row in &all {
         progress.end(row);
     }
@@ -256,6 +264,44 @@ fn replayed(graph: &Graph, progress: &mut dyn Progress) -> Row {
             Err(error) => failed(&error),
         }
     })
+}
+
+/// What free-running servers did under stress is a behaviour of the model. A divergence names its seed; what happens when
+/// is up to the threads, so the same seed may be sound next time, and the log is kept.
+fn validated(progress: &mut dyn Progress) -> Row {
+    progress.begin("validate free-running servers");
+    timed("validate", "free-running servers", || {
+        let mut row = Row { things: "turns", ..Row::default() };
+        for seed in STRESS_SEEDS {
+            progress.at(row.traces, STRESS_SEEDS.count());
+            let run = Options { seed, transports: STRESS_TRANSPORTS, mutant: None };
+            let log = match record(run) {
+                Ok(log) => log,
+                Err(error) => {
+                    row.failures.push(format!("seed {seed}: {error}"));
+                    continue;
+                }
+            };
+            row.traces += 1;
+            row.steps += log.len();
+            match validate(&log) {
+                Ok(summary) => row.compared += summary.turns,
+                Err(rejection) => {
+                    row.failures.push(format!("seed {seed}: {rejection}{}", kept(seed, &log)))
+                }
+            }
+        }
+        row
+    })
+}
+
+/// Where the log is that was rejected, and how to look at it again.
+fn kept(seed: u64, log: &[log::Entry]) -> String {
+    let path = std::env::temp_dir().join(format!("webrtc-server-validate-{seed}.jsonl"));
+    match File::create(&path).and_then(|file| log::write(file, log)) {
+        Ok(()) => format!("\n  again: cargo validate {}", path.display()),
+        Err(error) => format!("\n  the log is lost: {error}"),
+    }
 }
 
 fn row_of(run: &replay::Replay) -> Row {

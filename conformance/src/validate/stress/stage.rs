@@ -5,6 +5,7 @@ use crate::peer::Protocol;
 use crate::validate::log::{Begun, What};
 use crate::validate::recorder::Recorder;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
@@ -68,6 +69,8 @@ impl Stage {
         let server = WebRtcServer::new(WebRtcServerOptions {
             listen_infos: vec![udp, tcp],
             limits: limits(),
+            // What a projection knows of: nothing is handed over.
+            workers: Some(NonZeroUsize::MIN),
             mutant,
             tracer: Some(recorder.tracer()),
             ..WebRtcServerOptions::default()
