@@ -171,36 +171,100 @@ pub enum Tuple {
     reason = "the fields are ids, and the variants are those of the core's input"
 )]
 pub enum Input {
-    TransportCreated { transport: u64 },
-    ConnectRequested { transport: u64 },
-    IceRestarted { transport: u64 },
-    DataSubmitted { transport: u64 },
-    TransportCloseRequested { transport: u64 },
+    TransportCreated {
+        transport: u64,
+    },
+    ConnectRequested {
+        transport: u64,
+    },
+    IceRestarted {
+        transport: u64,
+    },
+    DataSubmitted {
+        transport: u64,
+    },
+    TransportCloseRequested {
+        transport: u64,
+    },
     ServerCloseRequested,
     ReleaseGranted,
-    ConnectionAccepted { connection: u64, listener: u32 },
-    ConnectionFinished { connection: u64 },
-    ConnectionReset { connection: u64 },
-    ConnectionWritable { connection: u64 },
-    BytesWritten { connection: u64 },
-    ConnectionBlocked { connection: u64 },
-    ConnectionAcknowledged { connection: u64 },
-    SocketWritable { socket: u32 },
-    CheckReceived { transport: u64, tuple: Tuple, former: bool, nominates: bool },
-    CheckRefused { tuple: Tuple },
-    DtlsReceived { tuple: Tuple },
-    JunkReceived { tuple: Tuple },
-    RecordsMade { transport: u64 },
-    CloseNotifyMade { transport: u64, made: bool },
-    CloseNotifySent { transport: u64 },
-    CloseNotifyBlocked { transport: u64 },
-    CloseNotifyFailed { transport: u64, reason: DropReason },
-    HandshakeCompleted { transport: u64 },
-    HandshakeFailed { transport: u64 },
-    CloseNotifyReceived { transport: u64 },
-    FatalAlertReceived { transport: u64 },
-    DataReceived { transport: u64 },
-    TimerFired { timer: Timer },
+    ConnectionAccepted {
+        connection: u64,
+        listener: u32,
+    },
+    ConnectionFinished {
+        connection: u64,
+    },
+    ConnectionReset {
+        connection: u64,
+    },
+    ConnectionWritable {
+        connection: u64,
+    },
+    BytesWritten {
+        connection: u64,
+    },
+    ConnectionBlocked {
+        connection: u64,
+    },
+    ConnectionAcknowledged {
+        connection: u64,
+    },
+    /// A connection or a tuple came from another worker, or went there. The model has nothing of the kind.
+    HandedOver,
+    SocketWritable {
+        socket: u32,
+    },
+    CheckReceived {
+        transport: u64,
+        tuple: Tuple,
+        former: bool,
+        nominates: bool,
+    },
+    CheckRefused {
+        tuple: Tuple,
+    },
+    DtlsReceived {
+        tuple: Tuple,
+    },
+    JunkReceived {
+        tuple: Tuple,
+    },
+    RecordsMade {
+        transport: u64,
+    },
+    CloseNotifyMade {
+        transport: u64,
+        made: bool,
+    },
+    CloseNotifySent {
+        transport: u64,
+    },
+    CloseNotifyBlocked {
+        transport: u64,
+    },
+    CloseNotifyFailed {
+        transport: u64,
+        reason: DropReason,
+    },
+    HandshakeCompleted {
+        transport: u64,
+    },
+    HandshakeFailed {
+        transport: u64,
+    },
+    CloseNotifyReceived {
+        transport: u64,
+    },
+    FatalAlertReceived {
+        transport: u64,
+    },
+    DataReceived {
+        transport: u64,
+    },
+    TimerFired {
+        timer: Timer,
+    },
 }
 
 /// A deadline.

@@ -130,6 +130,12 @@ impl Rules {
                 let granted = matches!(self.barrier, Barrier::Releasing);
                 ensure(granted, || "a worker hears of a grant that nobody gave".into())?;
             }
+            Input::HandedOver => {
+                return Err(
+                    "something is handed over between workers, of which the model knows nothing"
+                        .into(),
+                );
+            }
             Input::ConnectRequested { .. }
             | Input::TransportCreated { .. }
             | Input::IceRestarted { .. }

@@ -167,6 +167,7 @@ impl Projection<'_> {
             | Input::FatalAlertReceived { transport } => self.asked_by_transport(input, *transport),
             // What has an effect on what is compared is asked by the others of the same turn.
             Input::ConnectRequested { .. }
+            | Input::HandedOver
             | Input::DataSubmitted { .. }
             | Input::ConnectionWritable { .. }
             | Input::BytesWritten { .. }

@@ -78,6 +78,9 @@ pub(super) fn input(input: &real::Input, core: &Worker) -> Input {
         real::Input::JunkReceived { tuple: from } => Input::JunkReceived { tuple: tuple(*from) },
         real::Input::RecordsMade { transport, .. } => Input::RecordsMade { transport: transport.0 },
         real::Input::TimerFired(fired) => Input::TimerFired { timer: timer(*fired) },
+        real::Input::ConnectionHandedOver { .. }
+        | real::Input::ConnectionTakenOver { .. }
+        | real::Input::TupleTaken { .. } => Input::HandedOver,
         real::Input::ConnectionAccepted { .. }
         | real::Input::ConnectionFinished { .. }
         | real::Input::ConnectionReset { .. }
