@@ -4,8 +4,7 @@
 mod common;
 
 use common::{
-    PATIENCE, all_of, fixed_options, hold_worker, is_closed, nominate, observed, options, server,
-    transport, with_workers,
+    PATIENCE, all_of, fixed_options, hold_worker, is_closed, nominate, observed, server, transport,
 };
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -155,7 +154,7 @@ fn t19_f_66_methods_of_a_closed_transport_are_refused() {
 
 #[test]
 fn cls_11_the_states_are_closed_from_the_call_on_that_closes() {
-    let server = WebRtcServer::new(with_workers(1, options())).expect("free ports");
+    let server = server();
     let (first, second) = (transport(&server), transport(&server));
     let held = hold_worker(&server);
     let states = |transport: &WebRtcTransport| (transport.ice_state(), transport.dtls_state());
@@ -295,8 +294,7 @@ fn x3_a_callback_may_send_and_close() {
 
 #[test]
 fn a_callback_that_panics_harms_nobody_else() {
-    // One worker: the check of the second transport is answered behind the events of the first.
-    let server = WebRtcServer::new(with_workers(1, options())).expect("free ports");
+    let server = server();
     let bad = WebRtcTransportOptions {
         on_event: Box::new(|_| panic!("a fault which this test provokes")),
         ..WebRtcTransportOptions::default()

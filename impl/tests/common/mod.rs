@@ -41,8 +41,10 @@ pub fn fixed_options() -> WebRtcServerOptions {
     WebRtcServerOptions::new(infos)
 }
 
+/// With one worker, on whose order most tests count: what comes later is seen behind what came before. `workers.rs` has
+/// the tests of several.
 pub fn server() -> WebRtcServer {
-    WebRtcServer::new(options()).expect("localhost has free ports")
+    WebRtcServer::new(with_workers(1, options())).expect("localhost has free ports")
 }
 
 pub fn transport(server: &WebRtcServer) -> WebRtcTransport {
