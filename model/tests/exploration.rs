@@ -51,6 +51,26 @@ fn standard_is_as_large_as_it_was_and_right_and_reaches_all_that_it_ought_to() {
     assert!(missed.is_empty(), "{missed:#?}");
 }
 
+fn assert_is_as_large_as_pinned((name, states, edges): (&str, usize, usize)) {
+    let graph = Graph::explore(&Config::named(name).expect("a configuration of nightly"));
+    assert_eq!((graph.states().len(), graph.edges().len()), (states, edges), "{name}");
+}
+
+#[test]
+fn three_transports_are_as_large_as_they_were() {
+    let [three, alone] = pins::NIGHTLY;
+    assert_is_as_large_as_pinned(three);
+    let standard = Preset::standard().configs.len();
+    let names: Vec<_> = Preset::nightly().configs[standard..].iter().map(|c| c.name).collect();
+    assert_eq!(names, [three.0, alone.0]);
+}
+
+#[test]
+#[ignore = "takes a minute and a gigabyte; `check nightly` explores it"]
+fn one_transport_alone_is_as_large_as_it_was() {
+    assert_is_as_large_as_pinned(pins::NIGHTLY[1]);
+}
+
 #[test]
 fn every_always_has_a_sometimes_beside_it() {
     let id = |name: &'static str| name.split(' ').next().expect("a name begins with an ID");

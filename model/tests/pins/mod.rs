@@ -37,3 +37,8 @@ pub(crate) const STANDARD: [Pin; 18] = [
     pin("callbacks-kernel", 22_291, 150_815, 23, 3_689),
     pin("peer", 37_532, 458_167, 23, 9_359),
 ];
+
+/// States and edges of the configurations that only `nightly` has.
+#[allow(dead_code, reason = "each test reads what it needs")]
+pub(crate) const NIGHTLY: [(&str, usize, usize); 2] =
+    [("three", 272_848, 1_772_087), ("alone", 2_280_906, 36_782_666)];
