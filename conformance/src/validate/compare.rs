@@ -2,7 +2,8 @@
 
 use super::log::{ConnectionPhase, ConnectionView, Farewell, Timer, TransportView, WorkerPhase};
 use super::parties::Party;
-use super::turns::{Seen, close_reason, drop_reason, dtls_state, ice_state};
+use super::turns::Seen;
+use crate::lockstep::names::{close_reason, drop_reason, dtls_state, ice_state};
 use std::fmt::{self, Debug};
 use webrtc_server_model as model;
 use webrtc_server_model::{Connection, Phase, ReadSide, State, TransportId, WorkerId};

@@ -7,8 +7,8 @@ use super::log::{
     Tuple, Verdict, What, WorkerPhase,
 };
 use super::parties::{Carriers, Party};
+use crate::lockstep::names::{close_reason, dtls_state, ice_state, outcome};
 use std::collections::BTreeMap;
-use webrtc_server::lifecycle as real;
 use webrtc_server_model as model;
 use webrtc_server_model::{Action, CallerId, SocketId, StunCheck, WorkerId};
 
@@ -391,58 +391,4 @@ fn media_waits((c, t): (model::ConnectionId, model::TransportId)) -> Vec<Action>
 
 fn empties(c: model::ConnectionId) -> Vec<Action> {
     vec![Action::KernelMakesRoomOnConnection { c }, Action::KernelMakesLittleRoom { c }]
-}
-
-pub(super) fn ice_state(state: real::IceState) -> model::IceState {
-    match state {
-        real::IceState::New => model::IceState::New,
-        real::IceState::Connected => model::IceState::Connected,
-        real::IceState::Completed => model::IceState::Completed,
-        real::IceState::Disconnected => model::IceState::Disconnected,
-        real::IceState::Closed => model::IceState::Closed,
-    }
-}
-
-pub(super) fn dtls_state(state: real::DtlsState) -> model::DtlsState {
-    match state {
-        real::DtlsState::New => model::DtlsState::New,
-        real::DtlsState::Connecting => model::DtlsState::Connecting,
-        real::DtlsState::Connected => model::DtlsState::Connected,
-        real::DtlsState::Failed => model::DtlsState::Failed,
-        real::DtlsState::Closed => model::DtlsState::Closed,
-    }
-}
-
-pub(super) fn close_reason(reason: real::CloseReason) -> model::CloseReason {
-    match reason {
-        real::CloseReason::Owner => model::CloseReason::Owner,
-        real::CloseReason::ServerClosed => model::CloseReason::ServerClosed,
-    }
-}
-
-/// The model has no errors of the system.
-pub(super) fn drop_reason(reason: real::DropReason) -> Result<model::DropReason, String> {
-    match reason {
-        real::DropReason::Deadline => Ok(model::DropReason::Deadline),
-        real::DropReason::Reset => Ok(model::DropReason::Reset),
-        real::DropReason::NoConsent => Ok(model::DropReason::NoConsent),
-        real::DropReason::CarrierReleased => Ok(model::DropReason::CarrierReleased),
-        real::DropReason::PathTaken => Ok(model::DropReason::PathTaken),
-        real::DropReason::Io => Err("a farewell dropped by an error of the system".to_owned()),
-    }
-}
-
-fn outcome(outcome: real::Outcome) -> Result<model::Outcome, String> {
-    Ok(match outcome {
-        real::Outcome::Confirmed => model::Outcome::Confirmed,
-        real::Outcome::Sent => model::Outcome::Sent,
-        real::Outcome::NotNeeded(excuse) => model::Outcome::NotNeeded(match excuse {
-            real::NotNeeded::NotConnected => model::NoAlert::NotConnected,
-            real::NotNeeded::Handshaking => model::NoAlert::Handshaking,
-            real::NotNeeded::Failed => model::NoAlert::Failed,
-            real::NotNeeded::PeerClosed => model::NoAlert::PeerClosed,
-            real::NotNeeded::NoPath => model::NoAlert::NoPath,
-        }),
-        real::Outcome::Dropped(reason) => model::Outcome::Dropped(drop_reason(reason)?),
-    })
 }
