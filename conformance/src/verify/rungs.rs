@@ -43,7 +43,7 @@ enum Done {
 /// The rows of all checks.
 pub(super) fn all(graphs: &[Graph], progress: &mut dyn Progress) -> Vec<Row> {
     let mut jobs: Vec<Job<'_>> = Vec::new();
-    jobs.extend(Mutant::ALL.map(Job::MutantOfTheCore));
+    jobs.extend(Mutant::of_the_lifecycle().map(Job::MutantOfTheCore));
     jobs.extend(graphs.iter().rev().map(Job::Lockstep));
     jobs.extend(graphs.iter().rev().map(Job::Model));
     jobs.extend(KNOWN_BUGS.iter().map(Job::MutantOfTheModel));

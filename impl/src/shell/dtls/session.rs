@@ -14,6 +14,7 @@ use super::queue::DatagramQueues;
 use super::records::{HandshakeAdmission, records};
 use super::{srtp, timer};
 use crate::fingerprint::Fingerprint;
+use crate::mutants::{Mutant, Planted};
 
 /// Record header (13), explicit nonce (8) and tag (16) of AES-GCM, the largest among our ciphers.
 const RECORD_OVERHEAD_BYTES: usize = 37;
@@ -66,6 +67,7 @@ pub struct DtlsSession {
     admission: HandshakeAdmission,
     events: VecDeque<DtlsEvent>,
     data_bytes_max: usize,
+    planted: Planted,
 }
 
 impl DtlsSession {
@@ -102,7 +104,15 @@ impl DtlsSession {
             admission: HandshakeAdmission::default(),
             events: VecDeque::new(),
             data_bytes_max: context.options.mtu - RECORD_OVERHEAD_BYTES,
+            planted: Planted::default(),
         })
+    }
+
+    /// The same session, with the defect that its worker has.
+    pub(crate) fn with_defect(mut self, planted: Planted) -> Self {
+        self.planted = planted;
+        let _ = self.peer.planted.set(planted);
+        self
     }
 
     /// Which side this session plays.
@@ -239,6 +249,11 @@ impl DtlsSession {
         self.events.pop_front()
     }
 
+    /// `SSL_shutdown` whatever the state, without a look at what comes of it: [`Mutant::ErrorQueueLeft`].
+    pub(crate) fn shut_down_blindly(&self) {
+        timer::shut_down(self.stream.ssl());
+    }
+
     #[cfg(test)]
     pub(super) fn ssl(&self) -> &openssl::ssl::SslRef {
         self.stream.ssl()
@@ -248,7 +263,9 @@ impl DtlsSession {
     //= CLS-36
     //= N1
     fn call<T>(&mut self, operation: impl FnOnce(&mut SslStream<DatagramQueues>) -> T) -> T {
-        discard_stale_errors();
+        if !self.planted.is(Mutant::ErrorQueueLeft) {
+            discard_stale_errors();
+        }
         operation(&mut self.stream)
     }
 

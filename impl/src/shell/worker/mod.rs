@@ -8,6 +8,7 @@
 mod commands;
 mod dtls;
 mod handover;
+mod mistakes;
 mod perform;
 mod receive;
 
@@ -26,6 +27,7 @@ use crate::control::handover::Neighbours;
 use crate::control::latch::Latch;
 use crate::lifecycle::{self, ConnectionId, Input, Limits, ListenerId, SocketId, TransportId};
 use crate::lifecycle::{CloseReason, DropReason, Outcome, Verdict};
+use crate::mutants::Planted;
 use crate::sync::{Arc, Mutex};
 #[cfg(feature = "testing")]
 use crate::trace::{Cause, Stepped, Tracer};
@@ -93,7 +95,7 @@ pub struct WorkerConfig {
     pub notify: Box<dyn Notify>,
     /// Who advances time.
     pub clock: Clock,
-    /// The defect of the core, if it is to have one.
+    /// Its defect, if it is to have one.
     #[cfg(feature = "testing")]
     pub mutant: Option<lifecycle::Mutant>,
 }
@@ -171,6 +173,7 @@ pub struct Worker {
     notify: Box<dyn Notify>,
     buffer: Box<[u8]>,
     stats: Stats,
+    planted: Planted,
     /// Every step of the core since the last [`Worker::take_journal`]; none before the first.
     #[cfg(feature = "testing")]
     journal: Option<Vec<JournalEntry>>,
@@ -194,7 +197,11 @@ impl Worker {
         let role = neighbours.as_ref().map_or(Role::Receive, Neighbours::role);
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        let mut carriers = Carriers::new(poll.registry().try_clone()?, WAKER.0 + 1);
+        #[cfg(feature = "testing")]
+        let planted = Planted::new(config.mutant);
+        #[cfg(not(feature = "testing"))]
+        let planted = Planted::default();
+        let mut carriers = Carriers::new(poll.registry().try_clone()?, WAKER.0 + 1, planted);
         for (index, bound) in (0_u32..).zip(config.bound) {
             match bound.carrier {
                 BoundCarrier::Udp(socket) => {
@@ -234,6 +241,7 @@ impl Worker {
             notify: config.notify,
             buffer: vec![0; RECEIVE_BUFFER_BYTES].into_boxed_slice(),
             stats: Stats::default(),
+            planted,
             #[cfg(feature = "testing")]
             journal: None,
             #[cfg(feature = "testing")]
@@ -469,6 +477,11 @@ impl Worker {
     /// Lets the poll refuse every connection that is accepted from now on, as without memory or descriptors.
     pub fn set_refuses_connections(&mut self, refuses: bool) {
         self.carriers.refuses_connections = refuses;
+    }
+
+    /// For how many carriers the poll is asked.
+    pub fn watched(&self) -> usize {
+        self.carriers.watched()
     }
 
     /// The token by which the events of a connection name it.
