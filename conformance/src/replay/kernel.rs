@@ -128,6 +128,7 @@ impl Stage<'_> {
         let stale = self.interference[c.index()].stale.take();
         let (token, id) = stale.ok_or_else(|| impossible("no use of the connection has ended"))?;
         self.workers[w.index()].meet_stale_event(token, id);
+        self.compare_stale_event(id);
         Ok(())
     }
 

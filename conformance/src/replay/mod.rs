@@ -13,7 +13,7 @@
 //! | `perform`, `dialogue`, `kernel` | how each action of the model is made to happen |
 //! | `journal` | the outputs of the real cores as effects of the model |
 //! | `alarms` | which alarms must be armed in which state |
-//! | `compare`, `wire` | what is compared after a step: in the server, and at the peer |
+//! | `compare`, `wire`, `leavings` | what is compared after a step: in the server, at the peer, and of what is over |
 //! | `probe` | old datagrams at the end of a trace |
 //! | `support` | which configurations the stage can play |
 //! | `run` | traces in, report out |
@@ -55,6 +55,7 @@ mod compare;
 mod dialogue;
 mod journal;
 mod kernel;
+mod leavings;
 mod perform;
 mod probe;
 mod report;
