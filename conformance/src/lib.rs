@@ -3,6 +3,7 @@
 
 pub mod lockstep;
 pub mod peer;
+pub mod planted;
 pub mod replay;
 pub mod sut;
 pub mod validate;

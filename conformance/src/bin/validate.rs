@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 use webrtc_server::lifecycle::Mutant;
+use webrtc_server_conformance::planted::mutant;
 use webrtc_server_conformance::validate::log::{self, Entry};
 use webrtc_server_conformance::validate::stress::{self, Options};
 use webrtc_server_conformance::validate::validate;
@@ -56,14 +57,6 @@ struct Run {
     /// The id of a known mistake that the server is to have, as K06
     #[arg(long, value_parser = mutant)]
     mutant: Option<Mutant>,
-}
-
-fn mutant(id: &str) -> Result<Mutant, String> {
-    let found = Mutant::ALL.iter().copied().find(|mutant| mutant.id() == id);
-    found.ok_or_else(|| {
-        let known: Vec<_> = Mutant::ALL.iter().map(|mutant| mutant.id()).collect();
-        format!("there are: {}", known.join(", "))
-    })
 }
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {

@@ -47,7 +47,9 @@ mod run;
 #[cfg(test)]
 mod tests;
 pub(crate) mod timers;
+mod way;
 
 pub use kill::{Found, Kill, kill_matrix};
 pub use report::{Divergence, Lockstep};
 pub use run::{Error, run, run_until};
+pub use way::walk;

@@ -14,6 +14,7 @@ use webrtc_server_model::{
 use super::alarms;
 use super::report::{Finding, Harness};
 use super::stage::Stage;
+use super::things::Things;
 use crate::lockstep::abstraction::{self, View};
 use crate::lockstep::effects;
 use crate::lockstep::names;
@@ -42,26 +43,26 @@ enum Told {
 }
 
 impl Stage<'_> {
-    /// Compares everything. How many things were compared; what differs is in `findings`.
+    /// Compares everything. What was compared; what differs is in `findings`.
     pub(super) fn compare(
         &mut self,
         step: &Expected<'_>,
         got: &[Effect],
-    ) -> Result<usize, Harness> {
-        let mut compared = step.effects.len();
+    ) -> Result<Things, Harness> {
         let difference = effects::difference(&step.before.core, step.action, step.effects, got);
         if let Some((expected, got)) = difference {
             self.findings.push(Finding::new("the effects", &expected, &got));
         }
-        compared += self.compare_state(step.after);
-        compared += self.compare_alarms(step.config, step.after);
+        let states = self.compare_state(step.after);
+        let alarms = self.compare_alarms(step.config, step.after);
         self.compare_ready(step.after);
-        compared += self.compare_owners(step.effects);
-        compared += self.compare_callers(step.after);
+        let callbacks = self.compare_owners(step.effects);
+        let callers = self.compare_callers(step.after);
         self.compare_outcomes(step);
-        compared += self.compare_leavings();
-        compared += self.compare_wire(step)?;
-        Ok(compared)
+        let leavings = self.compare_leavings();
+        let wire = self.compare_wire(step)?;
+        let effects = step.effects.len();
+        Ok(Things { effects, states, alarms, callbacks, callers, leavings, wire })
     }
 
     /// The state of the cores and of the barrier.
