@@ -28,6 +28,7 @@
 //! | `phase`, `sizes` | where the worker stands, and how much it has |
 
 mod compare;
+mod kills;
 pub mod log;
 mod parties;
 mod recorder;
@@ -43,6 +44,7 @@ mod turns;
 mod words;
 
 pub use compare::Difference;
+pub use kills::{Killed, RUNS_MAX, kills};
 pub use recorder::Recorder;
 pub use rejection::{Reason, Rejection};
 pub use simulate::Mismatch;
