@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -53,6 +54,12 @@ struct Run {
     /// How many transports
     #[arg(long, default_value_t = 40)]
     transports: usize,
+    /// How many workers; as many as there are cores, unless it is said
+    #[arg(long)]
+    workers: Option<NonZeroUsize>,
+    /// Keep all threads on one core (Linux)
+    #[arg(long)]
+    pinned: bool,
     /// The id of a known mistake that the server is to have, as K06
     #[arg(long, value_parser = mutant)]
     mutant: Option<Mutant>,
@@ -83,8 +90,8 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 }
 
 fn record(run: Run) -> Result<Vec<Entry>, Box<dyn Error>> {
-    let Run { seed, transports, mutant } = run;
-    Ok(stress::record(Options { seed, transports, mutant })?)
+    let Run { seed, transports, workers, pinned, mutant } = run;
+    Ok(stress::record(Options { seed, transports, workers, pinned, mutant })?)
 }
 
 fn write(path: &Path, log: &[Entry]) -> Result<(), Box<dyn Error>> {

@@ -2,13 +2,15 @@
 
 use super::stress::{Options, record};
 use super::{Rejection, validate};
+use std::num::NonZeroUsize;
 use webrtc_server::lifecycle::Mutant;
 
 /// Runs that a mistake has to show in. What happens when is up to the threads, so one run proves nothing of it: most
 /// mistakes show in the first, and one that does not show in so many is not seen.
 pub const RUNS_MAX: u64 = 24;
-/// Transports of each run.
+/// Transports of each run, and workers: a barrier that one worker opens needs two.
 const TRANSPORTS: usize = 40;
+const WORKERS: NonZeroUsize = NonZeroUsize::new(2).expect("two");
 
 /// A mistake, and the run that gave it away.
 #[derive(Clone, Debug)]
@@ -25,7 +27,14 @@ pub struct Killed {
 #[must_use]
 pub fn kills(mutant: Mutant) -> Option<Killed> {
     (1..=RUNS_MAX).find_map(|seed| {
-        let log = record(Options { seed, transports: TRANSPORTS, mutant: Some(mutant) }).ok()?;
+        let options = Options {
+            seed,
+            transports: TRANSPORTS,
+            workers: Some(WORKERS),
+            mutant: Some(mutant),
+            ..Options::default()
+        };
+        let log = record(options).ok()?;
         validate(&log).err().map(|rejection| Killed { mutant, seed, rejection })
     })
 }
