@@ -29,7 +29,7 @@ pub(super) struct Party {
     pub(super) transport: Option<u64>,
     /// The UDP tuples of its peer, in the order in which they showed.
     pub(super) addresses: Vec<(u32, SocketAddr)>,
-    /// Its connections, in the order in which they came.
+    /// Its connections, in the order of their ids.
     pub(super) stays: Vec<Stay>,
 }
 
@@ -122,6 +122,8 @@ pub(super) fn parties(log: &[Entry]) -> Vec<Party> {
             None => strangers.push(Party { stays: vec![stay], ..alone(worker, None) }),
         }
     }
+    // Whatever happens to all of them happens in this order.
+    transports.values_mut().for_each(|party| party.stays.sort_by_key(|stay| stay.connection));
     transports.into_values().chain(strangers).collect()
 }
 
