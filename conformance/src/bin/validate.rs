@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_conformance::validate::log::{self, Entry};
+use webrtc_server_conformance::validate::soak::{self, Levels, SoakError};
 use webrtc_server_conformance::validate::stress::{self, Options};
 use webrtc_server_conformance::validate::validate;
 
@@ -31,6 +32,18 @@ enum Command {
         run: Run,
         /// Where the log is written
         #[arg(long, default_value = "validate.jsonl")]
+        out: PathBuf,
+    },
+    /// Create, connect and close thousands of servers in this process, check every log, and that nothing is left
+    Soak {
+        /// How many servers, after a warm-up
+        #[arg(long, default_value_t = 10_000)]
+        servers: usize,
+        /// What every random choice comes from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Where the log of a divergence is written
+        #[arg(long, default_value = "divergence.jsonl")]
         out: PathBuf,
     },
     /// Record and check, seed by seed; the log of the first divergence is kept
@@ -80,6 +93,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             println!("{}: {} entries; check it with: validate {0}", out.display(), log.len());
             Ok(ExitCode::SUCCESS)
         }
+        (Some(Command::Soak { servers, seed, out }), _) => soak(servers, seed, &out),
         (Some(Command::Stress { run, runs, out }), _) => stress(run, runs, &out),
         (None, Some(file)) => {
             let log = log::read(BufReader::new(File::open(&file)?))?;
@@ -109,6 +123,32 @@ fn stress(run: Run, runs: u64, out: &Path) -> Result<ExitCode, Box<dyn Error>> {
         check(&log, out);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Servers between two lines of a soak.
+const SERVERS_PER_LINE: usize = 500;
+
+fn soak(servers: usize, seed: u64, out: &Path) -> Result<ExitCode, Box<dyn Error>> {
+    let began = Instant::now();
+    let tell = |when: &str, number: usize, levels: Levels| {
+        if when != "alive" || number.is_multiple_of(SERVERS_PER_LINE) {
+            println!("{when:>6}, {number:>6} servers, {:>6.1?}: {levels}", began.elapsed());
+        }
+    };
+    match soak::soak(servers, seed, tell) {
+        Ok(soak) => {
+            println!("{soak}, {:.1?}", began.elapsed());
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            println!("{error}");
+            if let SoakError::Rejected { log, .. } = &error {
+                write(out, log)?;
+                println!("  again: cargo validate {}", out.display());
+            }
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }
 
 /// Says what came of it, and after a divergence the one command that shows it again.

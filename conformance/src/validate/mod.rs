@@ -37,6 +37,7 @@ mod rejection;
 mod rules;
 mod share;
 mod simulate;
+pub mod soak;
 pub mod stress;
 #[cfg(test)]
 mod tests;

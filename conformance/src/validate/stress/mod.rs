@@ -2,7 +2,7 @@
 //! What comes out is its log. What happens when is up to the threads: that is what validation is for.
 
 mod actor;
-mod choice;
+pub(super) mod choice;
 mod pin;
 mod plan;
 pub(super) mod stage;

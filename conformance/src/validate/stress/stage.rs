@@ -21,7 +21,7 @@ const SEND_BUFFER_BYTES: u32 = 4608;
 /// The least that makes one give way, and the most that the model has room for.
 const TUPLES_MAX: usize = 3;
 /// Longer than every deadline of a run: after that it hangs.
-pub(super) const PATIENCE: Duration = Duration::from_secs(4);
+pub(in crate::validate) const PATIENCE: Duration = Duration::from_secs(4);
 /// The caller that closes from inside a callback; the others are threads, counted from 0.
 const IN_A_CALLBACK: usize = 1000;
 /// Pause between two looks at what no event reports.
@@ -47,7 +47,8 @@ pub(in crate::validate) fn certificate() -> Result<Certificate, Error> {
     Ok(SHARED.get_or_init(|| certificate).clone())
 }
 
-fn limits() -> Limits {
+/// Deadlines that pass within a run.
+pub(in crate::validate) fn limits() -> Limits {
     Limits {
         bind: Duration::from_millis(200),
         handshake: Duration::from_millis(250),
