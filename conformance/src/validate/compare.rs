@@ -44,8 +44,9 @@ pub(super) fn differences(party: &Party, state: &State, seen: &Seen) -> Vec<Diff
     if let Some(t) = party.t() {
         transport(party, t, state, seen.transport.as_ref(), &mut found);
     }
-    for id in &party.connections {
-        connection(party, *id, state, seen.connections.get(id), &mut found);
+    for (_, stay) in party.stays() {
+        let id = stay.connection;
+        connection(party, id, state, seen.connections.get(&id), &mut found);
     }
     if let Some(phase) = seen.phase {
         let of_model = match state.core.worker(WorkerId(0)) {

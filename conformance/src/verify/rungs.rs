@@ -274,7 +274,7 @@ fn validated(progress: &mut dyn Progress) -> Row {
         let mut row = Row { things: "turns", ..Row::default() };
         for seed in STRESS_SEEDS {
             progress.at(row.traces, STRESS_SEEDS.count());
-            let run = Options { seed, transports: STRESS_TRANSPORTS, mutant: None };
+            let run = Options { seed, transports: STRESS_TRANSPORTS, ..Options::default() };
             let log = match record(run) {
                 Ok(log) => log,
                 Err(error) => {

@@ -30,11 +30,13 @@ use crate::lifecycle::{CloseReason, DropReason, Outcome, Verdict};
 use crate::mutants::Planted;
 use crate::sync::{Arc, Mutex};
 #[cfg(feature = "testing")]
-use crate::trace::{Cause, Stepped, Tracer};
+use crate::trace::{Cause, Stepped, Tracer, Word};
 use dtls::DtlsSlot;
 use mio::{Events, Poll, Token, Waker};
 use std::collections::{HashMap, VecDeque};
 use std::io;
+#[cfg(feature = "testing")]
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -443,6 +445,13 @@ impl Worker {
         }
         if let Some(journal) = &mut self.journal {
             journal.push(JournalEntry { input, step: step.clone(), core: self.core.clone() });
+        }
+    }
+
+    /// Something that was handed over ends on the way.
+    fn tell_dropped(&self, listener: ListenerId, remote: SocketAddr) {
+        if let Some((tracer, _)) = &self.tracer {
+            tracer.said(Word::HandOverDropped { listener, remote });
         }
     }
 
