@@ -31,7 +31,7 @@ use mio::net::TcpStream;
 use std::net::SocketAddr;
 
 /// Bytes that what is handed to a worker may cost until it takes it. Strangers choose how much arrives.
-pub(super) const HAND_OVERS_BYTES_MAX: isize = 2 * 1024 * 1024;
+pub(super) const HAND_OVERS_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// What each costs beside its bytes.
 const DATAGRAM_COST: usize = 256;
 /// A descriptor is dearer: 128 of them wait at most.
@@ -91,15 +91,14 @@ pub enum Hint {
 
 impl HandOver {
     /// What it costs while it waits, in bytes.
-    pub(super) fn cost(&self) -> isize {
-        let cost = match self {
+    pub(super) fn cost(&self) -> usize {
+        match self {
             HandOver::Datagram { datagram, .. } => DATAGRAM_COST + datagram.len(),
             HandOver::Question { check, .. } => DATAGRAM_COST + check.len(),
             HandOver::Connection { check, queue, .. } => {
                 CONNECTION_COST + check.len() + queue.len()
             }
-        };
-        isize::try_from(cost).unwrap_or(isize::MAX)
+        }
     }
 }
 
@@ -153,7 +152,7 @@ impl Neighbours {
     /// Tells a neighbour something. One that is gone needs not know.
     pub(crate) fn tell(&self, to: WorkerId, command: Command) {
         if let Some(mailbox) = self.mailboxes.get(to.0) {
-            let _ = mailbox.post(command);
+            let _ = mailbox.tell(command);
         }
     }
 }
