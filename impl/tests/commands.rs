@@ -5,7 +5,7 @@ mod common;
 
 use common::{
     PATIENCE, all_of, hold_worker, is_closed, kill_worker, observed, options, server, transport,
-    with_workers,
+    until, with_workers,
 };
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -164,9 +164,7 @@ fn cls_22_a_task_creates_a_transport_on_any_thread() {
     assert!(polled.recv_timeout(PATIENCE).expect("it is called"), "its own thread has to make it");
     // That one gave up: what was made is closed.
     block_on(transport.close());
-    while !server.dump().expect("it is open").transport_ids.is_empty() {
-        thread::yield_now();
-    }
+    until("nobody is left", || server.dump().expect("it is open").transport_ids.is_empty());
     block_on(server.close());
     let late = server.create_transport_async(WebRtcTransportOptions::default());
     assert!(is_closed(block_on(late)));
@@ -193,9 +191,7 @@ fn a_task_waits_for_room_and_whoever_gives_up_leaves_nothing() {
         drop(held);
         task.join().expect("no panic").expect("there is room in the end").close();
     });
-    while server.dump().expect("it is open").transport_ids != [target.id()] {
-        thread::yield_now();
-    }
+    until("one is left", || server.dump().expect("it is open").transport_ids == [target.id()]);
     let (last, events) = observed(&server);
     block_on(last.close());
     let is_close = |event: &&TransportEvent| matches!(event, TransportEvent::Close { .. });

@@ -4,7 +4,8 @@
 mod common;
 
 use common::{
-    PATIENCE, address, is_closed, nominate, observed, options, server, transport, with_workers,
+    PATIENCE, address, is_closed, nominate, observed, options, server, transport, until,
+    with_workers,
 };
 use std::io::Read;
 use std::net::TcpStream;
@@ -41,21 +42,18 @@ fn cls_31_who_is_there_stays_who_comes_is_refused_and_the_last_closes_the_server
         let server = WebRtcServer::new(with_workers(workers, options())).expect("free ports");
         let (first, second) = (transport(&server), transport(&server));
         let mut earlier = stream(&server);
-        while server.get_stats().expect("it is open").connections_accepted == 0 {
-            std::thread::yield_now();
-        }
+        let accepted = || server.get_stats().expect("it is open").connections_accepted;
+        until("it is accepted", || accepted() == 1);
         let closing = server.drain(FOR_EVER);
         assert!(server.is_draining() && !server.is_closed());
         let error = refusal(&server);
         assert!(is_draining(&error) && error.name() == "InvalidStateError", "{error}");
 
         // Whoever asks a worker anything comes behind the drain.
-        let before = server.get_stats().expect("it is open");
-        let accepted = before.connections_accepted;
-        assert_eq!((accepted, before.connections_refused), (1, 0));
+        accepted();
         assert_eq!(stream(&server).read(&mut [0]).expect("an orderly end"), 0);
         let stats = server.get_stats().expect("it is open");
-        assert_eq!((stats.connections_accepted, stats.connections_refused), (accepted, 1));
+        assert_eq!((stats.connections_accepted, stats.connections_refused), (1, 1));
 
         nominate(&server, &first);
         first.restart_ice().expect("it lives");
