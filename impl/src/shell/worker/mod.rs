@@ -111,6 +111,15 @@ pub(super) enum Arrival {
     HandedOver,
 }
 
+/// What becomes of connections of strangers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Strangers {
+    /// They may bind to a transport.
+    Welcome,
+    /// The server drains: they are closed as soon as they are accepted.
+    TurnedAway,
+}
+
 /// What the owner of a transport is told, and with what.
 struct Owner {
     sink: EventSink,
@@ -166,6 +175,7 @@ pub struct Worker {
     ready: VecDeque<Ready>,
     answers: VecDeque<Input>,
     next_connection: u64,
+    strangers: Strangers,
     limiter: Arc<Mutex<ReplyLimiter>>,
     nominations: Nominations,
     /// `None` when it is alone: then nothing is handed over.
@@ -235,6 +245,7 @@ impl Worker {
             ready: VecDeque::new(),
             answers: VecDeque::new(),
             next_connection: 0,
+            strangers: Strangers::Welcome,
             limiter: neighbours.as_ref().map(Neighbours::limiter).unwrap_or_default(),
             nominations: Nominations::default(),
             neighbours,
