@@ -11,6 +11,7 @@
 //! | `wires` | the peers' ends of all paths, and for whom it is what comes in there |
 //! | `book` | which real address and number is which of the model's names |
 //! | `perform`, `dialogue`, `kernel` | how each action of the model is made to happen |
+//! | `handovers` | connections that one worker accepts and hands to another |
 //! | `journal` | the outputs of the real cores as effects of the model |
 //! | `alarms` | which alarms must be armed in which state |
 //! | `compare`, `wire`, `leavings` | what is compared after a step: in the server, at the peer, and of what is over |
@@ -57,6 +58,7 @@ mod client;
 mod compare;
 mod dialogue;
 mod file;
+mod handovers;
 mod journal;
 mod kernel;
 mod leavings;

@@ -24,6 +24,9 @@
 //! 6. A thread that works for a server never blocks on that server's answer:
 //!    [`mark_worker_thread`]. No thread of any server waits for room in a queue.
 
+#[cfg(all(feature = "net", feature = "testing"))]
+#[doc(hidden)]
+pub mod by_hand;
 pub mod closing;
 #[cfg(feature = "net")]
 pub mod command;

@@ -205,7 +205,11 @@ impl Worker {
     }
 
     /// One of several workers. As [`Worker::new`].
-    pub(crate) fn among(config: WorkerConfig, neighbours: Option<Neighbours>) -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn among(config: WorkerConfig, neighbours: Option<Neighbours>) -> io::Result<Self> {
         let role = neighbours.as_ref().map_or(Role::Receive, Neighbours::role);
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
