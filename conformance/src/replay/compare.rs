@@ -59,8 +59,8 @@ impl Stage<'_> {
         compared += self.compare_owners(step.effects);
         compared += self.compare_callers(step.after);
         self.compare_outcomes(step);
-        compared += self.compare_leavings();
         compared += self.compare_wire(step)?;
+        compared += self.compare_leavings();
         Ok(compared)
     }
 
