@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::Instant;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{
-    Action, AddressId, Config, ConnectionId, Graph, StunCheck, TransportId, Tuple,
+    Action, AddressId, CallerId, Config, ConnectionId, Graph, StunCheck, TransportId, Tuple,
+    WorkerId,
 };
 
 use super::directed::{self, Verdict};
@@ -49,7 +50,6 @@ fn search(mutant: Mutant) -> Option<Search> {
     Some(match mutant {
         Mutant::FramesAfterEnd
         | Mutant::OwnerKept
-        | Mutant::NeverGivesUp
         | Mutant::RestForgotten
         | Mutant::ErrorEndsListener
         | Mutant::ListenerWatched
@@ -62,6 +62,7 @@ fn search(mutant: Mutant) -> Option<Search> {
         Mutant::TokenReused => Search::Classes("reuse"),
         Mutant::SessionKept => Search::Classes("handshake"),
         Mutant::ErrorQueueLeft => Search::Trace(closed_in_its_handshake),
+        Mutant::NeverGivesUp => Search::Trace(never_read),
         Mutant::ClosesUnread => Search::Trace(closed_over_unread_input),
         Mutant::FingerprintIgnored => Search::Directed(
             "dtl_08_a_wrong_fingerprint_ends_the_handshake",
@@ -115,6 +116,21 @@ fn closed_over_unread_input() -> (Config, Vec<Action>) {
         Action::OwnerClosesTransport { t },
     ];
     (Config::kernel(), trace)
+}
+
+/// The peer reads nothing until the deadline of the server has passed.
+fn never_read() -> (Config, Vec<Action>) {
+    let (t, c, w) = (TransportId(0), ConnectionId(0), WorkerId(0));
+    let trace = vec![
+        Action::PeerConnects { c },
+        Action::PeerChecks { t, from: Tuple::Tcp(c), check: StunCheck::Plain },
+        Action::PeerHandshakes { t },
+        Action::KernelFillsConnection { c },
+        Action::OwnerClosesServer { caller: CallerId(0) },
+        Action::WorkerHearsClose { w },
+        Action::ServerDeadlinePasses { w },
+    ];
+    (Config::small(), trace)
 }
 
 /// Looks for a mistake of the shell.

@@ -130,6 +130,7 @@ impl Worker {
                 result => break result,
             }
         };
+        #[cfg(feature = "testing")]
         self.carriers.note_leftover(&result, bytes);
         self.answers.push_back(match result {
             Ok(0) => Input::ConnectionBlocked { connection },
