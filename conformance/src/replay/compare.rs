@@ -59,8 +59,8 @@ impl Stage<'_> {
         let callbacks = self.compare_owners(step.effects);
         let callers = self.compare_callers(step.after);
         self.compare_outcomes(step);
-        let leavings = self.compare_leavings();
         let wire = self.compare_wire(step)?;
+        let leavings = self.compare_leavings();
         let effects = step.effects.len();
         Ok(Things { effects, states, alarms, callbacks, callers, leavings, wire })
     }

@@ -128,7 +128,7 @@ impl<'a> Stage<'a> {
         wardrobe: &'a Wardrobe,
         mutant: Option<Mutant>,
     ) -> Result<Self, Harness> {
-        let (mut barrier, lines) = Barrier::new(config, mutant);
+        let (barrier, lines) = Barrier::new(config, mutant);
         let bound = Carriers::bind(config)?;
         let (sockets, listeners) = (bound.sockets.clone(), bound.listeners.clone());
         let workers = bound.workers(config, lines, wardrobe, &barrier.mailboxes, mutant)?;

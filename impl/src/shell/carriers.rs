@@ -281,16 +281,14 @@ impl Carriers {
     }
 
     /// Bytes wait from a write that blocked to the next that does not.
+    #[cfg(feature = "testing")]
     pub(super) fn note_leftover(&mut self, result: &io::Result<usize>, bytes: &[u8]) {
-        #[cfg(feature = "testing")]
         if self.planted.is(Mutant::QueueInherited) {
             self.leftover.clear();
             if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
                 self.leftover.extend_from_slice(bytes);
             }
         }
-        #[cfg(not(feature = "testing"))]
-        let _ = (result, bytes);
     }
 
     /// The token of a connection.

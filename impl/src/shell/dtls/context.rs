@@ -143,8 +143,8 @@ pub(super) const VERIFY_MODE: SslVerifyMode =
 pub(super) struct PeerCheck {
     /// Set once, before or after the handshake.
     pub(super) expected: OnceLock<Vec<Fingerprint>>,
-    /// Its defect, if it has one. Set before the handshake.
-    pub(super) planted: OnceLock<Planted>,
+    /// Its defect, if it has one.
+    pub(super) planted: Planted,
     /// Why the callback refused the peer.
     pub(super) refusal: OnceLock<DtlsFailure>,
 }
@@ -157,11 +157,7 @@ impl PeerCheck {
     pub(super) fn accepts(&self, certificate: &X509Ref) -> bool {
         self.expected.get().is_none_or(|expected| {
             strongest_matches(expected, |algorithm| fingerprint_of(certificate, algorithm))
-        }) || self.is(Mutant::FingerprintIgnored)
-    }
-
-    fn is(&self, mutant: Mutant) -> bool {
-        self.planted.get().is_some_and(|planted| planted.is(mutant))
+        }) || self.planted.is(Mutant::FingerprintIgnored)
     }
 
     /// The verify callback: the place where a refusal makes OpenSSL itself send a fatal alert.

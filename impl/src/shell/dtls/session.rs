@@ -77,12 +77,21 @@ impl DtlsSession {
     ///
     /// What OpenSSL says, which can only be a lack of memory.
     pub fn new(context: &DtlsContext, role: DtlsRole) -> Result<Self, ErrorStack> {
+        Self::with_defect(context, role, Planted::default())
+    }
+
+    /// As [`Self::new`], with the defect that its worker has.
+    pub(crate) fn with_defect(
+        context: &DtlsContext,
+        role: DtlsRole,
+        planted: Planted,
+    ) -> Result<Self, ErrorStack> {
         discard_stale_errors();
         let mut ssl = Ssl::new(&context.ssl)?;
         let mtu = u32::try_from(context.options.mtu).unwrap_or(u32::MAX);
         ssl.set_mtu(mtu)?;
         timer::install(&mut ssl, context.options.retransmission_initial)?;
-        let peer = Arc::new(PeerCheck::default());
+        let peer = Arc::new(PeerCheck { planted, ..PeerCheck::default() });
         let check = Arc::clone(&peer);
         ssl.set_verify_callback(VERIFY_MODE, move |_, store| check.verify(store));
         //= DTL-01
@@ -104,15 +113,8 @@ impl DtlsSession {
             admission: HandshakeAdmission::default(),
             events: VecDeque::new(),
             data_bytes_max: context.options.mtu - RECORD_OVERHEAD_BYTES,
-            planted: Planted::default(),
+            planted,
         })
-    }
-
-    /// The same session, with the defect that its worker has.
-    pub(crate) fn with_defect(mut self, planted: Planted) -> Self {
-        self.planted = planted;
-        let _ = self.peer.planted.set(planted);
-        self
     }
 
     /// Which side this session plays.

@@ -20,9 +20,8 @@ pub(super) struct DtlsSlot {
 impl Worker {
     pub(super) fn start_dtls(&mut self, id: TransportId, role: lifecycle::DtlsRole) {
         let slot = self.slots.entry(id).or_default();
-        match DtlsSession::new(&self.dtls, role.into()) {
-            Ok(session) => {
-                let mut session = session.with_defect(self.planted);
+        match DtlsSession::with_defect(&self.dtls, role.into(), self.planted) {
+            Ok(mut session) => {
                 if let Some(fingerprints) = slot.fingerprints.clone() {
                     session.expect_fingerprints(fingerprints);
                 }

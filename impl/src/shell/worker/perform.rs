@@ -134,6 +134,7 @@ impl Worker {
                 result => break result,
             }
         };
+        #[cfg(feature = "testing")]
         self.carriers.note_leftover(&result, bytes);
         self.answers.push_back(match result {
             Ok(0) => Input::ConnectionBlocked { connection },
@@ -156,11 +157,10 @@ impl Worker {
         let Some(carrier) = self.carriers.connections.get(&connection) else { return };
         if self.planted.is(Mutant::ClosesUnread) {
             drop(self.carriers.take_connection(connection));
-            self.answers.push_back(Input::ConnectionAcknowledged { connection });
-            return;
+        } else {
+            // ENOTCONN: the peer has reset it, which the next read will say.
+            let _ = carrier.stream.shutdown(Shutdown::Write);
         }
-        // ENOTCONN: the peer has reset it, which the next read will say.
-        let _ = carrier.stream.shutdown(Shutdown::Write);
         self.arm(Alarm::Acknowledged(connection), ACKNOWLEDGED_PAUSE);
     }
 

@@ -213,8 +213,12 @@ impl Worker {
             .connections()
             .get(&id)
             .is_some_and(|c| matches!(c.phase, ConnectionPhase::Draining { .. }));
-        let Some(carrier) = self.carriers.connections.get(&id).filter(|_| draining) else { return };
-        match unacknowledged_bytes(&carrier.stream) {
+        let unacknowledged = match self.carriers.connections.get(&id).filter(|_| draining) {
+            Some(carrier) => unacknowledged_bytes(&carrier.stream),
+            None if draining && self.planted.is(Mutant::ClosesUnread) => Some(0),
+            None => return,
+        };
+        match unacknowledged {
             Some(0) => {
                 let _ = self.feed(Input::ConnectionAcknowledged { connection: id });
             }
