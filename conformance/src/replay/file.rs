@@ -101,7 +101,8 @@ fn read(rung: Rung, path: PathBuf) -> Result<TraceFile, FileError> {
         Ok(text) => text,
         Err(error) => return Err(FileError::Unreadable { path, error }),
     };
-    let known = itf::read(&text).and_then(|trace| Ok((trace.config()?, trace)));
+    let known = itf::read(&text)
+        .and_then(|trace| Ok((trace.config().map_err(ItfError::NoSuchConfig)?, trace)));
     let (config, trace) = match known {
         Ok(known) => known,
         Err(error) => return Err(FileError::Refused { path, error }),
