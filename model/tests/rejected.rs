@@ -66,13 +66,14 @@ fn is_of(property: &str, id: &str) -> bool {
 
 /// The state that a reader refuses, and what is broken there.
 fn refusal(error: ItfError) -> (usize, Vec<&'static str>) {
-    match error {
-        ItfError::Differs { state, breaks, .. } => (state, breaks),
-        ItfError::NotEnabled { refused: Refused::NotEnabled { number, .. }, breaks } => {
-            (number, breaks)
-        }
-        other => panic!("{other}"),
+    if let ItfError::Differs { state, breaks, .. } = error {
+        return (state, breaks);
     }
+    let told = error.to_string();
+    let ItfError::NotEnabled { refused: Refused::NotEnabled { number, .. }, breaks } = error else {
+        panic!("{told}");
+    };
+    (number, breaks)
 }
 
 /// The trace of the sound model up to the last action, and what the one with the mistake makes of that.

@@ -85,9 +85,10 @@ fn a_file_that_skips_a_state_is_refused() {
     let states = file["states"].as_array_mut().expect("states");
     states.remove(1);
     let refused = reading(&file).expect_err("something is missing");
-    let at_one = match &refused {
-        ItfError::NotEnabled { refused: Refused::NotEnabled { number, .. }, .. } => *number == 1,
-        other => matches!(other, ItfError::Differs { state: 1, .. }),
+    let at_one = if let ItfError::NotEnabled { refused, .. } = &refused {
+        matches!(refused, Refused::NotEnabled { number: 1, .. })
+    } else {
+        matches!(refused, ItfError::Differs { state: 1, .. })
     };
     assert!(at_one, "{refused}");
 }
@@ -200,10 +201,10 @@ fn a_claim_of_what_there_is_not_is_refused() {
     let claim = |claim: Value| {
         let mut file = file();
         file["states"][last]["effects"] = json!([claim]);
-        match reading(&file) {
-            Err(ItfError::Differs { state, breaks, .. }) if state == last => breaks,
-            other => panic!("{other:?}"),
-        }
+        let read = reading(&file);
+        let Err(ItfError::Differs { state, breaks, .. }) = read else { panic!("{read:?}") };
+        assert_eq!(state, last);
+        breaks
     };
     assert!(claim(json!(7)).is_empty() && claim(json!({ "tag": "Sneeze" })).is_empty());
     let nowhere = |tag: &str| json!({ "tag": tag, "value": 7 });
