@@ -6,7 +6,7 @@
 //! (`source`), and of a counterexample which mistake is planted (`mutant`) and what that breaks (`breaks`).
 //!
 //! [`read`] performs the actions again and refuses a file that says what cannot happen, or that says of a state what is
-//! not so. Whoever writes a trace by hand writes its actions: [`draft`] takes them alone, [`write`] adds the states.
+//! not so; and it says which properties are broken if that is how it was. Whoever writes a trace by hand writes its actions: [`draft`] takes them alone, [`write`] adds the states.
 
 use std::fmt;
 
@@ -19,6 +19,7 @@ use crate::mutants::Mutant;
 use crate::state::State;
 use crate::trace::{Performance, Refused, Trace};
 
+mod claim;
 mod value;
 
 /// What a state of a file is called with the name of the action that led to it.
@@ -46,8 +47,15 @@ pub enum ItfError {
         /// What is wrong.
         why: String,
     },
-    /// It names no configuration that there is, or an action that cannot happen. The first action leads to state 1.
-    Refused(Refused),
+    /// It names no configuration that there is.
+    NoSuchConfig(Refused),
+    /// An action cannot happen. The first one leads to state 1.
+    NotEnabled {
+        /// Which action, and what can happen instead.
+        refused: Refused,
+        /// What is broken if it happened all the same.
+        breaks: Vec<&'static str>,
+    },
     /// The model comes to another state.
     Differs {
         /// Which state, counted from 0.
@@ -58,6 +66,8 @@ pub enum ItfError {
         model: Option<Value>,
         /// What the file says; none if it has no such thing.
         file: Option<Value>,
+        /// What is broken if it is as the file says.
+        breaks: Vec<&'static str>,
     },
     /// It breaks other properties than it says.
     Breaks {
@@ -77,10 +87,15 @@ impl fmt::Display for ItfError {
             Self::Json(why) => write!(f, "no JSON: {why}"),
             Self::Shape(why) => write!(f, "no ITF trace of the model: {why}"),
             Self::NoSuchAction { state, why } => write!(f, "state {state} has no action: {why}"),
-            Self::Refused(refused) => refused.fmt(f),
-            Self::Differs { state, field, model, file } => {
+            Self::NoSuchConfig(refused) => refused.fmt(f),
+            Self::NotEnabled { refused, breaks } => {
+                refused.fmt(f)?;
+                breaks.iter().try_for_each(|rule| write!(f, "\n  if it did: {rule}"))
+            }
+            Self::Differs { state, field, model, file, breaks } => {
                 let (model, file) = (shown(model), shown(file));
-                write!(f, "state {state}, {field}: {file} in the file, {model} in the model")
+                write!(f, "state {state}, {field}: {file} in the file, {model} in the model")?;
+                breaks.iter().try_for_each(|rule| write!(f, "\n  this breaks {rule}"))
             }
             Self::Breaks { model, file } => {
                 write!(f, "it breaks {model:?}, and says that it breaks {file:?}")
@@ -90,12 +105,6 @@ impl fmt::Display for ItfError {
 }
 
 impl std::error::Error for ItfError {}
-
-impl From<Refused> for ItfError {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
-    }
-}
 
 /// The text of the file of a trace: a state on each line.
 ///
@@ -146,15 +155,19 @@ pub fn read(text: &str) -> Result<Trace, ItfError> {
             return Err(shape(&format!("{variable} is none of its vars")));
         }
     }
-    let config = trace.config()?;
+    let config = trace.config().map_err(ItfError::NoSuchConfig)?;
     let mut performance = Performance::of(&config);
     let (first, rest) = states_of(&file)?;
-    expect(0, &of_state(0, None, performance.state(), &[]), first)?;
+    expect(0, &of_state(0, None, performance.state(), &[]), first, Vec::new)?;
     let mut broken = Vec::new();
     for (index, (action, said)) in trace.actions.iter().zip(rest).enumerate() {
-        let step = performance.take(*action)?;
+        let before = performance.state().clone();
+        let breaks = || claim::breaks(&config, &before, *action, said);
+        let step = performance.take(*action);
+        let step = step.map_err(|refused| ItfError::NotEnabled { refused, breaks: breaks() })?;
         let number = index + 1;
-        expect(number, &of_state(number, Some(*action), &step.after, &step.effects), said)?;
+        let model = of_state(number, Some(*action), &step.after, &step.effects);
+        expect(number, &model, said, breaks)?;
         broken.extend(step.broken);
     }
     let said = file["#meta"]["breaks"].as_array().map_or(&[][..], Vec::as_slice);
@@ -261,11 +274,16 @@ fn action_of(said: &Value) -> Result<Action, String> {
 }
 
 /// The first way in which a state of a file is not that of the model.
-fn expect(number: usize, model: &Value, file: &Value) -> Result<(), ItfError> {
+fn expect(
+    number: usize,
+    model: &Value,
+    file: &Value,
+    breaks: impl Fn() -> Vec<&'static str>,
+) -> Result<(), ItfError> {
     for variable in VARIABLES.into_iter().chain([ACTION_TAKEN]) {
         let found = value::difference(variable, model.get(variable), file.get(variable));
         if let Some((field, model, file)) = found {
-            return Err(ItfError::Differs { state: number, field, model, file });
+            return Err(ItfError::Differs { state: number, field, model, file, breaks: breaks() });
         }
     }
     Ok(())

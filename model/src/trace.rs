@@ -81,7 +81,8 @@ impl Trace {
     }
 }
 
-fn newly_broken(config: &Config, before: &State, after: &State) -> Vec<&'static str> {
+/// The `always` properties that hold before a step and not after it.
+pub(crate) fn newly_broken(config: &Config, before: &State, after: &State) -> Vec<&'static str> {
     let model = LifecycleModel(config.clone());
     properties()
         .into_iter()

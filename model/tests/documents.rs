@@ -1,32 +1,15 @@
 //! The generated documents are what the model says today. `UPDATE=1` rewrites them.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+mod committed;
 
+use std::fs;
+use std::path::Path;
+
+use committed::{assert_current, in_model, traces_in};
 use webrtc_server_model::{
     Graph, KNOWN_BUGS, KnownBug, Mutant, Preset, Refused, Trace, catalogue, explain, itf,
     phase_matrix, run_mutant,
 };
-
-fn in_model(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
-/// Compare a committed document with what it should be, or rewrite it.
-fn assert_current(path: &Path, expected: &str) {
-    if std::env::var_os("UPDATE").is_some() {
-        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder for the document");
-        fs::write(path, expected).expect("a writable document");
-    }
-    let committed = fs::read_to_string(path).unwrap_or_default();
-    assert!(committed == expected, "{} is not current: rewrite it with UPDATE=1", path.display());
-}
-
-fn traces_in(folder: &str) -> Vec<PathBuf> {
-    let files = fs::read_dir(in_model(folder)).expect("the folder of traces");
-    let files = files.map(|entry| entry.expect("an entry").path());
-    files.filter(|file| file.to_string_lossy().ends_with(".itf.json")).collect()
-}
 
 #[test]
 fn what_the_graphs_show_is_current() {

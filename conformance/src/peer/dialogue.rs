@@ -148,9 +148,19 @@ impl Peer {
     ///
     /// [`PeerError::Dtls`] unless connected; as [`Peer::send_packet`].
     pub fn send_data(&mut self, via: Via, data: &[u8]) -> Result<(), PeerError> {
+        self.make_data(data)?;
+        self.flush(via).map(|_| ())
+    }
+
+    /// The same without sending.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerError::Dtls`] unless connected.
+    pub fn make_data(&mut self, data: &[u8]) -> Result<(), PeerError> {
         self.session.write(data)?;
         self.outbox.extend(self.session.take_outgoing());
-        self.flush(via).map(|_| ())
+        Ok(())
     }
 
     /// Sends this side's close_notify. Answers how many datagrams left: one, or none if it was said

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use webrtc_server::control::Latch;
 use webrtc_server::control::command::{ClosedTransport, EventSink};
 use webrtc_server::control::events::TransportEvent;
-use webrtc_server_model::{Callback, Closes};
+use webrtc_server_model::{Callback, Closes, Tuple};
 
 use crate::peer::{Peer, ServerCredentials};
 
@@ -16,13 +16,15 @@ pub(super) struct Client {
     pub(super) former: Option<ServerCredentials>,
     /// ICE restarts so far.
     pub(super) restarts: usize,
+    /// Where its DTLS datagrams went last.
+    pub(super) path: Option<Tuple>,
     /// STUN packets behind the close_notify that were seen so far.
     pub(super) late_stun: usize,
 }
 
 impl Client {
     pub(super) fn new(peer: Peer) -> Self {
-        Client { peer, former: None, restarts: 0, late_stun: 0 }
+        Client { peer, former: None, restarts: 0, path: None, late_stun: 0 }
     }
 }
 

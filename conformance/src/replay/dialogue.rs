@@ -99,6 +99,9 @@ impl Stage<'_> {
             [answer] => has_room && answer.is_success() && answer.mapped == Some(local),
             [_, _, ..] => false,
         };
+        if answers.first().is_some_and(StunObserved::is_success) {
+            self.probe_granted_check(t, from, check);
+        }
         if !right {
             let expected = if has_room { "one success" } else { "no answer" };
             self.findings.push(Finding::new("the answer to a check", &expected, &answers));
@@ -190,7 +193,9 @@ impl Stage<'_> {
 
     /// Sends what the DTLS session of a peer has made.
     fn flush(&mut self, t: TransportId, path: Tuple) -> Result<(), Harness> {
-        for datagram in self.client(t)?.peer.take_outbox() {
+        let client = self.client(t)?;
+        client.path = Some(path);
+        for datagram in client.peer.take_outbox() {
             self.wires.send(path, &datagram)?;
         }
         Ok(())
@@ -344,7 +349,7 @@ impl Stage<'_> {
     }
 
     /// Whether the reply to a check leaves at once.
-    fn has_room(&self, before: &State, from: Tuple) -> bool {
+    pub(super) fn has_room(&self, before: &State, from: Tuple) -> bool {
         match from {
             Tuple::Udp(a) => before.world.sockets[self.config.socket_of(a).index()] == Socket::Room,
             Tuple::Tcp(c) => {

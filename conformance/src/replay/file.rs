@@ -38,7 +38,7 @@ pub enum FileError {
         /// The file.
         path: PathBuf,
         /// The place in it, and what is wrong there.
-        error: ItfError,
+        error: Box<ItfError>,
     },
     /// It holds a trace in which nothing happens.
     #[error("{}: nothing happens in it", path.display())]
@@ -101,10 +101,11 @@ fn read(rung: Rung, path: PathBuf) -> Result<TraceFile, FileError> {
         Ok(text) => text,
         Err(error) => return Err(FileError::Unreadable { path, error }),
     };
-    let known = itf::read(&text).and_then(|trace| Ok((trace.config()?, trace)));
+    let known = itf::read(&text)
+        .and_then(|trace| Ok((trace.config().map_err(ItfError::NoSuchConfig)?, trace)));
     let (config, trace) = match known {
         Ok(known) => known,
-        Err(error) => return Err(FileError::Refused { path, error }),
+        Err(error) => return Err(FileError::Refused { path, error: Box::new(error) }),
     };
     if trace.actions.is_empty() {
         return Err(FileError::Empty { path });

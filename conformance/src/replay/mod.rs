@@ -15,7 +15,7 @@
 //! | `journal` | the outputs of the real cores as effects of the model |
 //! | `alarms` | which alarms must be armed in which state |
 //! | `compare`, `wire`, `leavings` | what is compared after a step: in the server, at the peer, and of what is over |
-//! | `probe` | old datagrams at the end of a trace |
+//! | `probe` | rules that need no model, tried behind handshakes and at the end of a trace |
 //! | `support` | which configurations the stage can play |
 //! | `run`, `report`, `things` | traces in, report out |
 //! | `file` | traces in files, for `cargo replay` |
@@ -70,6 +70,8 @@ mod stage;
 mod support;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_probe;
 mod things;
 mod wire;
 mod wires;

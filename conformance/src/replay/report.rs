@@ -22,7 +22,7 @@ pub struct Replay {
     pub handshakes: usize,
     /// Things that were compared: states, effects, alarms, packets, callbacks, callers.
     pub comparisons: usize,
-    /// Old datagrams that were sent again, behind handshakes and at the ends of traces.
+    /// Datagrams that were sent to see that they change nothing, behind handshakes and at the ends of traces.
     pub probes: usize,
     /// Classes of the model's edges that were performed and agreed.
     pub classes_covered: usize,

@@ -282,7 +282,7 @@ impl<'a> Run<'a> {
             watch(compared);
             self.replay.steps += 1;
             if stage.findings.is_empty() && matches!(action, Action::PeerHandshakes { .. }) {
-                self.replay.probes += stage.probe(&after).map_err(failed)?;
+                self.replay.probes += stage.probe_on_the_way(&after).map_err(failed)?;
             }
             if !stage.findings.is_empty() {
                 self.replay.handshakes += stage.handshakes;
@@ -292,8 +292,8 @@ impl<'a> Run<'a> {
             self.walked.note(&state, *action);
             state = after;
         }
-        let probes = stage.probe(&state).map_err(|error| harness(trace, trace.len(), &error))?;
-        self.replay.probes += probes;
+        self.replay.probes +=
+            stage.probe_at_the_end(&state).map_err(|error| harness(trace, trace.len(), &error))?;
         self.replay.handshakes += stage.handshakes;
         let agreed = stage.findings.is_empty();
         if !agreed {

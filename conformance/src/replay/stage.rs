@@ -25,7 +25,7 @@ use super::wires::Wires;
 use crate::lockstep::abstraction::Place;
 use crate::lockstep::names;
 use crate::lockstep::outside::Creation;
-use crate::peer::PeerCertificate;
+use crate::peer::{DtlsRole, DtlsSession, PeerCertificate};
 
 /// `SO_SNDBUF` of accepted connections, inherited from the listener: the least that Linux gives.
 const SEND_BUFFER_BYTES: usize = 4608;
@@ -42,6 +42,8 @@ const RETRANSMISSION: Duration = Duration::from_millis(50);
 pub(super) struct Wardrobe {
     dtls: DtlsContext,
     pub(super) certificate: PeerCertificate,
+    /// The first flight of a client that nobody knows.
+    pub(super) hello: Vec<u8>,
 }
 
 impl Wardrobe {
@@ -52,7 +54,11 @@ impl Wardrobe {
             DtlsOptions { retransmission_initial: RETRANSMISSION, ..DtlsOptions::default() };
         let dtls = DtlsContext::new(&own, options).map_err(|error| failed(&error))?;
         let certificate = PeerCertificate::shared().map_err(|error| failed(&error))?;
-        Ok(Wardrobe { dtls, certificate })
+        let stranger = DtlsSession::new(DtlsRole::Client, &certificate);
+        let mut stranger = stranger.map_err(|error| failed(&error))?;
+        stranger.advance();
+        let hello = stranger.take_outgoing().concat();
+        Ok(Wardrobe { dtls, certificate, hello })
     }
 }
 

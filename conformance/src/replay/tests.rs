@@ -7,31 +7,31 @@ use webrtc_server_model::{
     TransportId, Tuple, WorkerId,
 };
 
-const T: TransportId = TransportId(0);
-const U: TransportId = TransportId(1);
+pub(super) const T: TransportId = TransportId(0);
+pub(super) const U: TransportId = TransportId(1);
 const W: WorkerId = WorkerId(0);
-const C: ConnectionId = ConnectionId(0);
-const UDP: Tuple = Tuple::Udp(AddressId(0));
-const TCP: Tuple = Tuple::Tcp(C);
-const CLOSES_SERVER: Action = Action::OwnerClosesServer { caller: CallerId(0) };
-const HEARS_CLOSE: Action = Action::WorkerHearsClose { w: W };
-const HEARS_GRANT: Action = Action::WorkerHearsGrant { w: W };
+pub(super) const C: ConnectionId = ConnectionId(0);
+pub(super) const UDP: Tuple = Tuple::Udp(AddressId(0));
+pub(super) const TCP: Tuple = Tuple::Tcp(C);
+pub(super) const CLOSES_SERVER: Action = Action::OwnerClosesServer { caller: CallerId(0) };
+pub(super) const HEARS_CLOSE: Action = Action::WorkerHearsClose { w: W };
+pub(super) const HEARS_GRANT: Action = Action::WorkerHearsGrant { w: W };
 
-fn checked(t: TransportId, from: Tuple) -> Vec<Action> {
+pub(super) fn checked(t: TransportId, from: Tuple) -> Vec<Action> {
     let connects = from.connection().map(|c| Action::PeerConnects { c });
     let check = Action::PeerChecks { t, from, check: StunCheck::Plain };
     connects.into_iter().chain([check]).collect()
 }
 
-fn connected(t: TransportId, from: Tuple) -> Vec<Action> {
+pub(super) fn connected(t: TransportId, from: Tuple) -> Vec<Action> {
     story(&[&checked(t, from), &[Action::PeerHandshakes { t }]])
 }
 
-fn story(parts: &[&[Action]]) -> Vec<Action> {
+pub(super) fn story(parts: &[&[Action]]) -> Vec<Action> {
     parts.concat()
 }
 
-fn perform(config: &Config, trace: Vec<Action>, mutant: Option<Mutant>) -> Replay {
+pub(super) fn perform(config: &Config, trace: Vec<Action>, mutant: Option<Mutant>) -> Replay {
     let plan = Plan::traces(config, vec![trace]).unwrap();
     let plan = mutant.into_iter().fold(plan, Plan::with_mutant);
     let replay = replay(&plan, &mut |_, _| {}).unwrap();
@@ -139,14 +139,6 @@ fn cls_14_a_fatal_alert_in_either_half_of_the_life_of_an_association() {
     ] {
         agrees(&Config::handshake(), trace);
     }
-}
-
-#[test]
-fn cls_36_old_datagrams_change_nothing() {
-    let (config, via) = (Config::pair(), Tuple::Udp(AddressId(0)));
-    let replay = perform(&config, story(&[&connected(T, TCP), &connected(U, via)]), None);
-    assert!(replay.is_complete(), "{replay}");
-    assert_eq!(replay.probes, 10, "2, 4 and at the end 4");
 }
 
 /// The alert of a transport whose carriers went first never left.

@@ -85,9 +85,10 @@ fn a_file_that_skips_a_state_is_refused() {
     let states = file["states"].as_array_mut().expect("states");
     states.remove(1);
     let refused = reading(&file).expect_err("something is missing");
-    let at_one = match &refused {
-        ItfError::Refused(Refused::NotEnabled { number, .. }) => *number == 1,
-        other => matches!(other, ItfError::Differs { state: 1, .. }),
+    let at_one = if let ItfError::NotEnabled { refused, .. } = &refused {
+        matches!(refused, Refused::NotEnabled { number: 1, .. })
+    } else {
+        matches!(refused, ItfError::Differs { state: 1, .. })
     };
     assert!(at_one, "{refused}");
 }
@@ -99,10 +100,10 @@ fn an_action_that_cannot_happen_is_refused_with_those_that_can() {
     let mut picks = Map::new();
     picks.insert("c".to_owned(), value::some(&json!(0)));
     file["states"][1][PICKS] = Value::Object(picks);
-    let Err(ItfError::Refused(Refused::NotEnabled { number: 1, action, enabled })) = reading(&file)
-    else {
+    let Err(ItfError::NotEnabled { refused, breaks: _ }) = reading(&file) else {
         panic!("{:?}", reading(&file));
     };
+    let Refused::NotEnabled { number: 1, action, enabled } = refused else { panic!("{refused}") };
     assert_eq!(action, Action::KernelAcknowledges { c: crate::ids::ConnectionId(0) });
     assert!(!enabled.is_empty() && !enabled.contains(&action));
 }
@@ -112,11 +113,12 @@ fn a_state_that_is_not_so_is_refused_with_the_field() {
     let mut file = file();
     let last = file["states"].as_array().map_or(0, Vec::len) - 1;
     file["states"][last]["core"]["transports"][0]["phase"]["tag"] = json!("Open");
-    let Err(ItfError::Differs { state, field, model, file }) = reading(&file) else {
+    let Err(ItfError::Differs { state, field, model, file, breaks }) = reading(&file) else {
         panic!("{:?}", reading(&file));
     };
     assert_eq!((state, field.as_str()), (last, "core.transports.0.phase.tag"));
     assert_eq!((model, file), (Some(json!("Closed")), Some(json!("Open"))));
+    assert!(breaks.contains(&"S9 ICE state, selected tuple and tuples agree"), "{breaks:?}");
 }
 
 #[test]
@@ -146,7 +148,7 @@ fn what_is_no_trace_is_refused() {
     let mut file = file();
     file["#meta"]["source"] = json!("nothing of ours");
     let nothing = Refused::NoSuchConfig("nothing of ours".to_owned());
-    assert_eq!(reading(&file), Err(ItfError::Refused(nothing)));
+    assert_eq!(reading(&file), Err(ItfError::NoSuchConfig(nothing)));
     let mut file = self::file();
     file["#meta"]["mutant"] = json!("NoneOfOurs");
     assert!(matches!(reading(&file), Err(ItfError::Shape(_))));
@@ -190,4 +192,24 @@ fn actions_alone_are_a_draft() {
     }
     assert!(matches!(reading(&file), Err(ItfError::Differs { state: 0, .. })));
     assert_eq!(draft(&file.to_string()), Ok(trace()));
+}
+
+/// Whatever a file claims, the reader says no and nothing worse; of what is no effect it says nothing else.
+#[test]
+fn a_claim_of_what_there_is_not_is_refused() {
+    let last = trace().actions.len();
+    let claim = |claim: Value| {
+        let mut file = file();
+        file["states"][last]["effects"] = json!([claim]);
+        let read = reading(&file);
+        let Err(ItfError::Differs { state, breaks, .. }) = read else { panic!("{read:?}") };
+        assert_eq!(state, last);
+        breaks
+    };
+    assert!(claim(json!(7)).is_empty() && claim(json!({ "tag": "Sneeze" })).is_empty());
+    let nowhere = |tag: &str| json!({ "tag": tag, "value": 7 });
+    for effect in ["Unmap", "ReleaseSocket", "CloseConnection", "WorkerDrained"] {
+        claim(nowhere(effect));
+    }
+    claim(json!({ "tag": "OfferDatagramAlert", "value": { "#tup": [7, 7] } }));
 }

@@ -56,7 +56,7 @@ pub(super) fn picked(pick: &Value) -> Result<Option<&Value>, String> {
 }
 
 /// The whole number that a value is, however it is written.
-fn number(value: &Value) -> Option<i128> {
+pub(super) fn number(value: &Value) -> Option<i128> {
     match value {
         Value::Number(number) => number.as_i64().map(i128::from),
         Value::Object(fields) if fields.len() == 1 => fields.get("#bigint")?.as_str()?.parse().ok(),
