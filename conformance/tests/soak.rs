@@ -6,7 +6,7 @@ use webrtc_server_conformance::validate::soak::soak;
 
 #[cfg(target_os = "linux")]
 #[test]
-fn x4_nothing_is_left_of_a_hundred_servers() {
+fn nothing_is_left_of_a_hundred_servers() {
     let mut alive = 0;
     let soak = soak(100, 1, |when, servers, levels| {
         println!("{when}, {servers} servers: {levels}");
