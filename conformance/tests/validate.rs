@@ -1,6 +1,7 @@
 //! Free-running servers, and whether what they did is a behaviour of the model. The seeds are fixed; the threads are not.
 
 use std::fs::File;
+use std::num::NonZeroUsize;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_conformance::validate::log;
 use webrtc_server_conformance::validate::stress::{Options, record};
@@ -9,24 +10,41 @@ use webrtc_server_conformance::validate::{Rejection, kills, validate};
 const TRANSPORTS: usize = 40;
 const AGAIN: &str = "cargo validate";
 
-#[test]
-fn what_a_free_running_server_does_is_a_behaviour_of_the_model() {
-    for seed in 1..=4 {
-        let log = record(Options { seed, transports: TRANSPORTS, ..Options::default() })
-            .expect("a server");
-        match validate(&log) {
-            Ok(summary) => println!("seed {seed}: {summary}"),
-            Err(rejection) => {
-                // Another run with this seed may be sound: what happens when is up to the threads.
-                let file = format!("{}/validate-seed-{seed}.jsonl", env!("CARGO_TARGET_TMPDIR"));
-                log::write(File::create(&file).expect("a file"), &log).expect("room for it");
-                panic!("seed {seed}: {rejection}\n  again: {AGAIN} {file}");
-            }
+fn assert_behaviour(options: Options) {
+    let seed = options.seed;
+    let log = record(options).expect("a server");
+    match validate(&log) {
+        Ok(summary) => println!("seed {seed}: {summary}"),
+        Err(rejection) => {
+            // Another run with this seed may be sound: what happens when is up to the threads.
+            let file = format!("{}/validate-seed-{seed}.jsonl", env!("CARGO_TARGET_TMPDIR"));
+            log::write(File::create(&file).expect("a file"), &log).expect("room for it");
+            panic!("seed {seed}: {rejection}\n  again: {AGAIN} {file}");
         }
     }
 }
 
-/// A few of them; all are for the kill matrix.
+fn options(seed: u64, workers: Option<usize>) -> Options {
+    let workers = workers.and_then(NonZeroUsize::new);
+    Options { seed, transports: TRANSPORTS, workers, ..Options::default() }
+}
+
+/// On as many workers as there are cores, on one, and on more than there are cores.
+#[test]
+fn what_a_free_running_server_does_is_a_behaviour_of_the_model() {
+    for (seed, workers) in (1..).zip([None, None, Some(1), Some(2), Some(3)]) {
+        assert_behaviour(options(seed, workers));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_its_threads_do_on_one_core_is_one_too() {
+    for seed in 11..=13 {
+        assert_behaviour(Options { pinned: true, ..options(seed, Some(2)) });
+    }
+}
+
 #[test]
 fn every_mistake_of_the_core_is_rejected() {
     for mutant in Mutant::of_the_lifecycle() {

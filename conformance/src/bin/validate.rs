@@ -151,7 +151,9 @@ fn check(log: &[Entry], file: &Path) -> ExitCode {
     let began = Instant::now();
     match validate(log) {
         Ok(summary) => {
-            println!("a behaviour of the model: {summary}, {:.1?}", began.elapsed());
+            let elapsed = began.elapsed();
+            let rate = summary.entries as f64 / elapsed.as_secs_f64();
+            println!("a behaviour of the model: {summary}, {elapsed:.1?}, {rate:.0} entries/s");
             ExitCode::SUCCESS
         }
         Err(rejection) => {

@@ -10,22 +10,43 @@
 //!
 //! [`stress`] makes such logs: many transports with real peers, closes and faults, all chosen by one seed.
 //!
+//! # Several workers, and tuples that change hands
+//!
+//! A transport is of one worker, and sees nothing of the others but what they hand over and that the grant waits for
+//! them. So each is simulated on a worker of its own; see [`parties`] and [`turns`] for what becomes of a tuple that was
+//! another transport's. What holds between the workers is a rule: nobody releases a carrier before every worker is
+//! drained, nobody who closes returns before every worker has released, a connection is at one worker at a time or on its
+//! way, and is closed once.
+//!
 //! # Bounds
 //!
-//! One worker, as servers have. A transport uses two UDP tuples and four connections at most and none that another one
-//! has used: a tuple that changes hands would join two projections. Consent is never shorter than ten seconds, so it does
-//! not expire in a run. What the system refuses outright (`DropReason::Io`) has no word in the model and is rejected.
+//! A transport uses two UDP tuples and four connections at most, and no connection comes back to it that was another's.
+//! A DTLS that makes no close_notify when it ought to (`DropReason::Io` with nothing offered) is rejected.
 //!
 //! # The log
 //!
-//! One JSON object per line: `{"n": 7, "what": {"step": {...}}}`; see [`log`] for each field. Of a step it says
+//! One JSON object per line: `{"n": 7, "what": {"step": {...}}}`; see [`log`] for each field. Beside the steps it has the
+//! words of the barrier, every callback, every caller of `close()`, the faults that were provoked, and a last entry that
+//! says what is left. Of a step it says
 //!
 //! | Field | What |
 //! |---|---|
 //! | `worker`, `answer`, `input`, `verdict` | what happened: an input from outside, or the answer to an earlier effect |
+//! | | its excuses among these: a deadline (`timer_fired`), a reset, "try again" (`…_blocked`), an error (`…_failed`) |
 //! | `effects` | what the server does about it, in SPEC.md's words |
 //! | `transports`, `connections` | whatever changed; `null` for what is gone |
-//! | `phase`, `sizes` | where the worker stands, and how much it has |
+//! | `phase`, `sizes` | where the worker stands, and how large each of its maps is |
+//!
+//! # Files
+//!
+//! | File | What |
+//! |---|---|
+//! | `log`, `recorder`, `words` | the log, and how it comes about |
+//! | `stress`, `soak` | runs whose logs are to be validated |
+//! | `rules`, `share`, `places` | what must hold of the whole log, of each worker, and of each connection |
+//! | `parties`, `turns`, `simulate`, `compare` | what one transport sees, simulated on the model |
+//! | `rejection` | why a log is no behaviour of the model |
+//! | `kills` | which mistakes of the real server this notices |
 
 mod compare;
 mod kills;
@@ -43,6 +64,8 @@ pub mod stress;
 mod tests;
 #[cfg(test)]
 mod tests_fixture;
+#[cfg(test)]
+mod tests_workers;
 mod turns;
 mod words;
 

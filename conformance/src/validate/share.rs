@@ -94,7 +94,6 @@ impl Share {
     }
 
     /// Those that lose a tuple lose it before others get it, all in one step.
-    //= DMX-06
     fn give_tuples(
         &mut self,
         changes: &BTreeMap<u64, Option<TransportView>>,

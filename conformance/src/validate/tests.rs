@@ -3,6 +3,7 @@
 use super::log::{self, Effect, Entry, Farewell, Input, Step, What};
 use super::stress::{Options, record};
 use super::{Mismatch, Reason, Rejection, validate};
+use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 use webrtc_server::lifecycle::{DtlsState, NotNeeded, Outcome};
 
@@ -12,7 +13,9 @@ const SEEDS: std::ops::RangeInclusive<u64> = 7..=30;
 /// The log that all of these tests change: the first in which enough happened.
 fn sound() -> Vec<Entry> {
     static LOG: OnceLock<Vec<Entry>> = OnceLock::new();
-    let run = |seed| Options { seed, transports: 40, ..Options::default() };
+    // The tests count on the order of one worker.
+    let workers = Some(NonZeroUsize::MIN);
+    let run = |seed| Options { seed, transports: 40, workers, ..Options::default() };
     let logs = || SEEDS.map(|seed| record(run(seed)).expect("a run"));
     LOG.get_or_init(|| logs().find(|log| is_rich(log)).expect("one of these is rich")).clone()
 }

@@ -6,6 +6,7 @@ use super::parties::{Carriers, Party, parties};
 use super::simulate::simulate;
 use super::turns::{grouped, turns};
 use super::{Summary, validate};
+use webrtc_server::lifecycle::DtlsState;
 use webrtc_server_model::{
     Action, AddressId, CallerId, ConnectionId, SocketId, StunCheck, TransportId, Tuple, WorkerId,
 };
@@ -157,4 +158,41 @@ fn an_input_that_is_said_to_have_come_too_late_is_noticed_if_it_had_an_effect() 
     };
     let unnoticed: Vec<_> = (0..log.len()).filter(|n| !idle(&log, *n)).filter(passes).collect();
     assert_eq!(unnoticed, [] as [usize; 0]);
+}
+
+/// Everything that helps to see why: how far it was explained, the entry, what can happen, and what differs.
+#[test]
+fn a_rejection_says_where_and_why() {
+    let mut log = recorded();
+    let connected = |entry: &Entry| {
+        let Some(step) = entry.what.step() else { return false };
+        step.transports.values().flatten().any(|view| view.dtls == DtlsState::Connected)
+    };
+    let at = log.iter().position(connected).expect("a handshake");
+    let What::Step(step) = &mut log[at].what else { panic!("found") };
+    step.transports.values_mut().flatten().for_each(|view| view.dtls = DtlsState::Failed);
+    let rejection = validate(&log).expect_err("that cannot be");
+    let party = parties(&log).into_iter().find(|party| party.to_string() == rejection.party);
+    let carriers = Carriers::of(&log).expect("it begins");
+    let grouped = grouped(&log, 0);
+    let turns = turns(&grouped, &party.expect("a party"), &carriers).expect("words");
+    let longest = turns.iter().take_while(|turn| turn.entries.1 < at as u64).count();
+    assert_eq!(rejection.matched, longest, "the longest prefix that is explained");
+    assert!((turns[longest].entries.0..=at as u64).contains(&rejection.entry.n), "{rejection}");
+    assert!(!rejection.candidates.is_empty());
+    for (_, enabled) in &rejection.candidates {
+        let handshakes = Action::PeerHandshakes { t: TransportId(0) };
+        assert!(enabled.contains(&handshakes), "it can happen, but not like that: {enabled:?}");
+    }
+    let text = rejection.to_string();
+    for wanted in [
+        format!("entry {} is no behaviour", rejection.entry.n),
+        format!("explained before it: {longest} turns"),
+        "the entry: {\"n\":".to_owned(),
+        "dtls: Connected in the model, Failed in the log".to_owned(),
+        "state 0 before it: server Open".to_owned(),
+        "PeerHandshakes { t: TransportId(0) }".to_owned(),
+    ] {
+        assert!(text.contains(&wanted), "{wanted} is missing:\n{text}");
+    }
 }

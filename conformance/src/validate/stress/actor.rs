@@ -28,7 +28,10 @@ const HANDSHAKE_FAILURE: u8 = 40;
 pub(super) fn play(stage: &Arc<Stage>, plan: &Actor) {
     stage.sleep_until(plan.begins_at);
     let Some(transport) = stage.transport(plan.callback, plan.consent) else { return };
-    let heir = plan.moves.and_then(|how| Some((how, stage.transport(None, plan.consent)?)));
+    let heir = plan.moves.and_then(|how| {
+        (0..how.between).for_each(|_| drop(stage.transport(None, None)));
+        Some((how, stage.transport(None, plan.consent)?))
+    });
     // What the server ends in the middle of the script ends the script.
     let mut peer = match Scene::new(stage, plan, &transport) {
         Ok(mut scene) => {

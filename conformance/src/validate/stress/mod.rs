@@ -15,9 +15,14 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 use thiserror::Error;
 use webrtc_server::WebRtcTransport;
 use webrtc_server::lifecycle::Mutant;
+
+/// Transports that come at the last moment or too late, and the pause after each.
+const LATECOMERS: usize = 8;
+const BETWEEN_LATECOMERS: Duration = Duration::from_millis(1);
 
 /// What to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,12 +103,22 @@ fn play(stage: &Arc<Stage>, plan: &Plan, spare: Vec<WebRtcTransport>) {
                 pass(stage, plan, fault, |on| stage.recorder.refuse_datagrams(on));
             });
         }
+        let moments = || plan.closers.iter().map(|closer| plan.close_at + closer.after);
+        stage.sleep_until(moments().min().unwrap_or(plan.close_at));
+        come_late(stage);
         // This may be the last handle.
-        let last = plan.closers.iter().map(|closer| closer.after).max().unwrap_or_default();
-        stage.sleep_until(plan.close_at + last);
+        stage.sleep_until(moments().max().unwrap_or(plan.close_at));
         stage.drop_handle();
         stage.await_end();
     });
+}
+
+/// Transports that are asked for while the workers hear of the close.
+fn come_late(stage: &Arc<Stage>) {
+    for _ in 0..LATECOMERS {
+        drop(stage.transport(None, None));
+        thread::sleep(BETWEEN_LATECOMERS);
+    }
 }
 
 /// A fault begins and is over.

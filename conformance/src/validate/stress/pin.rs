@@ -61,3 +61,20 @@ impl Pinned {
         Err(StressError::Pin(std::io::ErrorKind::Unsupported.into()))
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use std::thread::{self, available_parallelism};
+
+    #[test]
+    fn every_thread_of_a_pinned_one_has_one_core_and_later_all_again() {
+        let cores = || available_parallelism().expect("a number").get();
+        let before = cores();
+        let pinned = Pinned::new().expect("the first core that is allowed");
+        assert_eq!(cores(), 1);
+        assert_eq!(thread::spawn(cores).join().expect("no panic"), 1);
+        drop(pinned);
+        assert_eq!(cores(), before);
+    }
+}

@@ -82,6 +82,9 @@ pub(super) struct Move {
     pub(super) takes_all: bool,
     /// It handshakes again.
     pub(super) handshakes: bool,
+    /// Transports that are made in between and not used. Transports go to the workers in turn, so this decides whether
+    /// both are of the same worker.
+    pub(super) between: u64,
 }
 
 /// What a callback closes.
@@ -161,7 +164,7 @@ pub(super) enum StrangerEnd {
 impl Plan {
     pub(super) fn new(seed: u64, transports: usize) -> Self {
         let mut choices = Choices::new(seed);
-        let actors = (0..transports).map(|_| actor(&mut choices)).collect();
+        let mut actors: Vec<_> = (0..transports).map(|_| actor(&mut choices)).collect();
         let strangers = (0..transports / 8).map(|_| stranger(&mut choices)).collect();
         let close_at = choices.milliseconds(250..=700);
         let closers = closers(&mut choices);
@@ -169,7 +172,23 @@ impl Plan {
         // Longer than a farewell waits, or not.
         let full = fault(&mut choices, 75, 20..=160);
         let refused = fault(&mut choices, 40, 5..=60);
+        if choices.percent(30)
+            && let Some(last) = actors.last_mut()
+        {
+            last.closes_the_server(close_at.saturating_sub(choices.milliseconds(0..=80)));
+        }
         Plan { actors, strangers, close_at, closers, deadline, full, refused }
+    }
+}
+
+impl Actor {
+    /// From inside the callback that says that DTLS is connected, which it is soon after this moment.
+    fn closes_the_server(&mut self, begins_at: Duration) {
+        self.begins_at = begins_at;
+        self.paths = vec![PathPlan { protocol: Protocol::Udp, checks: true, nominates: true }];
+        self.fingerprint = Fingerprint::Right;
+        self.handshake = Handshake::Done;
+        self.callback = Some(Closes::Server);
     }
 }
 
@@ -227,17 +246,13 @@ fn actor(choices: &mut Choices) -> Actor {
             (1, OwnerEnd::Drop),
         ]),
         answers: choices.percent(70),
-        // Closing the server this way ends most of a run, so few runs do.
-        callback: choices.weighted(&[
-            (500, None),
-            (30, Some(Closes::Transport)),
-            (1, Some(Closes::Server)),
-        ]),
+        callback: choices.percent(6).then_some(Closes::Transport),
         consent: choices.percent(12).then(|| choices.milliseconds(60..=160)),
         moves: choices.percent(25).then(|| Move {
             closes_before: choices.percent(30),
             takes_all: choices.percent(50),
             handshakes: choices.percent(60),
+            between: choices.number(0..=1),
         }),
     }
 }
