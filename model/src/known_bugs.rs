@@ -450,7 +450,7 @@ pub const KNOWN_BUGS: [KnownBug; 51] = [
     KnownBug {
         mutant: Mutant::HandOverForgotten,
         id: "X1",
-        source: "design",
+        source: "SPEC 3.4",
         description: "a closing worker throws its mailbox away, and nobody closes what is in it",
         killed_by: "X1 each child leaves its parent exactly once",
         length: 5,
@@ -459,7 +459,7 @@ pub const KNOWN_BUGS: [KnownBug; 51] = [
     KnownBug {
         mutant: Mutant::GivenAwayAndKept,
         id: "X2",
-        source: "design",
+        source: "SPEC 3.4",
         description: "what was given away is still in the table when the worker closes",
         killed_by: "X1 a connection is in one place",
         length: 4,
@@ -468,7 +468,7 @@ pub const KNOWN_BUGS: [KnownBug; 51] = [
     KnownBug {
         mutant: Mutant::GrantOvertakes,
         id: "O5",
-        source: "design",
+        source: "SPEC 3.4",
         description: "commands overtake what the workers hand each other",
         killed_by: "O5 nothing is in flight to a worker that has released its carriers",
         length: 6,
@@ -477,7 +477,7 @@ pub const KNOWN_BUGS: [KnownBug; 51] = [
     KnownBug {
         mutant: Mutant::StrangersForgotten,
         id: "O2",
-        source: "design",
+        source: "SPEC 3.4",
         description: "nobody waits for connections that are nobody's, and a check sends them on too late",
         killed_by: "O2 a worker that closes hands nothing over",
         length: 4,
