@@ -23,7 +23,7 @@ pub struct KnownBug {
 }
 
 /// Every mistake that the model knows.
-pub const KNOWN_BUGS: [KnownBug; 51] = [
+pub const KNOWN_BUGS: [KnownBug; 52] = [
     KnownBug {
         mutant: Mutant::CarriersFirst,
         id: "K01",
@@ -481,6 +481,15 @@ pub const KNOWN_BUGS: [KnownBug; 51] = [
         description: "nobody waits for connections that are nobody's, and a check sends them on too late",
         killed_by: "O2 a worker that closes hands nothing over",
         length: 4,
+        config: Config::handover,
+    },
+    KnownBug {
+        mutant: Mutant::GivenAwayBound,
+        id: "S8",
+        source: "SPEC 3.4",
+        description: "a connection that moves to another worker leaves its tuple behind",
+        killed_by: "S8 a tuple and its connection have one owner",
+        length: 5,
         config: Config::handover,
     },
 ];
