@@ -9,7 +9,7 @@ use crate::state::Tuple;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Action {
     /// An authenticated check arrives; over TCP the first one binds the connection, or sends it to the worker of the
-    /// transport. Who has the tuple of another transport takes it over.
+    /// transport; a later one may ask that worker. Who has the tuple of another transport takes it over.
     PeerChecks {
         /// The transport whose password the check proves.
         t: TransportId,
@@ -197,6 +197,18 @@ pub enum Action {
         /// The connection, the next one there.
         c: ConnectionId,
     },
+    /// A worker judges a check that came on a connection of another worker, which asks whether it proves a password.
+    WorkerJudges {
+        /// The transport that the check names.
+        t: TransportId,
+        /// The connection.
+        c: ConnectionId,
+    },
+    /// A worker hears that a check on its connection proved the password of another worker's transport.
+    WorkerHearsProof {
+        /// The connection.
+        c: ConnectionId,
+    },
     /// A worker takes the command to close a transport that was given in a callback.
     WorkerHearsTransportClose {
         /// The transport.
@@ -265,6 +277,7 @@ impl Action {
             | Self::ConsentExpires { t }
             | Self::HandshakeDeadlinePasses { t }
             | Self::FarewellDeadlinePasses { t }
+            | Self::WorkerJudges { t, .. }
             | Self::WorkerHearsTransportClose { t } => Subject::Transport(t),
             Self::PeerConnects { c }
             | Self::PeerConnectsInVain { c }
@@ -281,6 +294,7 @@ impl Action {
             | Self::BindDeadlinePasses { c }
             | Self::WorkerReads { c }
             | Self::WorkerTakesOver { c }
+            | Self::WorkerHearsProof { c }
             | Self::WorkerMeetsStaleEvent { c } => Subject::Connection(c),
             Self::KernelFillsSocket { .. }
             | Self::KernelMakesRoomOnSocket { .. }
@@ -307,6 +321,8 @@ impl Action {
                 | Self::WorkerReads { .. }
                 | Self::WorkerMeetsStaleEvent { .. }
                 | Self::WorkerTakesOver { .. }
+                | Self::WorkerJudges { .. }
+                | Self::WorkerHearsProof { .. }
                 | Self::WorkerHearsTransportClose { .. }
                 | Self::WorkerHearsClose { .. }
                 | Self::WorkerHearsGrant { .. }

@@ -28,7 +28,7 @@ pub const APART: [Apart; 9] = [
     Apart {
         aspect: Aspect("hand-overs"),
         from: &[],
-        why: "a connection is handed over before it is anybody's, and taken over it is like one accepted there",
+        why: "a connection is nobody's while it is handed over, and taken over it is like one accepted there",
     },
     Apart {
         aspect: Aspect("several callers"),

@@ -5,7 +5,7 @@ use std::fmt;
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
-use crate::action::Action;
+use crate::action::{Action, Check};
 use crate::config::Config;
 use crate::groups::{Group, Groups};
 use crate::ids::{CallerId, ConnectionId, SocketId, TransportId, WorkerId};
@@ -15,7 +15,7 @@ use crate::state::{
     CloseReason, Connection, DtlsState, Farewell, IceState, Outcome, Phase, ServerPhase, State,
     TUPLES_MAX, Tuple, Ufrags, WorkerPhase,
 };
-use crate::world::{Callback, Caller, End, Room, Socket};
+use crate::world::{Callback, Caller, End, HandOver, Room, Socket};
 
 /// How fine the classes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -81,6 +81,8 @@ pub enum Fact {
     Stale(Option<ConnectionId>),
     /// Whether a caller waits.
     CallerWaits(bool),
+    /// What is under way between workers about a connection.
+    Mail(ConnectionId, Option<(HandOver, TransportId, Check)>),
 }
 
 /// What a step depends on, seen from one group. Two edges of one class do the same to it.
@@ -214,7 +216,7 @@ pub(crate) fn of_transport(state: &State, t: TransportId) -> [Fact; 12] {
 }
 
 /// Everything about one connection.
-pub(crate) fn of_connection(state: &State, c: ConnectionId) -> [Fact; 5] {
+pub(crate) fn of_connection(state: &State, c: ConnectionId) -> [Fact; 6] {
     let stream = state.world.stream(c);
     [
         Fact::Connection(c, state.core.connection(c)),
@@ -222,6 +224,7 @@ pub(crate) fn of_connection(state: &State, c: ConnectionId) -> [Fact; 5] {
         Fact::Room(c, stream.room),
         Fact::Unread(c, stream.unread),
         Fact::Uses(c, stream.uses),
+        Fact::Mail(c, state.world.letter(c).map(|letter| (letter.what, letter.t, letter.check))),
     ]
 }
 
@@ -267,6 +270,7 @@ impl Fact {
             Self::Callback(_) => FactKind::Callback,
             Self::Stale(_) => FactKind::Stale,
             Self::CallerWaits(_) => FactKind::CallerWaits,
+            Self::Mail(..) => FactKind::Mail,
         }
     }
 }

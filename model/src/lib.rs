@@ -21,7 +21,8 @@
 //! [`Preset`] says which are checked together, [`meetings`] which aspects meet where, and `catalogue.md` lists them
 //! with their sizes. At most there are three transports, two workers, four connections, each of which may be opened
 //! twice, and an alert behind one other frame. Left out are NOMINATION values, errors of `sendto` other than EAGAIN,
-//! and loss or reordering, except that any answer may fail to come.
+//! datagrams that are handed over, a connection that moves back to the worker that accepted it, and loss or reordering,
+//! except that any answer may fail to come.
 
 mod action;
 mod aspects;
@@ -95,6 +96,6 @@ pub use symmetry::{Asymmetry, Reduced, Symmetry, check_symmetry};
 pub use tables::catalogue;
 pub use trace::{Refused, Trace, TraceStep};
 pub use world::{
-    Broken, CALLERS_MAX, CARRIERS_MAX, Callback, Caller, End, Ghost, HandOver, History, Listener,
-    Peer, Room, Socket, Stream, World,
+    Broken, CALLERS_MAX, CARRIERS_MAX, Callback, Caller, End, Ghost, HandOver, History, Letter,
+    Listener, Peer, Room, Socket, Stream, World,
 };

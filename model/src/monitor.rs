@@ -318,8 +318,12 @@ impl Seen<'_> {
 
     /// Does another transport prove that the tuple is its own on which the alert waits?
     fn lost_its_path(&self, t: TransportId) -> bool {
+        let taken = self.before.core.transport(t).farewell.path();
+        if let Action::WorkerHearsProof { c } = self.action {
+            return taken == Some(Tuple::Tcp(c));
+        }
         let Action::PeerChecks { t: other, from, .. } = self.action else { return false };
-        other != t && self.before.core.transport(t).farewell.path() == Some(from)
+        other != t && taken == Some(from)
     }
 
     /// Count what X1, X4 and X5 count.

@@ -113,6 +113,8 @@ pub enum Mutant {
     GrantOvertakes,
     /// A worker counts as drained although it has connections that are nobody's, and gives them away later.
     StrangersForgotten,
+    /// A connection that another worker's transport has proved to be its own stays a tuple of its former one.
+    GivenAwayBound,
 }
 
 /// How a planted mistake was caught.

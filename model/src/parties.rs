@@ -176,6 +176,7 @@ fn happens_to_connection(
         (Action::WorkerHearsClose { w } | Action::ServerDeadlinePasses { w }, _) => {
             state.core.holder(c) == Some(w) || owned()
         }
+        (Action::WorkerJudges { c: named, .. }, _) => named == c,
         (Action::PeerSendsCloseNotify { t }, _) => {
             state.core.transport(t).selected == Some(Tuple::Tcp(c))
         }

@@ -17,7 +17,7 @@ use crate::state::{
     ServerPhase, State, Transport, Tuple, Ufrags, Waiting, WorkerPhase,
 };
 use crate::step::is_enabled;
-use crate::world::{Callback, Caller, End, History, Peer, Room, Socket};
+use crate::world::{Callback, Caller, End, HandOver, History, Letter, Peer, Room, Socket};
 
 type LifecycleProperty = Property<LifecycleModel>;
 
@@ -310,32 +310,42 @@ fn hand_over() -> Vec<LifecycleProperty> {
     vec![
         always("X1 a connection is in one place", |_, s| {
             s.core.connection_ids().all(|c| {
-                let letters = s.world.mail.iter().filter(|hand_over| hand_over.c == c).count();
+                let mut letters = s.world.mail.iter().filter(|letter| letter.c == c);
+                let carries = |letter: &Letter| letter.what == HandOver::Connection;
                 let in_flight = s.core.connection(c).destination().is_some();
-                letters == usize::from(in_flight)
+                letters.next().is_some_and(carries) == in_flight
+                    && letters.next().is_none()
                     && (!in_flight || s.world.stream(c).end == End::Open)
             })
         }),
-        sometimes("X1 two connections are in flight between workers", |_, s| {
-            s.world.mail.len() > 1
-        }),
+        sometimes("X1 two connections are in flight between workers", |_, s| in_flight(s) > 1),
         always("O2 a worker that closes hands nothing over", |_, s| keeps(s, Rule::HandsOverLate)),
         sometimes("O2 a worker closes and what it handed over is in flight", |_, s| {
-            s.world.mail.iter().any(|next| {
-                let home = s.core.holders[next.c.index()];
-                matches!(s.core.worker(home), WorkerPhase::Closing | WorkerPhase::Drained)
+            s.core.connection_ids().filter(|c| s.core.holder(*c).is_none()).any(|c| {
+                let home = s.core.worker(s.core.holders[c.index()]);
+                matches!(home, WorkerPhase::Closing | WorkerPhase::Drained)
             })
         }),
-        always("O5 nothing is in flight to a worker that has released its carriers", |m, s| {
-            s.world.mail.iter().all(|next| {
-                let w = s.core.receiver(&m.0, next.c);
-                s.core.worker(w) != WorkerPhase::Released && s.core.server != ServerPhase::Closed
+        always("O5 nothing is in flight to a worker that has released its carriers", |_, s| {
+            s.world.mail.iter().all(|letter| {
+                s.core.worker(letter.to) != WorkerPhase::Released
+                    && s.core.server != ServerPhase::Closed
             })
         }),
         sometimes("O5 a connection is in flight and the carriers may be released", |_, s| {
-            s.core.server == ServerPhase::Releasing && !s.world.mail.is_empty()
+            s.core.server == ServerPhase::Releasing && in_flight(s) > 0
+        }),
+        sometimes("S8 a proof comes for a connection that is at the end of its use", |_, s| {
+            s.world.mail.iter().any(|letter| {
+                letter.what == HandOver::Proof && !s.core.connection(letter.c).is_in_use()
+            })
         }),
     ]
+}
+
+/// How many connections are between two workers.
+fn in_flight(state: &State) -> usize {
+    state.core.connections.iter().filter(|c| c.destination().is_some()).count()
 }
 
 fn liveness() -> Vec<LifecycleProperty> {
@@ -359,7 +369,7 @@ fn liveness() -> Vec<LifecycleProperty> {
                 || m.0.worker_ids().all(|w| {
                     s.core.worker(w) != WorkerPhase::Open
                         || is_enabled(&m.0, s, Action::WorkerHearsClose { w })
-                        || takes_over_next(&m.0, s, w)
+                        || takes_a_letter(&m.0, s, w)
                 })
         }),
         sometimes(
@@ -538,13 +548,19 @@ fn every_wait_ends(config: &Config, state: &State) -> bool {
 /// Whoever it goes to comes to it: next, or after the command to close, or after another one.
 fn is_on_its_way(config: &Config, state: &State, c: ConnectionId) -> bool {
     let w = state.core.receiver(config, c);
-    takes_over_next(config, state, w) || is_enabled(config, state, Action::WorkerHearsClose { w })
+    takes_a_letter(config, state, w) || is_enabled(config, state, Action::WorkerHearsClose { w })
 }
 
-/// Does a worker come to a connection in its mailbox before anything else there?
-fn takes_over_next(config: &Config, state: &State, w: WorkerId) -> bool {
-    let next = state.world.next_hand_over(&state.core, config, w);
-    next.is_some_and(|next| is_enabled(config, state, Action::WorkerTakesOver { c: next.c }))
+/// Does a worker come to what another one put into its mailbox before anything else there?
+fn takes_a_letter(config: &Config, state: &State, w: WorkerId) -> bool {
+    state.world.next_letter(w).is_some_and(|next| {
+        let takes = match next.what {
+            HandOver::Connection => Action::WorkerTakesOver { c: next.c },
+            HandOver::Question => Action::WorkerJudges { t: next.t, c: next.c },
+            HandOver::Proof => Action::WorkerHearsProof { c: next.c },
+        };
+        is_enabled(config, state, takes)
+    })
 }
 
 type OfState = fn(&LifecycleModel, &State) -> bool;

@@ -32,7 +32,9 @@ pub fn rank(config: &Config, state: &State) -> u32 {
     let stale = state.world.stale.map(|c| state.core.worker(config.home_of(c)));
     let stale = u32::from(stale.is_some_and(|worker| worker != WorkerPhase::Open));
     let workers: u32 = config.worker_ids().map(|w| of_worker(config, state, w.index())).sum();
-    server + callers + callback + stale + workers
+    // While one of them is open it may still write to the others.
+    let mail = if is_closing_everywhere(state) { state.world.mail.len() as u32 } else { 0 };
+    server + callers + callback + stale + workers + mail
 }
 
 /// Have all workers heard of the close?
@@ -54,7 +56,6 @@ fn of_worker(config: &Config, state: &State, w: usize) -> u32 {
     let transports = config.transport_ids().filter(|t| config.worker_of(*t).index() == w);
     let transports: u32 = transports.map(|t| of_transport(state.core.transport(t))).sum();
     let connections = state.core.connection_ids();
-    // One in flight is counted with who gave it away.
     let connections = connections.filter(|c| state.core.holders[c.index()].index() == w);
     let connections: u32 =
         connections.map(|c| of_connection(state.core.connection(c), state.world.stream(c))).sum();
@@ -88,8 +89,9 @@ fn of_connection(connection: Connection, stream: Stream) -> u32 {
         Connection::Unbound | Connection::Bound { .. } => 4,
         Connection::Flushing { eof: ReadSide::Open, .. } => 3,
         Connection::Flushing { eof: ReadSide::Ended, .. } => 2,
-        Connection::InFlight { .. } | Connection::Draining { .. } => 1,
-        Connection::None | Connection::Gone => return 0,
+        Connection::Draining { .. } => 1,
+        // The letter counts.
+        Connection::None | Connection::InFlight { .. } | Connection::Gone => return 0,
     };
     let room = match stream.room {
         Room::Little => 3,

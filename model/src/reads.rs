@@ -34,6 +34,7 @@ pub(crate) enum FactKind {
     Callback,
     Stale,
     CallerWaits,
+    Mail,
 }
 
 /// The facts about those to whom an action happens that make a difference to what it does.
@@ -44,7 +45,11 @@ pub(crate) fn reads(action: Action) -> &'static [FactKind] {
             Ice, Dtls, Tuples, Selected, Farewell, Outcome, Held, Connection, Room, Stale, Callback,
         ],
         Action::WorkerTakesOver { .. } => {
-            &[Phase, Ice, Dtls, Tuples, Selected, Ufrags, Connection, Worker, Stale, Callback]
+            &[Phase, Ice, Dtls, Tuples, Selected, Ufrags, Connection, Worker, Stale, Callback, Mail]
+        }
+        Action::WorkerJudges { .. } => &[Phase, Ufrags, Server, Mail],
+        Action::WorkerHearsProof { .. } => {
+            &[Tuples, Selected, Farewell, Connection, Worker, Server, Callback, Mail]
         }
         Action::PeerChecksTwiceAndResets { .. } => &[Dtls, Tuples, Selected, Stale, Callback],
         Action::PeerSendsFlight { .. } => &[Flights, Selected],

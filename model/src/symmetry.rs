@@ -202,8 +202,9 @@ impl Renaming {
             }
         };
         after.world.stale = state.world.stale.map(|c| self.connection(c));
-        for hand_over in &mut after.world.mail {
-            hand_over.c = self.connection(hand_over.c);
+        for letter in &mut after.world.mail {
+            letter.c = self.connection(letter.c);
+            letter.t = self.transport(letter.t);
         }
         after
     }

@@ -107,6 +107,8 @@ impl Cast<'_> {
             | Action::ServerDeadlinePasses { .. }
             | Action::WorkerReads { .. }
             | Action::WorkerTakesOver { .. }
+            | Action::WorkerJudges { .. }
+            | Action::WorkerHearsProof { .. }
             | Action::WorkerMeetsStaleEvent { .. } => (worker, worker),
         };
         Message { from, to, text }
@@ -218,6 +220,10 @@ fn text_of_action(action: Action) -> String {
         Action::BindDeadlinePasses { c } => format!("bind deadline of {c} passes"),
         Action::ServerDeadlinePasses { w } => format!("deadline of the whole close passes at {w}"),
         Action::WorkerReads { c } => format!("reads {c}"),
+        Action::WorkerJudges { c, .. } => {
+            format!("judges a check on {c}, which another worker has")
+        }
+        Action::WorkerHearsProof { c } => format!("hears that a check on {c} proved a password"),
         Action::WorkerTakesOver { c } => format!("takes {c} over, which another worker accepted"),
         Action::WorkerMeetsStaleEvent { c } => format!("meets an event of the {c} that ended"),
         Action::WorkerHearsTransportClose { t } => {
@@ -274,6 +280,8 @@ fn actor(action: Action) -> String {
         | Action::ServerDeadlinePasses { .. } => "clock".to_owned(),
         Action::WorkerReads { .. }
         | Action::WorkerTakesOver { .. }
+        | Action::WorkerJudges { .. }
+        | Action::WorkerHearsProof { .. }
         | Action::WorkerMeetsStaleEvent { .. }
         | Action::WorkerHearsTransportClose { .. }
         | Action::WorkerHearsClose { .. }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::{Check, Closes};
 use crate::config::Config;
 use crate::ids::{ConnectionId, TransportId, WorkerId};
-use crate::state::{CONNECTIONS_MAX, Core, TRANSPORTS_MAX};
+use crate::state::{CONNECTIONS_MAX, TRANSPORTS_MAX};
 
 /// UDP sockets, or TCP listeners, that a configuration may have.
 pub const CARRIERS_MAX: usize = 2;
@@ -30,19 +30,37 @@ pub struct World {
     pub callback: Callback,
     /// A connection that ended while the batch of events at hand holds another event of it.
     pub stale: Option<ConnectionId>,
-    /// What is on its way between the workers. What goes to the same worker arrives in this order.
-    pub mail: ArrayVec<HandOver, CONNECTIONS_MAX>,
+    /// What is on its way between the workers. What goes to the same worker arrives in this order. Of one connection there
+    /// is one thing at a time.
+    pub mail: ArrayVec<Letter, CONNECTIONS_MAX>,
 }
 
-/// A connection in the mailbox of the worker that it is handed to.
+/// What one worker has put into the mailbox of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct HandOver {
-    /// The connection.
+pub struct Letter {
+    /// The other.
+    pub to: WorkerId,
+    /// The connection that it is about.
     pub c: ConnectionId,
-    /// What the check says that comes with it.
+    /// What it is.
+    pub what: HandOver,
+    /// The transport that a check on the connection names.
+    pub t: TransportId,
+    /// What that check says.
     pub check: Check,
     /// It was put in before the command to close, and is taken out before it.
     pub early: bool,
+}
+
+/// What a worker hands to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum HandOver {
+    /// A connection that is nobody's, with its check.
+    Connection,
+    /// A check on a connection that is a transport's: does it prove a password?
+    Question,
+    /// It does.
+    Proof,
 }
 
 /// A UDP socket as the kernel sees it.
@@ -190,10 +208,14 @@ impl World {
         self.streams[c.index()]
     }
 
-    /// The connection that a worker finds next in its mailbox, whether the command to close comes before it or not.
-    pub fn next_hand_over(&self, core: &Core, config: &Config, w: WorkerId) -> Option<HandOver> {
-        let mut mail = self.mail.iter();
-        mail.find(|hand_over| core.receiver(config, hand_over.c) == w).copied()
+    /// What a worker finds next in its mailbox, whether the command to close comes before it or not.
+    pub fn next_letter(&self, w: WorkerId) -> Option<Letter> {
+        self.mail.iter().find(|letter| letter.to == w).copied()
+    }
+
+    /// What is under way about a connection.
+    pub fn letter(&self, c: ConnectionId) -> Option<Letter> {
+        self.mail.iter().find(|letter| letter.c == c).copied()
     }
 
     /// The peer of a transport.

@@ -44,6 +44,19 @@ fn what_is_said_to_be_apart_is() {
     }
 }
 
+/// The model hands over connections only, and none back to the worker that accepted it.
+#[test]
+fn datagrams_arrive_at_the_worker_of_their_transport() {
+    for config in Preset::nightly().configs {
+        for transport in &config.transports {
+            for address in &transport.addresses {
+                let socket = config.socket_of(*address);
+                assert_eq!(config.sockets[socket.index()], transport.worker, "{}", config.name);
+            }
+        }
+    }
+}
+
 #[test]
 fn nightly_has_no_aspect_that_standard_lacks() {
     let of = |configs: &[Config]| -> std::collections::BTreeSet<Aspect> {

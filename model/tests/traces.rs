@@ -78,7 +78,7 @@ fn story(name: &str) -> Trace {
 
 /// The name of a story, and what it must show.
 type Story = (&'static str, fn(&Told));
-const STORIES: [Story; 23] = [
+const STORIES: [Story; 25] = [
     ("alert_behind_a_begun_frame", |told| {
         told.passes(|s| {
             s.core.connection(C).queue().is_begun() && s.core.connection(C).queue().holds_alert()
@@ -243,6 +243,14 @@ const STORIES: [Story; 23] = [
             CallersComplete,
         ]);
         assert_eq!(told.end().core.connection(C), Connection::Gone);
+    }),
+    ("proof_that_comes_after_the_close", |told| {
+        let c = ConnectionId(1);
+        let ends = [ShutdownWrite(c), CloseConnection(c)];
+        let of_c: Vec<_> = told.effects().filter(|effect| effect.connection() == Some(c)).collect();
+        assert_eq!(of_c, ends);
+        assert_eq!(told.end().core.transport(T).tuples.len(), 0);
+        told.in_order(&[Unmap(U), ends[0], WorkerDrained(W[1]), ends[1], WorkerDrained(W[0])]);
     }),
     ("two_workers_acknowledge_one_after_the_other", |told| {
         let [first, second] = W;

@@ -7,8 +7,12 @@ use super::names::{self, Names};
 use super::outside::{Answer, Command, Outside, ensure};
 use super::real::Real;
 use std::net::SocketAddr;
-use webrtc_server::lifecycle::{Credential, Input, ListenerId, SendQueue};
-use webrtc_server_model::{ConnectionId, HandOver, StunCheck, TransportId, Tuple, WorkerId};
+use webrtc_server::lifecycle::{
+    ConnectionId as RealConnection, ConnectionPhase, Credential, Input, ListenerId, SendQueue,
+};
+use webrtc_server_model::{
+    ConnectionId, Effect, HandOver, Letter as ModelLetter, StunCheck, TransportId, Tuple, WorkerId,
+};
 
 /// What lies in the mailbox of a worker.
 #[derive(Clone, Debug)]
@@ -18,18 +22,27 @@ pub(super) enum Letter {
     /// The permission to release the carriers.
     Grant,
     /// A connection.
-    Connection(ConnectionId, Carried),
+    Connection(ConnectionId, Asked, Carried),
+    /// Does a check on a connection prove a password?
+    Question(ConnectionId, Asked),
+    /// It does.
+    Proof(ConnectionId, Asked),
 }
 
-/// What comes with a connection.
+/// A check that came to another worker than that of the transport which it names.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    home: WorkerId,
+    ufrag: String,
+    check: StunCheck,
+}
+
+/// What goes with a connection.
 #[derive(Clone, Debug)]
 pub(super) struct Carried {
     listener: ListenerId,
     remote: SocketAddr,
     queue: SendQueue,
-    /// The ufrag of the check, and what else it says.
-    ufrag: String,
-    check: StunCheck,
 }
 
 impl Outside {
@@ -50,54 +63,122 @@ impl Outside {
     }
 }
 
-/// A check names another worker's transport: the connection is asked for, and given away.
-pub(super) fn hand_over(
+/// A check names another worker's transport: the connection is asked for, and given away; or else the other is asked.
+pub(super) fn pass_on(
     real: &mut Real,
     t: TransportId,
     c: ConnectionId,
     check: StunCheck,
 ) -> Result<Vec<Answer>, String> {
-    let (from, to) = (mapping::connection(real, c)?, real.config().worker_of(t));
+    let (home, connection) = mapping::connection(real, c)?;
     let ufrag = ufrag(real, t, check);
-    let known = real.workers[from.0.index()].by_ufrag(&ufrag).is_some();
+    let known = real.workers[home.index()].by_ufrag(&ufrag).is_some();
     ensure(!known, "a check for a transport that is here")?;
-    let worker = &real.workers[from.0.index()];
-    let given = worker.connections().get(&from.1).ok_or("the connection is gone")?;
+    let asked = Asked { home, ufrag, check };
+    if is_nobodys(real, home, connection) {
+        return Ok(vec![give_away(real, t, c, asked)?]);
+    }
+    let to = real.config().worker_of(t);
+    post(real, to, t, Letter::Question(c, asked));
+    Ok(vec![Answer::too_late(home, Input::ConnectionHandedOver { connection })])
+}
+
+fn is_nobodys(real: &Real, w: WorkerId, connection: RealConnection) -> bool {
+    let connection = real.workers[w.index()].connections().get(&connection);
+    connection.is_some_and(|connection| connection.phase == ConnectionPhase::Unbound)
+}
+
+fn give_away(
+    real: &mut Real,
+    t: TransportId,
+    c: ConnectionId,
+    asked: Asked,
+) -> Result<Answer, String> {
+    let (home, connection) = mapping::connection(real, c)?;
+    let given = real.workers[home.index()].connections().get(&connection);
+    let given = given.ok_or("the connection is gone")?;
     let (listener, remote, queue) = (given.listener, given.remote, given.queue.clone());
-    let carried = Carried { listener, remote, queue, ufrag, check };
+    let to = real.config().worker_of(t);
+    post(real, to, t, Letter::Connection(c, asked, Carried { listener, remote, queue }));
+    real.outside.places[c.index()] = Place::InFlight { from: home, to: t };
+    Ok(Answer::worker(home, Input::ConnectionHandedOver { connection }))
+}
+
+/// Puts something into a mailbox, which is in order.
+fn post(real: &mut Real, to: WorkerId, t: TransportId, letter: Letter) {
+    let about = match &letter {
+        Letter::Connection(c, asked, _) => Some((*c, HandOver::Connection, asked.check)),
+        Letter::Question(c, asked) => Some((*c, HandOver::Question, asked.check)),
+        Letter::Proof(c, asked) => Some((*c, HandOver::Proof, asked.check)),
+        Letter::Close | Letter::Grant => None,
+    };
     let outside = &mut real.outside;
-    outside.places[c.index()] = Place::InFlight { from: from.0, to: t };
-    outside.mailboxes[to.index()].push_back(Letter::Connection(c, carried));
     let early = outside.close[to.index()] == Command::NotGiven;
-    outside.world.mail.push(HandOver { c, check, early });
-    Ok(vec![Answer::worker(from.0, Input::ConnectionHandedOver { connection: from.1 })])
+    let in_words = about.map(|(c, what, check)| ModelLetter { to, c, what, t, check, early });
+    outside.world.mail.extend(in_words);
+    outside.mailboxes[to.index()].push_back(letter);
+}
+
+/// What comes next in the mailbox for which the model has something about this connection.
+fn take(real: &mut Real, c: ConnectionId) -> Result<(WorkerId, TransportId, Letter), String> {
+    let world = &mut real.outside.world;
+    let model = world.letter(c).ok_or("nothing is under way")?;
+    world.mail.retain(|letter| *letter != model);
+    let next = real.outside.mailboxes[model.to.index()].pop_front();
+    Ok((model.to, model.t, next.ok_or("the mailbox is empty")?))
 }
 
 /// The connection comes next in the mailbox of its new worker. If that takes it, what its check leads to.
 pub(super) fn take_over(
     real: &mut Real,
     c: ConnectionId,
-    effects: &mut Vec<webrtc_server_model::Effect>,
+    effects: &mut Vec<Effect>,
 ) -> Result<(), String> {
-    let Place::InFlight { to: t, .. } = real.outside.places[c.index()] else {
-        return Err("the connection is not in flight".to_owned());
-    };
-    let w = real.config().worker_of(t);
-    let next = real.outside.mailboxes[w.index()].pop_front();
-    let Some(Letter::Connection(next, carried)) = next else {
+    let (w, t, next) = take(real, c)?;
+    let Letter::Connection(_, asked, carried) = next else {
         return Err(format!("{next:?} comes before the connection"));
     };
-    ensure(next == c, "another connection comes before it")?;
-    real.outside.world.mail.retain(|hand_over| hand_over.c != c);
     real.outside.places[c.index()] = Place::With(w);
     let connection = real.outside.names().connection(c).ok_or("it was never opened")?;
-    let Carried { listener, remote, queue, ufrag, check } = carried;
+    let Carried { listener, remote, queue } = carried;
     let taken = Input::ConnectionTakenOver { connection, listener, remote, queue };
     real.settle(Answer::worker(w, taken), effects)?;
     let worker = &real.workers[w.index()];
-    if worker.connections().contains_key(&connection) && worker.by_ufrag(&ufrag).is_some() {
-        let check = mapping::check_input(real, t, Tuple::Tcp(c), check);
+    if worker.connections().contains_key(&connection) && worker.by_ufrag(&asked.ufrag).is_some() {
+        let check = mapping::check_input(real, t, Tuple::Tcp(c), asked.check);
         real.settle(Answer::worker(w, check), effects)?;
+    }
+    Ok(())
+}
+
+/// The worker that is asked looks for the transport, which knows the password. The core is told nothing.
+pub(super) fn judge(real: &mut Real, c: ConnectionId) -> Result<(), String> {
+    let (w, t, next) = take(real, c)?;
+    let Letter::Question(_, asked) = next else {
+        return Err(format!("{next:?} comes before the question"));
+    };
+    if real.workers[w.index()].by_ufrag(&asked.ufrag).is_some() {
+        post(real, asked.home, t, Letter::Proof(c, asked));
+    }
+    Ok(())
+}
+
+/// The worker that has the connection hears the answer.
+pub(super) fn hear_proof(
+    real: &mut Real,
+    c: ConnectionId,
+    effects: &mut Vec<Effect>,
+) -> Result<(), String> {
+    let (w, t, next) = take(real, c)?;
+    let Letter::Proof(_, asked) = next else {
+        return Err(format!("{next:?} comes before the proof"));
+    };
+    let tuple = real.outside.names().tuple(Tuple::Tcp(c));
+    real.settle(Answer::worker(w, Input::TupleTaken { tuple }), effects)?;
+    let connection = real.outside.names().connection(c).ok_or("it was never opened")?;
+    if is_nobodys(real, w, connection) {
+        let given = give_away(real, t, c, asked)?;
+        real.settle(given, effects)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! | Action | What the core is told |
 //! |---|---|
-//! | `PeerChecks` | `CheckReceived`, on the path of the check; `ConnectionHandedOver` if it names another worker's transport |
+//! | `PeerChecks` | `CheckReceived`, on the path of the check; `ConnectionHandedOver` if it names another worker's transport; too late if the connection is a transport's |
 //! | `PeerChecksTwiceAndResets` | `CheckReceived`, whose reply finds the connection reset; then a second one, which is too late |
 //! | `PeerConnects` | `ConnectionAccepted`, with an id that was never given before |
 //! | `PeerConnectsInVain`, `PeerStreams`, `PeerVanishes`, `WorkerReads` | nothing |
@@ -26,6 +26,8 @@
 //! | `…DeadlinePasses`, `ConsentExpires` | `TimerFired`, if the clock has that timer |
 //! | `WorkerMeetsStaleEvent` | `ConnectionFinished`, `ConnectionReset`, `ConnectionWritable` with the id of the use that ended, which are too late |
 //! | `WorkerTakesOver` | `ConnectionTakenOver`; if it is taken and the transport is known, `CheckReceived` |
+//! | `WorkerJudges` | nothing: the shell looks for the transport |
+//! | `WorkerHearsProof` | `TupleTaken`; if the connection is nobody's then, `ConnectionHandedOver` |
 //! | `WorkerHearsClose` | `ServerCloseRequested`, if the barrier has told the workers to close |
 //! | `WorkerHearsGrant` | `ReleaseGranted`, if the barrier has granted it |
 
@@ -65,6 +67,7 @@ pub(super) fn begin(
         | Action::PeerVanishes { .. }
         | Action::WorkerReads { .. }
         | Action::WorkerTakesOver { .. }
+        | Action::WorkerHearsProof { .. }
         | Action::WorkerMeetsStaleEvent { .. } => of_connection(real, before, action),
         Action::KernelFillsSocket { .. }
         | Action::KernelMakesRoomOnSocket { .. }
@@ -86,6 +89,10 @@ pub(super) fn begin(
         | Action::LingerDeadlinePasses { .. }
         | Action::BindDeadlinePasses { .. }
         | Action::ServerDeadlinePasses { .. } => of_clock(real, action),
+        Action::WorkerJudges { c, .. } => {
+            handovers::judge(real, c)?;
+            Ok(Vec::new())
+        }
         Action::WorkerHearsClose { w } => {
             real.outside.hear_close(w)?;
             let deadline = real.outside.limits.server;
@@ -104,7 +111,7 @@ fn of_peer(real: &mut Real, before: &State, action: Action) -> Result<Vec<Answer
         Action::PeerChecks { t, from: Tuple::Tcp(c), check: said }
             if before.core.is_misplaced(real.config(), t, c) =>
         {
-            return handovers::hand_over(real, t, c, said);
+            return handovers::pass_on(real, t, c, said);
         }
         Action::PeerChecks { t, from, check: said } => return Ok(vec![check(real, t, from, said)]),
         Action::PeerChecksTwiceAndResets { t, c } => {
@@ -170,8 +177,8 @@ fn of_connection(real: &mut Real, before: &State, action: Action) -> Result<Vec<
             real.outside.stream(c).unread = true;
             Ok(Vec::new())
         }
-        // Its two inputs follow.
-        Action::WorkerTakesOver { .. } => Ok(Vec::new()),
+        // What they lead to follows.
+        Action::WorkerTakesOver { .. } | Action::WorkerHearsProof { .. } => Ok(Vec::new()),
         Action::WorkerReads { c } => {
             real.outside.stream(c).unread = false;
             Ok(Vec::new())

@@ -32,6 +32,7 @@
 //! * Frames between the first one and an alert, and behind an alert, leave with these or are dropped: the model does
 //!   not count them, and of the real ones nothing is compared but that they follow no alert.
 //! * The fatal alert that ends a failed handshake: the model has no place for one that waits for its connection.
+//! * Datagrams that are handed over, and the hints of who has a tuple: to the core a datagram comes where it belongs.
 //! * NOMINATION values, passwords and fingerprints.
 
 pub(crate) mod abstraction;

@@ -93,6 +93,9 @@ impl Real {
         if let Action::WorkerTakesOver { c } = action {
             handovers::take_over(self, c, &mut effects)?;
         }
+        if let Action::WorkerHearsProof { c } = action {
+            handovers::hear_proof(self, c, &mut effects)?;
+        }
         self.was_replied(before, action, waiting)?;
         self.is_at_rest()?;
         Ok(effects)

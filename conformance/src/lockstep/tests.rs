@@ -7,8 +7,8 @@ use super::{Error, kill_matrix, run};
 use std::rc::Rc;
 use webrtc_server::lifecycle::{ConnectionId as RealConnection, Input, Mutant};
 use webrtc_server_model::{
-    Action, CloseReason, Config, ConnectionId, DtlsState, Effect, Graph, NoAlert, Outcome, Preset,
-    Room, State, StunCheck, TransportId, Tuple, WorkerId, step,
+    Action, CallerId, CloseReason, Config, ConnectionId, DtlsState, Effect, Graph, NoAlert,
+    Outcome, Preset, Room, State, StunCheck, TransportId, Tuple, WorkerId, step,
 };
 
 fn agrees(config: &Config) {
@@ -90,6 +90,27 @@ fn connected_over_tcp() -> Real {
         state = step(&config, &state, action).unwrap().0;
     }
     real
+}
+
+/// What is in a mailbox arrives in the order in which it was put there.
+#[test]
+fn a_command_overtakes_no_connection_in_the_mailbox() {
+    let config = Rc::new(Config::handover());
+    let (mut real, mut state) = (Real::new(&config, None).unwrap(), State::initial(&config));
+    for action in [
+        Action::PeerConnects { c: C },
+        Action::PeerChecks { t: T, from: TCP, check: StunCheck::Plain },
+        Action::OwnerClosesServer { caller: CallerId(0) },
+    ] {
+        real.take(&state, action).unwrap();
+        state = step(&config, &state, action).unwrap().0;
+    }
+    let closes = Action::WorkerHearsClose { w: WorkerId(1) };
+    real.clone().take(&state, closes).expect_err("the connection comes first");
+    let takes = Action::WorkerTakesOver { c: C };
+    real.take(&state, takes).unwrap();
+    state = step(&config, &state, takes).unwrap().0;
+    real.take(&state, closes).unwrap();
 }
 
 /// The same, with a connection that blocked before it took a byte of the frame that waits. The model fills a connection in

@@ -117,6 +117,12 @@ impl Barrier {
         next.filter(|next| matches!(next, Command::TakeOver(_)))
     }
 
+    /// The answer of another worker arrives at a worker, if that comes next in its mailbox.
+    pub(super) fn take_proof(&mut self, w: WorkerId) -> Option<Command> {
+        let next = self.mailboxes.take_next(real(w));
+        next.filter(|next| matches!(next, Command::ConnectionProved { .. }))
+    }
+
     /// Hears what the workers have said by now, and says what follows.
     pub(super) fn hear(&mut self) -> Result<Vec<Effect>, Harness> {
         let mut effects = Vec::new();

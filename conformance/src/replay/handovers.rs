@@ -11,7 +11,7 @@ use super::perform::impossible;
 use super::report::{Finding, Harness};
 use super::stage::Stage;
 
-/// A connection that lies in a mailbox.
+/// A connection that lies in a mailbox, or a question about it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InFlight {
     /// The transport that its check names.
@@ -21,19 +21,52 @@ pub(super) struct InFlight {
 }
 
 impl Stage<'_> {
-    /// A check that names another worker's transport: the home has the connection no more, and nobody answers.
+    /// A check that names another worker's transport. The home has the connection no more, if it was nobody's. Nobody
+    /// answers.
     pub(super) fn check_elsewhere(
         &mut self,
+        before: &State,
         t: TransportId,
         c: ConnectionId,
         check: StunCheck,
     ) -> Result<(), Harness> {
         let asked = self.ask(t, Tuple::Tcp(c), check)?;
+        let in_flight = Some(InFlight { to: t, asked });
+        if before.core.connection(c).is_bound() {
+            self.asked[c.index()] = in_flight;
+        } else {
+            self.expect_given_away(c, in_flight);
+        }
+        Ok(())
+    }
+
+    fn expect_given_away(&mut self, c: ConnectionId, in_flight: Option<InFlight>) {
         if self.connection(c).is_ok() {
             self.findings.push(Finding::new("the connection", &"handed over", &"kept"));
         }
-        self.in_flight[c.index()] = Some(InFlight { to: t, asked });
-        Ok(())
+        self.in_flight[c.index()] = in_flight;
+    }
+
+    /// The worker that is asked looks into its mailbox.
+    pub(super) fn judge(&mut self, t: TransportId) {
+        let w = self.config.worker_of(t);
+        match self.barrier.take_hand_over(w) {
+            Some(command) => self.workers[w.index()].execute(command),
+            None => self.miss("a question about a connection"),
+        }
+    }
+
+    /// The worker that asked looks into its mailbox. Whether it gives the connection away the model says.
+    pub(super) fn hear_proof(&mut self, before: &State, c: ConnectionId) {
+        let w = self.config.home_of(c);
+        match self.barrier.take_proof(w) {
+            Some(command) => self.workers[w.index()].execute(command),
+            None => self.miss("the proof that a connection is another worker's"),
+        }
+        let in_flight = self.asked[c.index()].take();
+        if before.core.connection(c).is_bound() {
+            self.expect_given_away(c, in_flight);
+        }
     }
 
     /// The owner looks into its mailbox. Whether it answers the check the model says.

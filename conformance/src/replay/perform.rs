@@ -3,7 +3,8 @@
 //! | Action | What is done | When it has happened |
 //! |---|---|---|
 //! | `PeerChecks` | a Binding request | the server read it; its answer is at the peer, unless the path is full |
-//! | `PeerChecks`, of another worker's transport | the same | the server read it, and has the connection no more |
+//! | `PeerChecks`, of another worker's transport | the same | the server read it, and has the connection no more if it was nobody's |
+//! | `WorkerJudges`, `WorkerHearsProof` | the next command of the mailbox | at once |
 //! | `WorkerTakesOver` | the next command of the mailbox | the answer to the check is at the peer, or the connection closed |
 //! | `PeerChecksTwiceAndResets` | two Binding requests in one write, then `SO_LINGER` 0 and `close(2)` | the first was read; its reply met the reset |
 //! | `PeerConnects` | `connect(2)`, from the former port if there is one | accepted |
@@ -54,7 +55,7 @@ impl Stage<'_> {
             Action::PeerChecks { t, from: Tuple::Tcp(c), check }
                 if before.core.is_misplaced(self.config, t, c) =>
             {
-                self.check_elsewhere(t, c, check)
+                self.check_elsewhere(before, t, c, check)
             }
             Action::PeerChecks { t, from, check } => self.check(before, t, from, check),
             Action::PeerChecksTwiceAndResets { t, c } => self.check_twice_and_reset(t, c),
@@ -98,6 +99,14 @@ impl Stage<'_> {
             }
             Action::WorkerReads { c } => self.read(c),
             Action::WorkerTakesOver { c } => self.take_over(before, c),
+            Action::WorkerJudges { t, .. } => {
+                self.judge(t);
+                Ok(())
+            }
+            Action::WorkerHearsProof { c } => {
+                self.hear_proof(before, c);
+                Ok(())
+            }
             Action::WorkerMeetsStaleEvent { c } => self.meet_stale_event(c),
             Action::OwnerClosesServer { .. }
             | Action::OwnerDropsHandle { .. }

@@ -99,6 +99,8 @@ pub(super) struct Stage<'a> {
     pub(super) creation: Vec<Creation>,
     /// The connections in flight between two workers.
     pub(super) in_flight: Vec<Option<InFlight>>,
+    /// The checks on connections about which another worker was asked.
+    pub(super) asked: Vec<Option<InFlight>>,
     /// Which UDP sockets play full.
     pub(super) full: Vec<bool>,
     /// What is done to each connection.
@@ -152,6 +154,7 @@ impl<'a> Stage<'a> {
             arm: Arm::default(),
             creation: vec![Creation::Absent; transports],
             in_flight: vec![None; config.connections.len()],
+            asked: vec![None; config.connections.len()],
             full: vec![false; config.sockets.len()],
             interference: vec![Interference::default(); config.connections.len()],
             sockets,

@@ -54,6 +54,41 @@ fn all_classes(config: &Config) -> Replay {
 }
 
 #[test]
+fn dmx_13_a_connection_in_the_mailbox_of_a_drained_worker_is_closed_before_its_release() {
+    let other = WorkerId(1);
+    let way = [
+        Action::PeerConnects { c: C },
+        CLOSES_SERVER,
+        Action::WorkerHearsClose { w: other },
+        Action::PeerChecks { t: T, from: TCP, check: StunCheck::Plain },
+        HEARS_CLOSE,
+        HEARS_GRANT,
+        Action::WorkerTakesOver { c: C },
+        Action::WorkerHearsGrant { w: other },
+    ];
+    agrees(&Config::handover(), way.to_vec());
+}
+
+#[test]
+fn dmx_13_a_connection_in_use_moves_to_the_worker_whose_password_a_check_proves() {
+    let c = ConnectionId(1);
+    let moves = [
+        Action::PeerChecks { t: T, from: Tuple::Tcp(c), check: StunCheck::Plain },
+        Action::WorkerJudges { t: T, c },
+        Action::WorkerHearsProof { c },
+        Action::WorkerTakesOver { c },
+        Action::PeerHandshakes { t: T },
+        CLOSES_SERVER,
+        HEARS_CLOSE,
+        Action::WorkerHearsClose { w: WorkerId(1) },
+        Action::KernelAcknowledges { c },
+        HEARS_GRANT,
+        Action::WorkerHearsGrant { w: WorkerId(1) },
+    ];
+    agrees(&Config::handover(), story(&[&connected(U, Tuple::Tcp(c)), &moves]));
+}
+
+#[test]
 fn cls_03_udp_alert_before_the_socket_closes() {
     let end = [CLOSES_SERVER, HEARS_CLOSE, Action::PeerAnswers { t: T }, HEARS_GRANT];
     agrees(&Config::small(), story(&[&connected(T, UDP), &end]));

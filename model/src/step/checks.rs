@@ -93,7 +93,7 @@ impl Run<'_> {
     }
 
     /// Nothing of the former owner may reach whoever has the tuple now, an alert that waits included.
-    fn withdraw(&mut self, former: TransportId, tuple: Tuple) {
+    pub(super) fn withdraw(&mut self, former: TransportId, tuple: Tuple) {
         if self.config.is(Mutant::AlertToNewOwner) {
             return;
         }

@@ -2,13 +2,13 @@
 
 use crate::action::{Action, Check, Closes, Subject};
 use crate::config::{Config, TransportConfig};
-use crate::ids::{CallerId, ConnectionId, SocketId, TransportId, WorkerId};
+use crate::ids::{CallerId, ConnectionId, SocketId, TransportId};
 use crate::mutants::Mutant;
 use crate::state::{
     Connection, DtlsState, Farewell, Phase, ReadSide, ServerPhase, State, Transport, Tuple, Ufrags,
     Waiting, WorkerPhase,
 };
-use crate::world::{Callback, Caller, End, Room, Socket};
+use crate::world::{Callback, Caller, End, HandOver, Room, Socket};
 
 /// How many flights of the peer's handshake arrive before its last.
 const FLIGHTS: u8 = 2;
@@ -84,6 +84,12 @@ fn of_connection(config: &Config, c: ConnectionId, actions: &mut Vec<Action>) {
     add(kernel.unread_input, Action::WorkerReads { c });
     add(kernel.stale_events, Action::WorkerMeetsStaleEvent { c });
     add(config.hands_over(c), Action::WorkerTakesOver { c });
+    add(config.hands_over(c), Action::WorkerHearsProof { c });
+    for t in config.transport_ids() {
+        let elsewhere = config.worker_of(t) != config.home_of(c);
+        let may = elsewhere && config.transport(t).may_use(Tuple::Tcp(c));
+        add(may, Action::WorkerJudges { t, c });
+    }
 }
 
 fn of_server(config: &Config, actions: &mut Vec<Action>) {
@@ -153,7 +159,7 @@ impl At<'_> {
         let transport = self.transport(t);
         let arrives = match from {
             Tuple::Udp(_) => self.open(t).is_some(),
-            Tuple::Tcp(c) if self.is_misplaced(t, c) => self.may_hand_over(t, c),
+            Tuple::Tcp(c) if self.is_misplaced(t, c) => self.may_pass_on(t, c),
             Tuple::Tcp(c) => self.open(t).is_some() && self.state.core.connection(c).is_in_use(),
         };
         let known =
@@ -165,29 +171,26 @@ impl At<'_> {
         self.state.core.is_misplaced(self.config, t, c)
     }
 
-    /// Is this connection its home's to give away? What has become of the transport the home does not know.
-    fn may_hand_over(&self, t: TransportId, c: ConnectionId) -> bool {
+    /// May its home give this connection away, or ask about it? What has become of the transport the home does not know.
+    /// One check at a time is under way.
+    fn may_pass_on(&self, t: TransportId, c: ConnectionId) -> bool {
         let home = self.config.home_of(c);
         let open = self.state.core.worker(home) == WorkerPhase::Open
             || self.config.is(Mutant::StrangersForgotten);
         let was_created = !matches!(self.transport(t).phase, Phase::Absent | Phase::Refused);
         let at_home = self.state.core.holder(c) == Some(home);
-        let stranger = self.state.core.connection(c) == Connection::Unbound;
-        open && was_created && at_home && stranger
+        let in_use = self.state.core.connection(c).is_in_use();
+        open && was_created && at_home && in_use && self.state.world.letter(c).is_none()
     }
 
-    /// Is it the next in the mailbox, and not behind the command to close?
-    fn may_take_over(&self, c: ConnectionId) -> bool {
+    /// Is that about this connection next in a mailbox, and not behind the command to close?
+    fn may_take(&self, c: ConnectionId, what: HandOver) -> bool {
         let State { core, world, .. } = self.state;
-        let w = core.receiver(self.config, c);
-        let next = world.next_hand_over(core, self.config, w).filter(|next| next.c == c);
-        next.is_some_and(|next| next.early || core.worker(w) != WorkerPhase::Open)
-    }
-
-    /// Does a connection lie in the mailbox of a worker before the command to close?
-    fn takes_over_first(&self, w: WorkerId) -> bool {
-        let State { core, world, .. } = self.state;
-        world.next_hand_over(core, self.config, w).is_some_and(|next| next.early)
+        world.letter(c).is_some_and(|letter| {
+            letter.what == what
+                && world.next_letter(letter.to) == Some(letter)
+                && (letter.early || core.worker(letter.to) != WorkerPhase::Open)
+        })
     }
 
     /// Does what the peer sends on this path still arrive, in order?
@@ -302,6 +305,10 @@ impl At<'_> {
                 late || self.open(t).is_some_and(|transport| transport.selected.is_some())
             }
             Action::FarewellDeadlinePasses { .. } => self.awaits_udp(t),
+            Action::WorkerJudges { c, .. } => {
+                let letter = self.state.world.letter(c);
+                letter.is_some_and(|letter| letter.t == t) && self.may_take(c, HandOver::Question)
+            }
             Action::WorkerHearsTransportClose { .. } => {
                 self.state.world.callback == Callback::Asked(t)
             }
@@ -336,13 +343,13 @@ impl At<'_> {
             Action::WorkerHearsClose { w } => {
                 let waits = self.config.is(Mutant::CloseBlocks) && self.flushes();
                 let told = core.server != ServerPhase::Open && core.worker(w) == WorkerPhase::Open;
-                told && !waits && !self.takes_over_first(w)
+                told && !waits && !world.next_letter(w).is_some_and(|next| next.early)
             }
             Action::WorkerHearsGrant { w } => {
                 let drained = core.worker(w) == WorkerPhase::Drained;
                 let early = self.config.is(Mutant::FirstWorkerReleases);
-                let waits = world.next_hand_over(core, self.config, w).is_some()
-                    && !self.config.is(Mutant::GrantOvertakes);
+                let waits =
+                    world.next_letter(w).is_some() && !self.config.is(Mutant::GrantOvertakes);
                 core.server == ServerPhase::Releasing && (drained || early) && !waits
             }
             _ => unreachable!("{action:?} does not happen to the server"),
@@ -408,7 +415,8 @@ impl At<'_> {
             }
             Action::LingerDeadlinePasses { .. } => lingers,
             Action::BindDeadlinePasses { .. } => connection == Connection::Unbound,
-            Action::WorkerTakesOver { .. } => self.may_take_over(c),
+            Action::WorkerTakesOver { .. } => self.may_take(c, HandOver::Connection),
+            Action::WorkerHearsProof { .. } => self.may_take(c, HandOver::Proof),
             Action::WorkerReads { .. } => connection.is_live() && stream.unread,
             Action::WorkerMeetsStaleEvent { .. } => self.state.world.stale == Some(c),
             _ => unreachable!("{action:?} does not happen to a connection"),

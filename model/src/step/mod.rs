@@ -5,7 +5,7 @@
 //!
 //! | Action | Effects |
 //! |---|---|
-//! | `PeerChecks` | none if the connection goes to another worker; \[loss of the tuple by its former transport\], \[`SelectedTupleChanged`\], \[`IceStateChanged`\], \[`ShutdownWrite` on an evicted connection\], \[`DtlsStateChanged(Connecting)`\] |
+//! | `PeerChecks` | none if the check names a transport of another worker; \[loss of the tuple by its former transport\], \[`SelectedTupleChanged`\], \[`IceStateChanged`\], \[`ShutdownWrite` on an evicted connection\], \[`DtlsStateChanged(Connecting)`\] |
 //! | `PeerChecksTwiceAndResets` | those of `PeerChecks`, then those of `PeerResets` |
 //! | `PeerConnects…`, `PeerSendsFlight`, `PeerStreams`, `PeerVanishes`, `KernelFills…`, `KernelLeavesRoom` | none |
 //! | `PeerHandshakes`, `PeerFailsHandshake`, `PeerSendsFatalAlert`, `HandshakeDeadlinePasses` | `DtlsStateChanged` |
@@ -25,6 +25,8 @@
 //! | `BindDeadlinePasses` | `ShutdownWrite` |
 //! | `ServerDeadlinePasses` | `AbortConnection` for each connection of the worker, then end of t for each transport |
 //! | `WorkerReads`, `WorkerMeetsStaleEvent` | none |
+//! | `WorkerJudges` | none |
+//! | `WorkerHearsProof` | \[loss of the tuple by its former transport\] |
 //! | `WorkerTakesOver` | those of `PeerChecks`; `CloseConnection` if it closes |
 //! | `WorkerHearsClose` | `StopAccepting`, close(t) for each, `ShutdownWrite` for each unbound connection |
 //! | `WorkerHearsGrant` | `ReleaseSocket`, `ReleaseListener`, `WorkerReleased`, \[`CallersComplete`\] |
@@ -88,7 +90,7 @@ impl Run<'_> {
         match action {
             Action::PeerChecks { t, from, check } => match from {
                 Tuple::Tcp(c) if self.core.is_misplaced(self.config, t, c) => {
-                    self.hand_over(t, c, check);
+                    self.pass_on(t, c, check);
                 }
                 Tuple::Udp(_) | Tuple::Tcp(_) => self.check(t, from, check),
             },
@@ -132,6 +134,8 @@ impl Run<'_> {
             Action::WorkerReads { c } => self.stream(c).unread = false,
             Action::WorkerMeetsStaleEvent { c } => self.meet_stale_event(c),
             Action::WorkerTakesOver { c } => self.take_over(c),
+            Action::WorkerJudges { t, c } => self.judge(t, c),
+            Action::WorkerHearsProof { c } => self.hear_proof(c),
             Action::WorkerHearsTransportClose { t } => {
                 self.world.callback = Callback::Done;
                 self.close_transport(t, CloseReason::Owner);

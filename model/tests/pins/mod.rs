@@ -27,7 +27,7 @@ pub(crate) const STANDARD: [Pin; 19] = [
     pin("restart", 896, 9_472, 13, 1_234),
     pin("owner", 15_921, 79_910, 16, 736),
     pin("carriers", 8_571, 61_035, 20, 459),
-    pin("handover", 15_596, 93_854, 20, 2_184),
+    pin("handover", 44_896, 285_756, 21, 2_269),
     pin("pair", 49_958, 359_768, 32, 3_350),
     pin("connections", 65_044, 515_143, 20, 3_666),
     pin("kernel-twice", 6_770, 61_202, 28, 4_743),
