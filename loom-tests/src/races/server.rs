@@ -16,7 +16,7 @@ pub const RACES: &[Race] = &[
     Race::new("close against the worker's queue", close),
     Race::bounded("close against create_transport", close_against_create_transport),
     Race::bounded("close against worker exit", close_against_worker_exit),
-    Race::bounded("callback that closes against close", callback_that_closes),
+    Race::new("callback that closes against close", callback_that_closes),
     Race::bounded("handover against close", || handover_against_close(End::InOrder)),
     Race::bounded("handover against close and the loss of the new owner", || {
         handover_against_close(End::Lost);
