@@ -34,6 +34,7 @@ pub(crate) enum FactKind {
     Callback,
     Stale,
     CallerWaits,
+    OtherHandles,
 }
 
 /// The facts about those to whom an action happens that make a difference to what it does.
@@ -105,7 +106,7 @@ pub(crate) fn reads(action: Action) -> &'static [FactKind] {
         Action::OwnerRestartsIce { .. } => &[Ufrags],
         Action::WorkerHearsGrant { .. } => &[OtherWorkers, CallerWaits],
         Action::OwnerClosesServer { .. } => &[Server, CallerWaits],
-        Action::OwnerDropsHandle { .. } => &[Server],
+        Action::OwnerDropsHandle { .. } => &[Server, OtherHandles],
         Action::OwnerArmsCallback { .. } | Action::KernelFillsSocket { .. } => &[],
     }
 }
