@@ -17,6 +17,7 @@
 //! | `probe` | old datagrams at the end of a trace |
 //! | `support` | which configurations the stage can play |
 //! | `run` | traces in, report out |
+//! | `shard` | a share of the traces |
 //!
 //! # Barriers
 //!
@@ -59,6 +60,7 @@ mod perform;
 mod probe;
 mod report;
 mod run;
+mod shard;
 mod stage;
 mod support;
 #[cfg(test)]
@@ -70,7 +72,9 @@ use std::time::Duration;
 
 pub use report::{Divergence, Finding, Replay, ReplayError};
 pub use run::{Descriptors, Plan, replay};
+pub use shard::{Shard, ShardError};
 pub use support::check as check_support;
 
-/// How long something may take that happens at once if all is well.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+/// How long something may take that happens at once if all is well. Nothing is slower for it unless something is wrong,
+/// and other work may keep the processors busy.
+pub const PATIENCE: Duration = Duration::from_secs(20);
