@@ -83,6 +83,8 @@ pub enum Fact {
     CallerWaits(bool),
     /// What is under way between workers about a connection.
     Mail(ConnectionId, Option<(HandOver, TransportId, Check)>),
+    /// Whether somebody has a handle beside the one that acts.
+    OtherHandles(bool),
 }
 
 /// What a step depends on, seen from one group. Two edges of one class do the same to it.
@@ -104,7 +106,8 @@ impl fmt::Display for EdgeClass {
 /// The classes of the edges of one configuration.
 ///
 /// An action on a transport or a connection happens to the whole group. An action on what all share happens to each
-/// transport with its connections, and to each connection that is nobody's, one by one.
+/// transport with its connections, and to each connection that is nobody's, one by one; and to the workers and the
+/// server, for whom it matters whether anything is left to which it did not happen.
 #[derive(Clone, Debug)]
 pub struct Classes<'a> {
     config: &'a Config,
@@ -118,7 +121,8 @@ impl<'a> Classes<'a> {
         Self { config, grain, groups: Groups::of(config) }
     }
 
-    /// The classes of an edge: one for an action on a group, several for an action on what all share.
+    /// The classes of an edge: one for an action on a group; for an action on what all share one for each group, and one
+    /// for the workers and the server.
     pub fn of(&self, state: &State, action: Action) -> Vec<EdgeClass> {
         let mut classes = Vec::new();
         for group in self.subjects(state, action) {
@@ -127,7 +131,22 @@ impl<'a> Classes<'a> {
                 classes.push(class);
             }
         }
+        if self.groups.subject(action).is_none() {
+            classes.push(self.as_seen_by_the_server(state, action));
+        }
         classes
+    }
+
+    fn as_seen_by_the_server(&self, state: &State, action: Action) -> EdgeClass {
+        let transports = state.core.transport_ids().collect();
+        let connections = state.core.connection_ids().collect();
+        let everybody = Group { transports, connections };
+        self.with_kinds(&everybody, state, action, |kind| {
+            matches!(
+                kind,
+                FactKind::Worker | FactKind::OthersLeft | FactKind::OtherWorkers | FactKind::Stale
+            )
+        })
     }
 
     /// To whom an action happens, as far as they are seen by themselves.
@@ -185,7 +204,7 @@ impl<'a> Classes<'a> {
     }
 }
 
-/// The classes of an edge: one for an action on a group, several for an action on what all share.
+/// The classes of an edge, see [`Classes::of`].
 pub fn edge_classes(
     grain: Grain,
     config: &Config,
@@ -271,6 +290,7 @@ impl Fact {
             Self::Stale(_) => FactKind::Stale,
             Self::CallerWaits(_) => FactKind::CallerWaits,
             Self::Mail(..) => FactKind::Mail,
+            Self::OtherHandles(_) => FactKind::OtherHandles,
         }
     }
 }

@@ -45,7 +45,8 @@ pub fn cover(grain: Grain, graph: &Graph) -> Cover {
     Covering::new(graph, labels, numbers.len()).run()
 }
 
-/// Traces that walk every edge.
+/// Traces that walk every edge. About one of them ends wherever more edges arrive than leave, so that there are many
+/// however they are chosen: a close cannot be undone.
 pub fn cover_edges(graph: &Graph) -> Cover {
     let edges = graph.edges().len();
     Covering::new(graph, (0..edges).map(|edge| vec![edge]).collect(), edges).run()

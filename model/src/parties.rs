@@ -72,8 +72,10 @@ impl Parties {
             }
         }
         let closing = |w: &WorkerId| state.core.worker(*w) == WorkerPhase::Closing;
-        let releases = matches!(action, Action::WorkerHearsGrant { .. });
-        if releases || self.workers.iter().any(closing) {
+        // A worker may be the last to have nothing left as soon as it hears of the close.
+        let hears =
+            matches!(action, Action::WorkerHearsClose { .. } | Action::WorkerHearsGrant { .. });
+        if hears || self.workers.iter().any(closing) {
             facts.push(Fact::OtherWorkers(self.other_workers(config, state)));
         }
         let armed = matches!(state.world.callback, Callback::Armed(_));
@@ -88,6 +90,13 @@ impl Parties {
         }
         facts.push(Fact::Stale(state.world.stale));
         facts.push(Fact::CallerWaits(state.world.callers.contains(&Caller::Waiting)));
+        if let Action::OwnerDropsHandle { caller } = action {
+            let mut callers = state.world.callers.iter().enumerate();
+            let has_handle = |(index, other): (usize, &Caller)| {
+                index != caller.index() && *other != Caller::Dropped
+            };
+            facts.push(Fact::OtherHandles(callers.any(has_handle)));
+        }
         facts
     }
 

@@ -35,6 +35,7 @@ pub(crate) enum FactKind {
     Stale,
     CallerWaits,
     Mail,
+    OtherHandles,
 }
 
 /// The facts about those to whom an action happens that make a difference to what it does.
@@ -113,7 +114,7 @@ pub(crate) fn reads(action: Action) -> &'static [FactKind] {
         Action::OwnerRestartsIce { .. } => &[Ufrags],
         Action::WorkerHearsGrant { .. } => &[OtherWorkers, CallerWaits],
         Action::OwnerClosesServer { .. } => &[Server, CallerWaits],
-        Action::OwnerDropsHandle { .. } => &[Server],
+        Action::OwnerDropsHandle { .. } => &[Server, OtherHandles],
         Action::OwnerArmsCallback { .. } | Action::KernelFillsSocket { .. } => &[],
     }
 }

@@ -93,7 +93,7 @@ fn transports_that_may_share_a_tuple_are_one_group() {
 fn classes_conflict_where_equal_edges_differ() {
     let graph = Graph::explore(&Config::small().with_mutant(Mutant::StrangerBreaks));
     let conflict = check_classes(Grain::Read, &graph).expect_err("not the same");
-    assert!(matches!(conflict.class.action, Action::PeerResets { .. }));
+    assert!(matches!(conflict.class[0].action, Action::PeerResets { .. }));
 }
 
 /// Whether an error leaks depends on who shook hands first.

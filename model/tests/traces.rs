@@ -78,7 +78,7 @@ fn story(name: &str) -> Trace {
 
 /// The name of a story, and what it must show.
 type Story = (&'static str, fn(&Told));
-const STORIES: [Story; 25] = [
+const STORIES: [Story; 24] = [
     ("alert_behind_a_begun_frame", |told| {
         told.passes(|s| {
             s.core.connection(C).queue().is_begun() && s.core.connection(C).queue().holds_alert()

@@ -4,9 +4,11 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::error::Error;
 use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use webrtc_server_conformance::verify::{Progress, Row, verify};
+use webrtc_server_conformance::replay::Shard;
+use webrtc_server_conformance::verify::{Options, Program, Progress, Row, perform, verify};
 
 /// Checks the model, its mutants, and the real code against the model: in memory (lockstep) and on real sockets with
 /// real OpenSSL (replay). Exits with 1 when anything failed or nothing was compared.
@@ -16,6 +18,15 @@ struct Arguments {
     /// Write the report as JSON to this file as well
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Replay a share of the suite only, like 1/4; the first share does everything else as well
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
+    /// Replay every edge of all configurations with one transport: for the night
+    #[arg(long)]
+    every_edge: bool,
+    /// Perform what comes in over standard input, for another `verify`
+    #[arg(long, hide = true, exclusive = true)]
+    perform: bool,
 }
 
 /// A bar on a terminal; nothing elsewhere.
@@ -41,11 +52,17 @@ impl Progress for Bar {
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments = Arguments::parse();
+    if arguments.perform {
+        perform(io::stdin(), io::stdout())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let child = Program { path: std::env::current_exe()?, arguments: vec!["--perform".to_owned()] };
+    let options = Options { child, shard: arguments.shard, every_edge: arguments.every_edge };
     let style = ProgressStyle::with_template("{msg:32} {wide_bar} {pos}/{len} {elapsed}")?;
     let mut bar = Bar(ProgressBar::new(0).with_style(style));
     // Before the work: a report that cannot be written is better known at once.
     let file = arguments.json.map(File::create).transpose()?;
-    let report = verify(&mut bar);
+    let report = verify(&options, &mut bar);
     bar.0.finish_and_clear();
     println!("{report}");
     if let Some(file) = file {

@@ -32,6 +32,8 @@ const TURN: Duration = Duration::from_millis(1);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
     transaction: TransactionId,
+    check: StunCheck,
+    from: Tuple,
     /// Where the server saw the peer.
     local: SocketAddr,
 }
@@ -76,7 +78,7 @@ impl Stage<'_> {
         self.wires.send(from, &request)?;
         self.deliver_packets(from)?;
         self.client(t)?.peer.set_credentials(current);
-        Ok(Asked { transaction, local })
+        Ok(Asked { transaction, check, from, local })
     }
 
     /// The answer to a check, and no other; none if there is nobody to answer, or no room.
@@ -86,7 +88,7 @@ impl Stage<'_> {
         asked: Asked,
         has_room: bool,
     ) -> Result<(), Harness> {
-        let Asked { transaction, local } = asked;
+        let Asked { transaction, check, from, local } = asked;
         self.await_until(if has_room { PATIENCE } else { Duration::ZERO }, |stage| {
             let client = stage.clients[t.index()].as_ref();
             client.is_some_and(|client| client.peer.observed().answers_to(transaction) > 0)

@@ -18,6 +18,7 @@
 //! | `probe` | rules that need no model, tried behind handshakes and at the end of a trace |
 //! | `support` | which configurations the stage can play |
 //! | `run`, `report`, `things` | traces in, report out |
+//! | `shard` | a share of the traces |
 //! | `file` | traces in files, for `cargo replay` |
 //! | `again` | the one command that shows a divergence again |
 //!
@@ -66,6 +67,7 @@ mod perform;
 mod probe;
 mod report;
 mod run;
+mod shard;
 mod stage;
 mod support;
 #[cfg(test)]
@@ -82,8 +84,10 @@ pub use again::{Rung, again};
 pub use file::{FileError, TraceFile, read_traces};
 pub use report::{Divergence, Finding, Replay, ReplayError};
 pub use run::{Descriptors, Plan, replay, replay_watched};
+pub use shard::{Shard, ShardError};
 pub use support::check as check_support;
 pub use things::Things;
 
-/// How long something may take that happens at once if all is well.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+/// How long something may take that happens at once if all is well. Nothing is slower for it unless something is wrong,
+/// and other work may keep the processors busy.
+pub const PATIENCE: Duration = Duration::from_secs(20);

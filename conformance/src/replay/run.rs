@@ -9,6 +9,7 @@ use webrtc_server_model::{
 
 use super::compare::Expected;
 use super::report::{Divergence, Finding, Harness, Replay, ReplayError};
+use super::shard::Shard;
 use super::stage::{Stage, Wardrobe};
 use super::support;
 use super::things::Things;
@@ -131,6 +132,39 @@ impl Plan {
     #[must_use]
     pub fn until_the_first(self) -> Self {
         Plan { divergences_max: 1, ..self }
+    }
+
+    /// Its share of the traces, and nothing but what they walk.
+    ///
+    /// # Errors
+    ///
+    /// None: the share of a plan that is supported is.
+    pub fn share(&self, shard: Shard) -> Result<Self, ReplayError> {
+        Self::traces(&self.config, shard.of(&self.traces))
+    }
+
+    /// The bounds.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The traces.
+    #[must_use]
+    pub fn as_traces(&self) -> &[Vec<Action>] {
+        &self.traces
+    }
+
+    /// How many steps they have together.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        self.traces.iter().map(Vec::len).sum()
+    }
+
+    /// How many classes and how many edges a graph has that these traces cover, or how many they walk themselves.
+    #[must_use]
+    pub fn totals(&self) -> (usize, usize) {
+        (self.classes_total, self.edges_total)
     }
 
     /// How many traces there are.

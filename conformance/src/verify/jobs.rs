@@ -1,4 +1,4 @@
-//! Work in memory on as many threads as there are processors.
+//! Work on as many threads as there are processors.
 
 use std::num::NonZero;
 use std::sync::Mutex;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// Items that are worked on by whoever has time.
-pub(super) struct Jobs<'a, T, R> {
+struct Jobs<'a, T, R> {
     items: &'a [T],
     of: &'a (dyn Fn(&T) -> R + Sync),
     next: AtomicUsize,
@@ -15,12 +15,12 @@ pub(super) struct Jobs<'a, T, R> {
 }
 
 impl<'a, T: Sync, R: Send> Jobs<'a, T, R> {
-    pub(super) fn new(items: &'a [T], of: &'a (dyn Fn(&T) -> R + Sync)) -> Self {
+    fn new(items: &'a [T], of: &'a (dyn Fn(&T) -> R + Sync)) -> Self {
         Jobs { items, of, next: AtomicUsize::new(0), results: Mutex::new(Vec::new()) }
     }
 
     /// Works until nothing is left to begin.
-    pub(super) fn work(&self) {
+    fn work(&self) {
         while let Some((index, item)) = Some(self.next.fetch_add(1, Ordering::Relaxed))
             .and_then(|index| Some((index, self.items.get(index)?)))
         {
@@ -30,7 +30,7 @@ impl<'a, T: Sync, R: Send> Jobs<'a, T, R> {
     }
 
     /// The results in the order of the items, once everybody who worked has ended.
-    pub(super) fn results(self) -> Vec<R> {
+    fn results(self) -> Vec<R> {
         let mut results = self.results.into_inner().unwrap_or_else(PoisonError::into_inner);
         results.sort_by_key(|(index, _)| *index);
         results.into_iter().map(|(_, result)| result).collect()
@@ -38,8 +38,8 @@ impl<'a, T: Sync, R: Send> Jobs<'a, T, R> {
 }
 
 /// How many threads can help the one that asks.
-pub(super) fn helpers() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get).saturating_sub(1).max(1)
+fn helpers() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get).saturating_sub(1)
 }
 
 /// The results in the order of the items.

@@ -3,9 +3,11 @@
 use super::Row;
 use super::rungs::failed;
 use crate::lockstep::{self, Kill};
+use crate::replay::{Rung, again};
 use std::collections::BTreeSet;
 use webrtc_server_model::{
-    Graph, KnownBug, Verdict, check_cycles, check_endings, judge, run_mutant,
+    Grain, Graph, KnownBug, Verdict, check_classes, check_commutation, check_cycles, check_endings,
+    judge, run_mutant,
 };
 
 /// Every `always` on every state, and every close to its end.
@@ -75,11 +77,39 @@ pub(super) fn mutant_of_the_model(bug: &KnownBug) -> Row {
     }
 }
 
+/// What makes a cover sound, on the graph that is covered: edges of a class have the same effect, and what happens to
+/// different groups of transports may happen in either order.
+pub(super) fn classes(graph: &Graph) -> Row {
+    let (mut compared, mut found, mut failures) = (0, 0, Vec::new());
+    match check_classes(Grain::Read, graph) {
+        Ok(classes) => (found, compared) = (classes, graph.edges().len()),
+        Err(conflict) => failures.push(format!("two edges of a class differ: {conflict:?}")),
+    }
+    match check_commutation(graph) {
+        Ok(pairs) => compared += pairs,
+        Err(order) => failures.push(format!("the order matters: {order:?}")),
+    }
+    Row {
+        states: graph.states().len(),
+        transitions: graph.edges().len(),
+        classes: found,
+        classes_total: found,
+        compared,
+        things: "effects of a class, orders of two actions",
+        failures,
+        ..Row::default()
+    }
+}
+
 /// Every edge of the model on the real core.
 pub(super) fn in_lockstep(graph: &Graph) -> Row {
     match lockstep::run(graph, None, &mut |_, _| {}) {
         Ok(run) => {
-            let mut failures: Vec<_> = run.divergences.iter().map(ToString::to_string).collect();
+            let found = run.divergences.iter().map(|divergence| {
+                let again = again(Rung::Lockstep, graph.config(), &divergence.way(), None);
+                format!("{divergence}  {again}")
+            });
+            let mut failures: Vec<_> = found.collect();
             if run.edges != graph.edges().len() {
                 let (walked, all) = (run.edges, graph.edges().len());
                 failures.push(format!("only {walked} of {all} transitions were walked"));

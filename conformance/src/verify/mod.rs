@@ -1,17 +1,32 @@
-//! The checks in one command: the model, its mutants, lockstep, the mutants of the core, and replay.
+//! The checks in one command: the model, its mutants, the classes of its edges, lockstep, the mutants of the core, replay,
+//! and validation.
 //!
-//! Replay has a thread for itself, the caller's, and counts descriptors: nothing else opens or closes any. What happens
-//! in memory is done beside it, and by both when the replay is over.
+//! | File | What it holds |
+//! |---|---|
+//! | `rungs` | all checks, side by side, as rows |
+//! | `memory` | those in memory: model, mutants, classes, lockstep |
+//! | `sockets` | those on real sockets: replay, mutants of the core |
+//! | `children` | replay in processes of its own |
+//! | `stress` | validation of free-running servers |
+//! | `jobs`, `tally` | work on all processors, and how far it is |
+//! | `report` | the table, and the same for machines |
+//!
+//! Each configuration is replayed in a process of its own, which counts its descriptors: nothing else opens or closes any
+//! there. As many of them run at a time as there are processors, the longest first; what is done in memory fills the gaps.
 
+mod children;
 mod jobs;
 mod memory;
 mod report;
 mod rungs;
 mod sockets;
 mod stress;
+mod tally;
 
+pub use children::{Program, perform};
 pub use report::{Report, Row};
 
+use crate::replay::Shard;
 use std::io;
 use std::time::Instant;
 use webrtc_server_model::{Graph, Preset};
@@ -26,17 +41,29 @@ pub trait Progress {
     fn end(&mut self, row: &Row);
 }
 
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A program that does nothing but [`perform`].
+    pub child: Program,
+    /// A share of the replay; the first share does everything else as well.
+    pub shard: Option<Shard>,
+    /// Every edge of all configurations with one transport: for the night.
+    pub every_edge: bool,
+}
+
 /// Runs every check, whatever the earlier ones said.
 ///
 /// # Errors
 ///
 /// None of its own: what fails is in the report.
-pub fn verify(progress: &mut dyn Progress) -> Report {
+pub fn verify(options: &Options, progress: &mut (dyn Progress + Send)) -> Report {
     let began = Instant::now();
     progress.begin("explore the model");
     let graphs = jobs::map(&Preset::standard().configs, Graph::explore);
-    let rows = rungs::all(&graphs, progress);
-    Report { rows, seconds: began.elapsed().as_secs_f64() }
+    let rows = rungs::all(&graphs, options, progress);
+    let shard = options.shard.map(|shard| shard.to_string());
+    Report { shard, rows, seconds: began.elapsed().as_secs_f64() }
 }
 
 impl Report {

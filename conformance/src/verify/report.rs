@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
-    /// Model, mutants, lockstep or replay.
+    /// Model, mutants, classes, lockstep, replay or validate.
     pub check: &'static str,
     /// Of what.
     pub of: String,
@@ -16,6 +16,10 @@ pub struct Row {
     pub states: usize,
     /// Transitions of the model: explored, fed to the real core, or reached on the real stack.
     pub transitions: usize,
+    /// Classes of these, by what their actions read, that were found or walked.
+    pub classes: usize,
+    /// How many there were to walk.
+    pub classes_total: usize,
     /// Traces that were performed.
     pub traces: usize,
     /// Steps of these.
@@ -38,7 +42,15 @@ impl Row {
     /// Whether it failed. A check that compared nothing has failed, unless it was left out and says why.
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        !self.failures.is_empty() || (self.compared == 0 && self.skipped.is_none())
+        !self.failures.is_empty()
+            || self.classes < self.classes_total
+            || (self.compared == 0 && self.skipped.is_none())
+    }
+
+    /// How many of the classes were walked, in percent and rounded down.
+    fn share_of_classes(&self) -> String {
+        let share = (100 * self.classes).checked_div(self.classes_total);
+        share.map_or_else(String::new, |percent| format!("{percent} %"))
     }
 
     /// In a word.
@@ -55,6 +67,8 @@ impl Row {
 /// All checks of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
+    /// Which share of the replay it is, if not all of it.
+    pub shard: Option<String>,
     /// In the order in which they ran.
     pub rows: Vec<Row>,
     /// All of them together.
@@ -78,6 +92,8 @@ impl fmt::Display for Report {
             "of",
             "states",
             "transitions",
+            "classes",
+            "",
             "traces",
             "steps",
             "handshakes",
@@ -93,6 +109,8 @@ impl fmt::Display for Report {
                 row.of.clone(),
                 count(row.states),
                 count(row.transitions),
+                count(row.classes),
+                row.share_of_classes(),
                 count(row.traces),
                 count(row.steps),
                 count(row.handshakes),
@@ -102,16 +120,21 @@ impl fmt::Display for Report {
                 row.verdict().to_owned(),
             ]);
         }
-        for column in [2, 3, 4, 5, 6, 7, 9] {
+        for column in [2, 3, 4, 5, 6, 7, 8, 9, 11] {
             if let Some(column) = table.column_mut(column) {
                 column.set_cell_alignment(CellAlignment::Right);
             }
+        }
+        if let Some(shard) = &self.shard {
+            writeln!(f, "share {shard} of the replay")?;
         }
         writeln!(f, "{table}")?;
         for row in self.rows.iter().filter(|row| row.has_failed()) {
             writeln!(f, "\n{} {}:", row.check, row.of)?;
             if row.failures.is_empty() {
-                writeln!(f, "nothing was compared")?;
+                let why =
+                    if row.compared == 0 { "nothing was compared" } else { "classes are missing" };
+                writeln!(f, "{why}")?;
             }
             row.failures.iter().try_for_each(|failure| writeln!(f, "{failure}"))?;
         }
@@ -130,13 +153,16 @@ mod tests {
     #[test]
     fn a_check_that_compared_nothing_has_failed() {
         let row = Row { check: "lockstep", compared: 1, ..Row::default() };
-        let of = |rows| Report { rows, seconds: 0.0 };
+        let of = |rows| Report { shard: None, rows, seconds: 0.0 };
         assert!(!of(vec![row.clone()]).has_failed());
         assert!(of(vec![]).has_failed());
         assert!(of(vec![row.clone(), Row { compared: 0, ..row.clone() }]).has_failed());
         let skipped = Row { compared: 0, skipped: Some("too long".to_owned()), ..row.clone() };
         assert!(!of(vec![skipped.clone()]).has_failed());
         assert!(of(vec![skipped]).to_string().contains("left out"));
+        let missed = Row { classes: 999, classes_total: 1000, ..row.clone() };
+        assert!(of(vec![missed.clone()]).has_failed());
+        assert!(of(vec![missed]).to_string().contains("99 %"));
         let failed = Row { failures: vec!["no".to_owned()], ..row };
         assert!(of(vec![failed.clone()]).has_failed());
         assert!(of(vec![failed]).to_string().contains("FAILED"));

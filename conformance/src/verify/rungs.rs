@@ -1,18 +1,22 @@
 //! Each check, as a row of the report.
 
-use super::jobs::{Jobs, helpers};
-use super::memory::{in_lockstep, killed, model, mutant_of_the_model, reached};
-use super::sockets::{killed_on_sockets, left_out, replayed};
+use super::jobs;
+use super::memory::{classes, in_lockstep, killed, model, mutant_of_the_model, reached};
+use super::sockets::{Part, killed_on_sockets, left_out};
 use super::stress::validated;
-use super::{Progress, Row};
+use super::tally::Tally;
+use super::{Options, Progress, Row};
 use crate::lockstep::{Kill, kill_matrix};
+use std::cmp::Reverse;
 use std::time::Instant;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{Graph, KNOWN_BUGS, KnownBug, Verdict};
 
-/// What is done in memory.
+/// What can be done beside other things.
 enum Job<'a> {
+    Replay(&'a Part),
     Model(&'a Graph),
+    Classes(&'a Graph),
     Lockstep(&'a Graph),
     MutantOfTheModel(&'a KnownBug),
     MutantOfTheCore(Mutant),
@@ -25,27 +29,49 @@ enum Done {
     Killed(Kill),
 }
 
-/// The rows of all checks.
-pub(super) fn all(graphs: &[Graph], progress: &mut dyn Progress) -> Vec<Row> {
-    let mut jobs: Vec<Job<'_>> = Vec::new();
-    jobs.extend(Mutant::of_the_lifecycle().map(Job::MutantOfTheCore));
-    jobs.extend(graphs.iter().rev().map(Job::Lockstep));
-    jobs.extend(graphs.iter().rev().map(Job::Model));
-    jobs.extend(KNOWN_BUGS.iter().map(Job::MutantOfTheModel));
-    let of = |job: &Job<'_>| run(job, graphs);
-    let jobs = Jobs::new(&jobs, &of);
-    let replays = std::thread::scope(|scope| {
-        for _ in 0..helpers() {
-            scope.spawn(|| jobs.work());
+impl Job<'_> {
+    /// About how many microseconds it takes.
+    fn cost(&self) -> usize {
+        match self {
+            Self::Replay(part) => 180 * part.steps(),
+            Self::Lockstep(graph) => 8 * graph.edges().len(),
+            Self::Classes(graph) => 4 * graph.edges().len(),
+            Self::Model(graph) => graph.states().len(),
+            Self::MutantOfTheModel(_) | Self::MutantOfTheCore(_) => 10_000,
         }
-        let replays: Vec<_> = graphs.iter().map(|graph| replayed(graph, progress)).collect();
-        progress.begin("what is left in memory");
-        jobs.work();
-        replays
-    });
+    }
+}
+
+/// The rows of all checks; of a share of the suite those of the replay, and all others with the first share.
+pub(super) fn all(
+    graphs: &[Graph],
+    options: &Options,
+    progress: &mut (dyn Progress + Send),
+) -> Vec<Row> {
+    let parts = jobs::map(graphs, |graph| Part::new(graph, options));
+    let is_first = options.shard.is_none_or(|shard| shard.is_first());
+    let mut jobs: Vec<Job<'_>> = parts.iter().map(Job::Replay).collect();
+    if is_first {
+        jobs.extend(graphs.iter().map(Job::Model));
+        jobs.extend(graphs.iter().map(Job::Classes));
+        jobs.extend(graphs.iter().map(Job::Lockstep));
+        jobs.extend(KNOWN_BUGS.iter().map(Job::MutantOfTheModel));
+        jobs.extend(Mutant::of_the_lifecycle().map(Job::MutantOfTheCore));
+    }
+    // Longest first, so that all processors have something to do until the end.
+    let mut order: Vec<usize> = (0..jobs.len()).collect();
+    order.sort_by_key(|job| (Reverse(jobs[*job].cost()), *job));
+    let done = {
+        progress.begin("replay, lockstep, model");
+        let traces = parts.iter().map(Part::traces).sum();
+        let tally = Tally::new(traces, &mut *progress);
+        let mut done = jobs::map(&order, |job| (*job, run(&jobs[*job], graphs, options, &tally)));
+        done.sort_by_key(|(job, _)| *job);
+        done.into_iter().map(|(_, done)| done)
+    };
     let (mut models, mut verdicts) = (Vec::new(), Vec::new());
     let (mut rows, mut kills) = (Vec::new(), Vec::new());
-    for done in jobs.results() {
+    for done in done {
         match done {
             Done::Model(row, judged) => {
                 models.push(row);
@@ -55,41 +81,44 @@ pub(super) fn all(graphs: &[Graph], progress: &mut dyn Progress) -> Vec<Row> {
             Done::Killed(kill) => kills.push(kill),
         }
     }
-    models.reverse();
     let mut all = models;
-    all.push(reached(&verdicts));
-    all.push(sum("mutants", "the model", "mutants", take(&mut rows, "mutants")));
-    all.extend(take(&mut rows, "lockstep").into_iter().rev());
-    all.push(killed(&kills));
-    all.extend(replays);
-    all.extend(left_out(graphs));
-    all.push(killed_on_sockets(&kills, graphs, progress));
-    all.push(validated(progress));
-    for row in &all {
-        progress.end(row);
+    let mut last = Vec::new();
+    if is_first {
+        all.push(reached(&verdicts));
+        all.push(sum("mutants", "the model", "mutants", take(&mut rows, "mutants")));
+        all.extend(take(&mut rows, "classes"));
+        all.extend(take(&mut rows, "lockstep"));
+        all.push(killed(&kills));
+        last = vec![killed_on_sockets(&kills, graphs, progress), validated(progress)];
+        last.iter().for_each(|row| progress.end(row));
     }
+    all.extend(take(&mut rows, "replay"));
+    all.extend(left_out(graphs));
+    all.extend(last);
     all
 }
 
-fn run(job: &Job<'_>, graphs: &[Graph]) -> Done {
-    match job {
+fn run(job: &Job<'_>, graphs: &[Graph], options: &Options, tally: &Tally<'_>) -> Done {
+    let row = match job {
+        Job::Replay(part) => part.replay(&options.child, &mut tally.part()),
         Job::Model(graph) => {
             let mut verdicts = Vec::new();
             let row = timed("model", graph.config().name, || model(graph, &mut verdicts));
-            Done::Model(row, verdicts)
+            return Done::Model(row, verdicts);
         }
-        Job::Lockstep(graph) => {
-            Done::Row(timed("lockstep", graph.config().name, || in_lockstep(graph)))
-        }
+        Job::Classes(graph) => timed("classes", graph.config().name, || classes(graph)),
+        Job::Lockstep(graph) => timed("lockstep", graph.config().name, || in_lockstep(graph)),
         Job::MutantOfTheModel(bug) => {
-            Done::Row(timed("mutants", bug.id, || mutant_of_the_model(bug)))
+            return Done::Row(timed("mutants", bug.id, || mutant_of_the_model(bug)));
         }
         Job::MutantOfTheCore(mutant) => {
             let kills =
                 kill_matrix(graphs, &[*mutant]).ok().and_then(|kills| kills.into_iter().next());
-            Done::Killed(kills.unwrap_or(Kill { mutant: *mutant, found: None }))
+            return Done::Killed(kills.unwrap_or(Kill { mutant: *mutant, found: None }));
         }
-    }
+    };
+    tally.end(&row);
+    Done::Row(row)
 }
 
 /// The rows of one check, taken out.

@@ -1,17 +1,102 @@
 //! The checks on real sockets with real OpenSSL: replay, and what the mutants of the core do there.
 
-use super::rungs::{failed, timed};
-use super::{Progress, Row};
-use crate::lockstep::{Found, Kill};
-use crate::replay::{self, Descriptors, Plan, ReplayError};
+use super::children::{Program, in_a_child};
+use super::rungs::timed;
+use super::{Options, Progress, Row};
+use crate::lockstep::Kill;
+use crate::replay::{self, Plan, ReplayError};
 use webrtc_server::lifecycle::Mutant;
-use webrtc_server_model::{Action, Config, Graph, Preset};
+use webrtc_server_model::{Config, Graph, Preset};
 
-/// Every edge of this one is replayed, of the others one of each class.
-const EVERY_EDGE: &str = "small";
+/// Every edge of these is replayed: they have one transport, and no more edges than can be walked in some seconds. The
+/// others with one transport have 61,202 (kernel-twice) to 503,711 (twice), a third of which need a trace each.
+const EVERY_EDGE: [&str; 4] = ["small", "kernel", "eviction", "restart"];
 /// Mistakes that lockstep sees in an input that comes too late, for which the model has no action in so small a
 /// configuration: replay needs one that has.
 const ELSEWHERE: [(Mutant, &str); 1] = [(Mutant::RegistrationLeft, "owner")];
+
+/// What is replayed of one configuration.
+pub(super) struct Part {
+    /// What the report calls it.
+    of: String,
+    states: usize,
+    every_edge: bool,
+    plan: Result<Plan, ReplayError>,
+}
+
+impl Part {
+    /// The cover of a graph, or the share of it that was asked for.
+    pub(super) fn new(graph: &Graph, options: &Options) -> Self {
+        let config = graph.config();
+        let is_alone = config.transports.len() == 1;
+        let every_edge = EVERY_EDGE.contains(&config.name) || (options.every_edge && is_alone);
+        let (cover, plan) = match every_edge {
+            true => ("every edge", Plan::edges(graph)),
+            false => ("every class", Plan::classes(graph)),
+        };
+        let of = format!("{}, {cover}", config.name);
+        let (of, plan) = match options.shard {
+            Some(shard) => (format!("{of}, share {shard}"), plan.and_then(|p| p.share(shard))),
+            None => (of, plan),
+        };
+        Part { of, states: graph.states().len(), every_edge, plan }
+    }
+
+    pub(super) fn traces(&self) -> usize {
+        self.plan.as_ref().map_or(0, Plan::len)
+    }
+
+    pub(super) fn steps(&self) -> usize {
+        self.plan.as_ref().map_or(0, Plan::steps)
+    }
+
+    /// Performs it in a process of its own.
+    pub(super) fn replay(&self, program: &Program, at: &mut dyn FnMut(usize)) -> Row {
+        timed("replay", &self.of, || match &self.plan {
+            // More shares than traces.
+            Ok(plan) if plan.is_empty() => {
+                let why = format!("{}: no trace is dealt to this share", self.of);
+                Row { skipped: Some(why), ..Row::default() }
+            }
+            Ok(plan) => self.row(plan, program, at),
+            Err(error @ ReplayError::Unsupported { .. }) => {
+                Row { skipped: Some(error.to_string()), ..Row::default() }
+            }
+            Err(error) => super::rungs::failed(error),
+        })
+    }
+
+    fn row(&self, plan: &Plan, program: &Program, at: &mut dyn FnMut(usize)) -> Row {
+        let performed = in_a_child(program, plan, at);
+        let (classes, edges) = plan.totals();
+        let mut failures = performed.failures;
+        let missed = performed.traces != plan.len()
+            || performed.classes != classes
+            || (self.every_edge && performed.edges != edges);
+        if failures.is_empty() && missed {
+            failures.push(format!(
+                "{} of {} traces, {} of {classes} classes, {} of {edges} edges were replayed",
+                performed.traces,
+                plan.len(),
+                performed.classes,
+                performed.edges,
+            ));
+        }
+        Row {
+            states: self.states,
+            transitions: performed.edges,
+            classes: performed.classes,
+            classes_total: classes,
+            traces: performed.traces,
+            steps: performed.steps,
+            handshakes: performed.handshakes,
+            compared: performed.comparisons,
+            things: "states, effects, alarms, packets, callbacks",
+            failures,
+            ..Row::default()
+        }
+    }
+}
 
 /// The shortest way to see a mistake in lockstep, walked on real sockets with the same mistake.
 pub(super) fn killed_on_sockets(
@@ -33,7 +118,7 @@ pub(super) fn killed_on_sockets(
             row.compared += 1;
             let plan = match elsewhere {
                 Some(_) => Plan::classes(graph),
-                None => Plan::traces(graph.config(), vec![way_to(found)]),
+                None => Plan::traces(graph.config(), vec![found.divergence.way()]),
             };
             match diverges(plan, kill.mutant) {
                 Ok(true) => {}
@@ -45,53 +130,9 @@ pub(super) fn killed_on_sockets(
     })
 }
 
-fn way_to(found: &Found) -> Vec<Action> {
-    found.divergence.trace.iter().copied().chain(found.divergence.action).collect()
-}
-
 fn diverges(plan: Result<Plan, ReplayError>, mutant: Mutant) -> Result<bool, ReplayError> {
     let plan = plan?.with_mutant(mutant);
     Ok(!replay::replay(&plan, &mut |_, _| {})?.divergences.is_empty())
-}
-
-/// The edges of a model on real sockets and real OpenSSL.
-pub(super) fn replayed(graph: &Graph, progress: &mut dyn Progress) -> Row {
-    let name = graph.config().name;
-    let (of, plan) = match name == EVERY_EDGE {
-        true => (format!("{name}, every edge"), Plan::edges(graph)),
-        false => (format!("{name}, every class"), Plan::classes(graph)),
-    };
-    progress.begin(&format!("replay {of}"));
-    timed("replay", &of, || {
-        let plan = plan.map(|plan| plan.with_descriptors(Descriptors::Counted));
-        match plan.and_then(|plan| replay::replay(&plan, &mut |done, all| progress.at(done, all))) {
-            Ok(run) => row_of(&run),
-            Err(error @ ReplayError::Unsupported { .. }) => {
-                Row { skipped: Some(error.to_string()), ..Row::default() }
-            }
-            Err(error) => failed(&error),
-        }
-    })
-}
-
-fn row_of(run: &replay::Replay) -> Row {
-    let mut failures: Vec<_> = run.divergences.iter().map(ToString::to_string).collect();
-    if failures.is_empty() && !run.is_complete() {
-        failures.push(format!(
-            "{} of {} traces and {} of {} classes were replayed",
-            run.traces, run.traces_planned, run.classes_covered, run.classes_total
-        ));
-    }
-    Row {
-        transitions: run.edges_covered,
-        traces: run.traces,
-        steps: run.steps,
-        handshakes: run.handshakes,
-        compared: run.comparisons,
-        things: "states, effects, alarms, packets, callbacks",
-        failures,
-        ..Row::default()
-    }
 }
 
 /// The configurations of the model that are not replayed here.

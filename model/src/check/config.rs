@@ -237,7 +237,8 @@ fn classes(graph: &Graph) -> ClassesRow {
     let classes = match check_classes(Grain::Read, graph) {
         Ok(classes) => classes,
         Err(conflict) => {
-            return wrong(format!("two edges differ: {}", conflict.class), conflict.path);
+            let class: Vec<_> = conflict.class.iter().map(ToString::to_string).collect();
+            return wrong(format!("two edges differ: {}", class.join("; ")), conflict.path);
         }
     };
     match check_commutation(graph) {

@@ -1,0 +1,241 @@
+//! Replay in processes of its own, so that each can count its descriptors, and all processors work.
+//!
+//! A child reads what it is to perform from its standard input, and answers in lines of JSON: how far it is, and at last
+//! what came of it. One whose parent is gone ends with its next line, since nobody reads it.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use webrtc_server_model::{Action, Config};
+
+use crate::replay::{Descriptors, Plan, ReplayError, Rung, again, replay};
+
+/// A child that says nothing for so long hangs: each trace takes milliseconds, and the longest wait in one is 20 s.
+const SILENCE_MAX: Duration = Duration::from_secs(180);
+/// How often a child says how far it is, at most.
+const WORD_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The status of a child that ends because its parent is gone.
+const ORPHANED: i32 = 3;
+
+/// What a child is to perform.
+#[derive(Serialize, Deserialize)]
+struct Task {
+    config: String,
+    traces: Vec<Vec<Action>>,
+}
+
+/// What a child says.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Word {
+    /// So many traces are done.
+    At(usize),
+    /// All of it is.
+    Done(Performed),
+}
+
+/// What came of the traces of one configuration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Performed {
+    pub(super) traces: usize,
+    pub(super) steps: usize,
+    pub(super) handshakes: usize,
+    pub(super) comparisons: usize,
+    pub(super) classes: usize,
+    pub(super) edges: usize,
+    pub(super) failures: Vec<String>,
+}
+
+/// Performs a task in this process: the other end of [`in_a_child`]. Nothing else may run in it.
+///
+/// # Errors
+///
+/// What the system says of the two streams; what is read is no task.
+pub fn perform(mut input: impl Read, mut output: impl Write) -> io::Result<()> {
+    let mut text = String::new();
+    input.read_to_string(&mut text)?;
+    drop(input);
+    let task: Task = serde_json::from_str(&text)?;
+    let mut said = Instant::now();
+    let performed = performed(task, &mut |done| {
+        if said.elapsed() < WORD_INTERVAL {
+            return;
+        }
+        said = Instant::now();
+        if say(&mut output, &Word::At(done)).is_err() {
+            // Nobody is there who would hear how it ends.
+            std::process::exit(ORPHANED);
+        }
+    });
+    say(&mut output, &Word::Done(performed))
+}
+
+fn say(output: &mut impl Write, word: &Word) -> io::Result<()> {
+    let line = serde_json::to_string(word)?;
+    writeln!(output, "{line}")?;
+    output.flush()
+}
+
+fn performed(task: Task, at: &mut dyn FnMut(usize)) -> Performed {
+    let Some(config) = Config::named(&task.config) else {
+        return failed(format!("no configuration is called {:?}", task.config));
+    };
+    let plan = Plan::traces(&config, task.traces);
+    let plan = plan.map(|plan| plan.with_descriptors(Descriptors::Counted));
+    let run = match plan.and_then(|plan| replay(&plan, &mut |done, _| at(done))) {
+        Ok(run) => run,
+        Err(error) => return failed(in_words(&config, &error)),
+    };
+    let failures = run.divergences.iter().map(|divergence| {
+        format!("{divergence}  {}", again(Rung::Replay, &config, &divergence.way(), None))
+    });
+    Performed {
+        traces: run.traces,
+        steps: run.steps,
+        handshakes: run.handshakes,
+        comparisons: run.comparisons,
+        classes: run.classes_covered,
+        edges: run.edges_covered,
+        failures: failures.collect(),
+    }
+}
+
+fn in_words(config: &Config, error: &ReplayError) -> String {
+    match error {
+        ReplayError::Harness { trace, .. } => {
+            format!("{error}\n  {}", again(Rung::Replay, config, trace, None))
+        }
+        ReplayError::NothingToCompare
+        | ReplayError::Unsupported { .. }
+        | ReplayError::NotATrace { .. } => error.to_string(),
+    }
+}
+
+fn failed(failure: String) -> Performed {
+    Performed { failures: vec![failure], ..Performed::default() }
+}
+
+/// A program whose standard input and output are those of [`perform`].
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The file.
+    pub path: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+}
+
+/// A process that is ended and waited for when nobody needs it any more.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Performs the traces of a plan in a process of its own. `at` is told how many are done. Whatever goes wrong with the
+/// process is a failure.
+pub(super) fn in_a_child(program: &Program, plan: &Plan, at: &mut dyn FnMut(usize)) -> Performed {
+    in_time(program, plan, at, SILENCE_MAX).unwrap_or_else(failed)
+}
+
+fn in_time(
+    program: &Program,
+    plan: &Plan,
+    at: &mut dyn FnMut(usize),
+    silence_max: Duration,
+) -> Result<Performed, String> {
+    let mut command = Command::new(&program.path);
+    command.args(&program.arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let name = Path::new(&program.path).display();
+    let child = command.spawn().map_err(|error| format!("{name} does not start: {error}"))?;
+    let mut child = Ended(child);
+    let task = Task { config: plan.config().name.to_owned(), traces: plan.as_traces().to_vec() };
+    let text = serde_json::to_string(&task).map_err(|error| error.to_string())?;
+    // Both ends are closed when they are dropped. A child that does not take all of it has ended, which shows below.
+    let input = child.0.stdin.take();
+    let writer = thread::spawn(move || input.map(|mut input| input.write_all(text.as_bytes())));
+    let words = words(&mut child.0);
+    let done = loop {
+        match words.recv_timeout(silence_max) {
+            Ok(Ok(Word::At(done))) => at(done),
+            Ok(Ok(Word::Done(performed))) => break Some(performed),
+            Ok(Err(what)) => {
+                return Err(format!("the process says what nobody understands: {what}"));
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(format!("the process hangs: it said nothing for {silence_max:?}"));
+            }
+            Err(RecvTimeoutError::Disconnected) => break None,
+        }
+    };
+    let status = child.0.wait().map_err(|error| error.to_string())?;
+    drop(writer.join());
+    match done {
+        Some(performed) if status.success() => Ok(performed),
+        Some(_) => Err(format!("the process failed after its work: {status}")),
+        None => Err(format!("the process ended without a result: {status}")),
+    }
+}
+
+/// What a child says, until it has ended.
+fn words(child: &mut Child) -> Receiver<Result<Word, String>> {
+    let (sender, words) = channel();
+    if let Some(output) = child.stdout.take() {
+        thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let word = serde_json::from_str(&line).map_err(|_| line);
+                if sender.send(word).is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Program {
+        let arguments = vec!["-c".to_owned(), script.to_owned()];
+        Program { path: "/bin/sh".into(), arguments }
+    }
+
+    fn plan() -> Plan {
+        let config = Config::small();
+        let trace = vec![Action::OwnerClosesServer { caller: webrtc_server_model::CallerId(0) }];
+        Plan::traces(&config, vec![trace]).unwrap()
+    }
+
+    fn failure(script: &str) -> String {
+        let patience = Duration::from_millis(300);
+        in_time(&shell(script), &plan(), &mut |_| {}, patience).unwrap_err()
+    }
+
+    #[test]
+    fn a_process_that_does_not_do_its_work_is_a_failure_with_a_name() {
+        assert!(failure("exit 3").contains("without a result: exit status: 3"));
+        assert!(failure("kill -SEGV $$").contains("signal"));
+        assert!(failure("cat > /dev/null; echo hello").contains("nobody understands: hello"));
+        assert!(failure("exec sleep 1000").contains("hangs"));
+        let done = r#"cat >/dev/null; echo '{"done":{"traces":1,"steps":1,"handshakes":0,"comparisons":9,"classes":1,"edges":1,"failures":[]}}'"#;
+        assert!(failure(&format!("{done}; exit 1")).contains("after its work"));
+        let patience = Duration::from_secs(60);
+        let performed = in_time(&shell(done), &plan(), &mut |_| {}, patience);
+        assert_eq!(performed.unwrap().comparisons, 9);
+        let program = Program { path: "/nowhere/at/all".into(), arguments: Vec::new() };
+        let nowhere = in_a_child(&program, &plan(), &mut |_| {});
+        assert!(nowhere.failures[0].contains("/nowhere/at/all does not start"));
+    }
+}

@@ -1,0 +1,67 @@
+//! `verify` as a program: what it refuses, and its children.
+
+use serde_json::{Value, json};
+use std::io::Write;
+use std::process::{Child, Command, Output, Stdio};
+use webrtc_server_model::{Config, Grain, Graph, cover};
+
+fn verify(arguments: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_verify"));
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("verify starts")
+}
+
+fn perform(task: &Value) -> Output {
+    let mut child = verify(&["--perform"]);
+    let mut input = child.stdin.take().expect("a pipe");
+    input.write_all(task.to_string().as_bytes()).expect("the child reads");
+    drop(input);
+    child.wait_with_output().expect("the child ends")
+}
+
+#[test]
+fn a_child_performs_what_it_is_told_and_says_what_came_of_it() {
+    let close = json!({ "OwnerClosesServer": { "caller": 0 } });
+    let output = perform(&json!({ "config": "small", "traces": [[close]] }));
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).expect("text");
+    let last: Value = serde_json::from_str(text.lines().last().expect("a line")).expect("JSON");
+    let done = &last["done"];
+    assert_eq!(
+        (&done["traces"], &done["steps"], &done["edges"]),
+        (&json!(1), &json!(1), &json!(1))
+    );
+    assert_eq!(done["failures"], json!([]));
+    assert!(done["comparisons"].as_u64() > Some(0));
+}
+
+#[test]
+fn a_child_that_has_nothing_to_do_has_failed() {
+    let nothing = perform(&json!({ "config": "small", "traces": [] }));
+    let text = String::from_utf8(nothing.stdout).expect("text");
+    assert!(text.contains("nothing was compared"), "{text}");
+    assert!(!perform(&json!({})).status.success(), "no task");
+}
+
+#[test]
+fn a_child_whose_parent_is_gone_ends_before_its_work_is_done() {
+    let traces = cover(Grain::Read, &Graph::explore(&Config::peer())).traces;
+    let task = json!({ "config": "peer", "traces": traces });
+    let mut child = verify(&["--perform"]);
+    drop(child.stdout.take());
+    let mut input = child.stdin.take().expect("a pipe");
+    input.write_all(task.to_string().as_bytes()).expect("the child reads");
+    drop(input);
+    let status = child.wait().expect("the child ends");
+    assert_eq!(status.code(), Some(3), "it did not go on to the end");
+}
+
+#[test]
+fn what_is_no_share_is_refused() {
+    for (shard, why) in [("5/4", "there is no share 5 of 4"), ("0/4", "no share 0"), ("x", "1/4")] {
+        let output = verify(&["--shard", shard]).wait_with_output().expect("verify ends");
+        assert_eq!(output.status.code(), Some(2));
+        let text = String::from_utf8(output.stderr).expect("text");
+        assert!(text.contains(why), "{text}");
+    }
+}
