@@ -7,8 +7,8 @@ use super::{Error, kill_matrix, run};
 use std::rc::Rc;
 use webrtc_server::lifecycle::{ConnectionId as RealConnection, Input, Mutant};
 use webrtc_server_model::{
-    Action, CallerId, CloseReason, Config, ConnectionId, DtlsState, Effect, Graph, NoAlert, Outcome, Preset,
-    Room, State, StunCheck, TransportId, Tuple, WorkerId, step,
+    Action, CallerId, CloseReason, Config, ConnectionId, DtlsState, Effect, Graph, NoAlert,
+    Outcome, Preset, Room, State, StunCheck, TransportId, Tuple, WorkerId, step,
 };
 
 fn agrees(config: &Config) {
