@@ -91,11 +91,10 @@ impl Stage<'_> {
     /// The number of the connection that a worker has just taken over, or closed instead.
     fn taken_over(&mut self, w: WorkerId) -> Option<RealConnection> {
         self.drain_journals();
-        self.entries.iter().rev().filter(|(worker, _)| *worker == w).find_map(|(_, entry)| {
-            match entry.input {
-                Input::ConnectionTakenOver { connection, .. } => Some(connection),
-                _ => None,
-            }
+        let mut of_worker = self.entries.iter().rev().filter(|(worker, _)| *worker == w);
+        of_worker.find_map(|(_, entry)| {
+            let Input::ConnectionTakenOver { connection, .. } = entry.input else { return None };
+            Some(connection)
         })
     }
 }
