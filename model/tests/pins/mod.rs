@@ -27,7 +27,7 @@ pub(crate) const STANDARD: [Pin; 19] = [
     pin("restart", 896, 9_472, 13, 1_238),
     pin("owner", 15_921, 79_910, 16, 745),
     pin("carriers", 8_571, 61_035, 20, 473),
-    pin("handover", 44_896, 285_756, 21, 2_269),
+    pin("handover", 44_896, 285_756, 21, 2_286),
     pin("pair", 49_958, 359_768, 32, 3_367),
     pin("connections", 65_044, 515_143, 20, 3_679),
     pin("kernel-twice", 6_770, 61_202, 28, 4_747),
