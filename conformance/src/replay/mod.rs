@@ -33,6 +33,7 @@
 //! Three events of the kernel are kept from the server until the model lets them happen: that a UDP socket is writable
 //! while it plays full, that a connection is writable while its queue waits for room, and that it is readable while its
 //! input lies unread. Commands of the barrier and of callbacks arrive when the model says so.
+//! Those of the barrier lie in the real mailboxes of the workers, among what these hand to each other.
 //!
 //! # What is pretended
 //!
@@ -47,6 +48,9 @@
 //! | only a write finds that a connection was reset | the same |
 //! | an accepted connection cannot be kept | [`set_refuses_connections`](webrtc_server::shell::Worker::set_refuses_connections) |
 //! | the batch of events holds one of a connection that ended | [`meet_stale_event`](webrtc_server::shell::Worker::meet_stale_event) |
+//!
+//! The workers of a server listen at the same addresses; those of this stage have ports of their own, so that the model
+//! says where a peer arrives, and carriers of the same numbers, by which they know what is handed over.
 //!
 //! The threads that call `close()` or drop their handles are played as well: the barrier is the real one, the handles are
 //! not on this stage.
