@@ -5,6 +5,7 @@ pub mod kill;
 pub mod lockstep;
 pub mod manual;
 pub mod peer;
+pub mod planted;
 pub mod replay;
 pub mod sut;
 pub mod validate;

@@ -2,8 +2,11 @@
 //!
 //! A file holds the way of a configuration from its initial state: each state with the action that led to it
 //! (`mbt::actionTaken`, `init` for the first), what was chosen for it (`mbt::nondetPicks`) and the effects it had. What
-//! the properties remember is left out. [`read`] performs the actions again and refuses a file that says what cannot
-//! happen, or that says of a state what is not so.
+//! the properties remember is left out. `#meta` says what the trace shows (`description`), in which configuration
+//! (`source`), and of a counterexample which mistake is planted (`mutant`) and what that breaks (`breaks`).
+//!
+//! [`read`] performs the actions again and refuses a file that says what cannot happen, or that says of a state what is
+//! not so. Whoever writes a trace by hand writes its actions: [`draft`] takes them alone, [`write`] adds the states.
 
 use std::fmt;
 
@@ -11,10 +14,10 @@ use serde::ser::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::action::Action;
-use crate::config::Config;
 use crate::effect::Effect;
+use crate::mutants::Mutant;
 use crate::state::State;
-use crate::step::{actions, step};
+use crate::trace::{Performance, Refused, Trace};
 
 mod value;
 
@@ -34,10 +37,8 @@ const CHOICES: [&str; 9] = ["t", "c", "s", "w", "from", "check", "part", "caller
 pub enum ItfError {
     /// It is no JSON.
     Json(String),
-    /// It is JSON and no ITF trace.
+    /// It is JSON and no ITF trace of the model.
     Shape(String),
-    /// It names no configuration that there is.
-    NoSuchConfig(String),
     /// A state has no action that there is.
     NoSuchAction {
         /// Which state, counted from 0.
@@ -45,15 +46,8 @@ pub enum ItfError {
         /// What is wrong.
         why: String,
     },
-    /// The action of a state cannot happen in the one before.
-    NotEnabled {
-        /// Which state, counted from 0.
-        state: usize,
-        /// Its action.
-        action: Action,
-        /// What can happen instead.
-        enabled: Vec<Action>,
-    },
+    /// It names no configuration that there is, or an action that cannot happen. The first action leads to state 1.
+    Refused(Refused),
     /// The model comes to another state.
     Differs {
         /// Which state, counted from 0.
@@ -65,6 +59,13 @@ pub enum ItfError {
         /// What the file says; none if it has no such thing.
         file: Option<Value>,
     },
+    /// It breaks other properties than it says.
+    Breaks {
+        /// Those that it breaks.
+        model: Vec<&'static str>,
+        /// Those that it says it breaks.
+        file: Vec<String>,
+    },
 }
 
 impl fmt::Display for ItfError {
@@ -74,16 +75,15 @@ impl fmt::Display for ItfError {
         };
         match self {
             Self::Json(why) => write!(f, "no JSON: {why}"),
-            Self::Shape(why) => write!(f, "no ITF trace: {why}"),
-            Self::NoSuchConfig(name) => write!(f, "no configuration is called {name:?}"),
+            Self::Shape(why) => write!(f, "no ITF trace of the model: {why}"),
             Self::NoSuchAction { state, why } => write!(f, "state {state} has no action: {why}"),
-            Self::NotEnabled { state, action, enabled } => {
-                write!(f, "{action:?}, which leads to state {state}, cannot happen before it")?;
-                enabled.iter().try_for_each(|action| write!(f, "\n  can: {action:?}"))
-            }
+            Self::Refused(refused) => refused.fmt(f),
             Self::Differs { state, field, model, file } => {
                 let (model, file) = (shown(model), shown(file));
                 write!(f, "state {state}, {field}: {file} in the file, {model} in the model")
+            }
+            Self::Breaks { model, file } => {
+                write!(f, "it breaks {model:?}, and says that it breaks {file:?}")
             }
         }
     }
@@ -91,74 +91,121 @@ impl fmt::Display for ItfError {
 
 impl std::error::Error for ItfError {}
 
-/// The file of a way from the initial state.
+impl From<Refused> for ItfError {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+/// The text of the file of a trace: a state on each line.
 ///
 /// # Errors
 ///
-/// [`ItfError::NotEnabled`].
-pub fn write(config: &Config, way: &[Action]) -> Result<Value, ItfError> {
-    let variables: Vec<_> = VARIABLES.into_iter().chain([ACTION_TAKEN, PICKS]).collect();
-    let mut state = State::initial(config);
-    let mut states = vec![of_state(0, None, &state, &[])];
-    for (index, action) in way.iter().enumerate() {
-        let (after, effects) = perform(config, &state, *action, index + 1)?;
-        states.push(of_state(index + 1, Some(*action), &after, &effects));
-        state = after;
+/// [`Refused`].
+pub fn write(trace: &Trace) -> Result<String, Refused> {
+    let config = trace.config()?;
+    let mut performance = Performance::of(&config);
+    let mut states = vec![of_state(0, None, performance.state(), &[])];
+    let mut broken = Vec::new();
+    for (index, action) in trace.actions.iter().enumerate() {
+        let step = performance.take(*action)?;
+        states.push(of_state(index + 1, Some(*action), &step.after, &step.effects));
+        broken.extend(step.broken);
     }
-    Ok(json!({
-        "#meta": {
-            "format": "ITF",
-            "format-description": "https://apalache-mc.org/docs/adr/015adr-trace.html",
-            "source": config.name,
-        },
-        "vars": variables,
-        "states": states,
-    }))
+    let mut meta = json!({
+        "format": "ITF",
+        "format-description": "https://apalache-mc.org/docs/adr/015adr-trace.html",
+        "source": trace.config,
+    });
+    if !trace.about.is_empty() {
+        meta["description"] = json!(trace.about);
+    }
+    if let Some(mutant) = trace.mutant {
+        meta["mutant"] = json!(mutant);
+        meta["breaks"] = json!(broken);
+    }
+    let variables: Vec<_> = VARIABLES.into_iter().chain([ACTION_TAKEN, PICKS]).collect();
+    let states: Vec<_> = states.iter().map(|state| format!("\n    {state}")).collect();
+    let (meta, variables, states) = (meta, json!(variables), states.join(","));
+    Ok(format!(
+        "{{\n  \"#meta\": {meta},\n  \"vars\": {variables},\n  \"states\": [{states}\n  ]\n}}\n"
+    ))
 }
 
-/// The configuration and the way that a file holds.
+/// The trace that a file holds.
 ///
 /// # Errors
 ///
 /// [`ItfError`]: the first thing in it that is not so.
-pub fn read(text: &str) -> Result<(Config, Vec<Action>), ItfError> {
-    let file: Value = serde_json::from_str(text).map_err(|e| ItfError::Json(e.to_string()))?;
-    let shape = |why: &str| ItfError::Shape(why.to_owned());
-    let name = file["#meta"]["source"].as_str().ok_or_else(|| shape("no #meta.source"))?;
-    let config = Config::named(name).ok_or_else(|| ItfError::NoSuchConfig(name.to_owned()))?;
+pub fn read(text: &str) -> Result<Trace, ItfError> {
+    let file = parse(text)?;
+    let trace = trace_of(&file)?;
     let variables = file["vars"].as_array().ok_or_else(|| shape("no vars"))?;
     for variable in VARIABLES.into_iter().chain([ACTION_TAKEN, PICKS]) {
         if !variables.iter().any(|named| named == variable) {
             return Err(shape(&format!("{variable} is none of its vars")));
         }
     }
-    let states = file["states"].as_array().ok_or_else(|| shape("no states"))?;
-    let Some((first, rest)) = states.split_first() else { return Err(shape("no state")) };
-    let mut state = State::initial(&config);
-    expect(0, &of_state(0, None, &state, &[]), first)?;
-    let mut way = Vec::with_capacity(rest.len());
-    for (index, said) in rest.iter().enumerate() {
+    let config = trace.config()?;
+    let mut performance = Performance::of(&config);
+    let (first, rest) = states_of(&file)?;
+    expect(0, &of_state(0, None, performance.state(), &[]), first)?;
+    let mut broken = Vec::new();
+    for (index, (action, said)) in trace.actions.iter().zip(rest).enumerate() {
+        let step = performance.take(*action)?;
         let number = index + 1;
-        let action =
-            action_of(said).map_err(|why| ItfError::NoSuchAction { state: number, why })?;
-        let (after, effects) = perform(&config, &state, action, number)?;
-        expect(number, &of_state(number, Some(action), &after, &effects), said)?;
-        way.push(action);
-        state = after;
+        expect(number, &of_state(number, Some(*action), &step.after, &step.effects), said)?;
+        broken.extend(step.broken);
     }
-    Ok((config, way))
+    let said = file["#meta"]["breaks"].as_array().map_or(&[][..], Vec::as_slice);
+    if broken != said {
+        let file = said.iter().map(|name| name.as_str().unwrap_or_default().to_owned()).collect();
+        return Err(ItfError::Breaks { model: broken, file });
+    }
+    Ok(trace)
 }
 
-fn perform(
-    config: &Config,
-    state: &State,
-    action: Action,
-    number: usize,
-) -> Result<(State, Vec<Effect>), ItfError> {
-    step(config, state, action).ok_or_else(|| {
-        let enabled = actions(config, state);
-        ItfError::NotEnabled { state: number, action, enabled }
-    })
+/// The actions of a file, whatever it says of the states: a trace as somebody wrote it by hand, or one that the model has
+/// outgrown.
+///
+/// # Errors
+///
+/// [`ItfError::Json`], [`ItfError::Shape`], [`ItfError::NoSuchAction`].
+pub fn draft(text: &str) -> Result<Trace, ItfError> {
+    trace_of(&parse(text)?)
+}
+
+fn shape(why: &str) -> ItfError {
+    ItfError::Shape(why.to_owned())
+}
+
+fn parse(text: &str) -> Result<Value, ItfError> {
+    serde_json::from_str(text).map_err(|error| ItfError::Json(error.to_string()))
+}
+
+fn trace_of(file: &Value) -> Result<Trace, ItfError> {
+    let meta = &file["#meta"];
+    let config = meta["source"].as_str().ok_or_else(|| shape("no #meta.source"))?;
+    let about = meta["description"].as_str().unwrap_or_default();
+    let mutant = match meta.get("mutant") {
+        None => None,
+        Some(name) => {
+            let mutant: Result<Mutant, _> = serde_json::from_value(name.clone());
+            Some(mutant.map_err(|error| shape(&format!("#meta.mutant: {error}")))?)
+        }
+    };
+    let (_, rest) = states_of(file)?;
+    let action = |(index, said)| {
+        action_of(said).map_err(|why| ItfError::NoSuchAction { state: index + 1, why })
+    };
+    let actions = rest.iter().enumerate().map(action).collect::<Result<_, _>>()?;
+    Ok(Trace { about: about.to_owned(), config: config.to_owned(), mutant, actions })
+}
+
+/// The first state, and those that actions led to.
+fn states_of(file: &Value) -> Result<(&Value, &[Value]), ItfError> {
+    let states = file["states"].as_array().ok_or_else(|| shape("no states"))?;
+    states.split_first().ok_or_else(|| shape("no state"))
 }
 
 fn of_state(index: usize, action: Option<Action>, state: &State, effects: &[Effect]) -> Value {

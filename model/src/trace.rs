@@ -1,8 +1,8 @@
-//! Traces as files: read, written, and refused where they say what cannot happen.
+//! Traces: performed, and refused where they say what cannot happen. Their files are [`itf`](crate::itf).
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::action::Action;
 use crate::config::Config;
@@ -15,17 +15,16 @@ use crate::state::State;
 use crate::step::{actions, every_action, step};
 use crate::words::{Cast, Message, Party};
 
-/// What a trace file holds: where to begin, and what happens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Where to begin, and what happens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Trace {
     /// What it shows, in a sentence.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub about: String,
     /// The name of a configuration.
     pub config: String,
     /// The mistake that is planted, if any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mutant: Option<Mutant>,
     /// What happens, in order, from the initial state.
     pub actions: Vec<Action>,
@@ -63,7 +62,7 @@ pub enum Refused {
 }
 
 impl Trace {
-    /// The file that holds these actions of a configuration.
+    /// These actions of a configuration.
     pub fn of(config: &Config, about: &str, actions: Vec<Action>) -> Self {
         let config_name = config.name.to_owned();
         Self { about: about.to_owned(), config: config_name, mutant: config.mutant, actions }
@@ -80,21 +79,6 @@ impl Trace {
     pub fn perform(&self) -> Result<Vec<TraceStep>, Refused> {
         TraceStep::perform(&self.config()?, &self.actions)
     }
-
-    /// The text of its file: JSON with one action on each line.
-    pub fn to_json(&self) -> String {
-        let text = |value: &str| serde_json::to_string(value).expect("a string is JSON");
-        let mut head = String::new();
-        if !self.about.is_empty() {
-            head += &format!("  \"about\": {},\n", text(&self.about));
-        }
-        head += &format!("  \"config\": {},\n", text(&self.config));
-        if let Some(mutant) = self.mutant {
-            head += &format!("  \"mutant\": \"{mutant:?}\",\n");
-        }
-        let lines: Vec<_> = self.actions.iter().map(|a| format!("\n    {}", as_json(*a))).collect();
-        format!("{{\n{head}  \"actions\": [{}\n  ]\n}}\n", lines.join(","))
-    }
 }
 
 fn newly_broken(config: &Config, before: &State, after: &State) -> Vec<&'static str> {
@@ -107,25 +91,48 @@ fn newly_broken(config: &Config, before: &State, after: &State) -> Vec<&'static 
         .collect()
 }
 
+/// A trace that is being performed.
+pub(crate) struct Performance<'a> {
+    config: &'a Config,
+    alphabet: Vec<Action>,
+    state: State,
+    number: usize,
+}
+
+impl<'a> Performance<'a> {
+    /// From the initial state on.
+    pub(crate) fn of(config: &'a Config) -> Self {
+        let (alphabet, state) = (every_action(config), State::initial(config));
+        Self { config, alphabet, state, number: 0 }
+    }
+
+    /// Where it is.
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The next action.
+    pub(crate) fn take(&mut self, action: Action) -> Result<TraceStep, Refused> {
+        self.number += 1;
+        let (config, number) = (self.config, self.number);
+        // A file may name what the configuration does not have.
+        let is_known = self.alphabet.contains(&action);
+        let told = is_known.then(|| step(config, &self.state, action)).flatten();
+        let Some((after, effects)) = told else {
+            let enabled = actions(config, &self.state);
+            return Err(Refused::NotEnabled { number, action, enabled });
+        };
+        let before = std::mem::replace(&mut self.state, after.clone());
+        let broken = newly_broken(config, &before, &after);
+        Ok(TraceStep { action, before, after, effects, broken })
+    }
+}
+
 impl TraceStep {
     /// Perform actions from the initial state on.
     pub fn perform(config: &Config, trace: &[Action]) -> Result<Vec<Self>, Refused> {
-        let alphabet = every_action(config);
-        let mut before = State::initial(config);
-        let mut steps = Vec::with_capacity(trace.len());
-        for (index, action) in trace.iter().enumerate() {
-            // A file may name what the configuration does not have.
-            let is_known = alphabet.contains(action);
-            let told = is_known.then(|| step(config, &before, *action)).flatten();
-            let Some((after, effects)) = told else {
-                let enabled = actions(config, &before);
-                return Err(Refused::NotEnabled { number: index + 1, action: *action, enabled });
-            };
-            let broken = newly_broken(config, &before, &after);
-            steps.push(Self { action: *action, before, after: after.clone(), effects, broken });
-            before = after;
-        }
-        Ok(steps)
+        let mut performance = Performance::of(config);
+        trace.iter().map(|action| performance.take(*action)).collect()
     }
 
     /// Who says what to whom: the action, then the effects, and what the kernel passes on to a peer.

@@ -2,7 +2,7 @@
 
 use webrtc_server_model::{
     Check, ClassesRow, Config, CyclesRow, EndingsRow, KNOWN_BUGS, Kill, KnownBug, Mutant, Preset,
-    Trace, Why, check,
+    Why, check, itf,
 };
 
 fn bug(mutant: Mutant) -> KnownBug {
@@ -82,14 +82,14 @@ fn a_violation_fails_and_its_counterexample_can_be_explained() {
     let told = check.to_string();
     assert!(told.contains("VIOLATED") && told.ends_with("FAILED"), "{told}");
     let (name, trace) = &check.counterexamples()[0];
-    assert_eq!(name, "small_L2a.json");
-    let written = serde_json::to_string(trace).expect("JSON");
-    let read: Trace = serde_json::from_str(&written).expect("the same again");
+    assert_eq!(name, "small_L2a.itf.json");
+    let written = itf::write(trace).expect("it happens");
+    let read = itf::read(&written).expect("the same again");
     let last = read.perform().expect("it happens").pop().expect("a step");
     assert_eq!(last.broken[0], "L2 whatever a close waits for has a deadline");
     let names: Vec<_> = check.counterexamples().into_iter().map(|(name, _)| name).collect();
-    assert!(names.contains(&"small_endings.json".to_owned()), "{names:?}");
-    assert!(names.contains(&"small_cycle.json".to_owned()), "{names:?}");
+    assert!(names.contains(&"small_endings.itf.json".to_owned()), "{names:?}");
+    assert!(names.contains(&"small_cycle.itf.json".to_owned()), "{names:?}");
 }
 
 #[test]
@@ -140,7 +140,7 @@ mod command_line {
         let nothing = run(&["--config", "pair"]);
         let codes = (run(&[]), run(&["--mutant", "CarriersFirst"]));
         let report = fs::read_to_string(&report).expect("a report");
-        let explained = ["small_S1.json", "mutant_NoDeadline.json"].map(|name| {
+        let explained = ["small_S1.itf.json", "mutant_NoDeadline.itf.json"].map(|name| {
             let mut explain = Command::new(env!("CARGO_BIN_EXE_explain"));
             explain.arg(folder.join(name)).output().expect("the program runs").status.success()
         });

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use webrtc_server_model::{
-    Graph, KNOWN_BUGS, KnownBug, Mutant, Preset, Trace, catalogue, explain, phase_matrix,
-    run_mutant,
+    Graph, KNOWN_BUGS, KnownBug, Mutant, Preset, Refused, Trace, catalogue, explain, itf,
+    phase_matrix, run_mutant,
 };
 
 fn in_model(path: &str) -> PathBuf {
@@ -25,7 +25,7 @@ fn assert_current(path: &Path, expected: &str) {
 fn traces_in(folder: &str) -> Vec<PathBuf> {
     let files = fs::read_dir(in_model(folder)).expect("the folder of traces");
     let files = files.map(|entry| entry.expect("an entry").path());
-    files.filter(|file| file.extension().is_some_and(|extension| extension == "json")).collect()
+    files.filter(|file| file.to_string_lossy().ends_with(".itf.json")).collect()
 }
 
 #[test]
@@ -51,19 +51,25 @@ fn cells<const N: usize>(line: &str) -> [&str; N] {
     cells.try_into().expect("one cell for each phase")
 }
 
-/// A story is written by hand; its explanation and the form of its file are not.
+/// The actions of a story are written by hand; its states and its explanation are not.
 #[test]
 fn each_story_has_its_explanation_beside_it() {
     let files = traces_in("traces");
     assert!(files.len() >= 20, "only {} stories were found", files.len());
     for file in files {
         let text = fs::read_to_string(&file).expect("a readable trace");
-        let trace: Trace =
-            serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-        let document = explain(&trace).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-        assert_current(&file, &trace.to_json());
-        assert_current(&file.with_extension("md"), &document);
+        let trace = itf::draft(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        assert_story(&file, &trace);
     }
+}
+
+/// The file of a trace is what the model makes of it, and so is the explanation beside it.
+fn assert_story(file: &Path, trace: &Trace) -> String {
+    let refused = |refused: Refused| -> String { panic!("{}: {refused}", file.display()) };
+    let document = explain(trace).unwrap_or_else(refused);
+    assert_current(file, &itf::write(trace).unwrap_or_else(refused));
+    assert_current(&file.with_extension("").with_extension("md"), &document);
+    document
 }
 
 #[test]
@@ -73,12 +79,10 @@ fn each_known_bug_has_its_shortest_counterexample() {
         let config = (bug.config)().with_mutant(bug.mutant);
         let about = format!("{}: {}.", bug.source, bug.description);
         let trace = Trace::of(&config, &about, actions);
-        let document = explain(&trace).expect("it can be performed");
+        let file = in_model("traces/known_bugs").join(file_of(bug));
+        let document = assert_story(&file, &trace);
         let broken = document.split("\nBroken on the way:\n").nth(1).unwrap_or_default();
         assert!(broken.contains(&format!("\n- {}\n", bug.killed_by)), "{document}");
-        let file = in_model("traces/known_bugs").join(file_of(bug));
-        assert_current(&file, &trace.to_json());
-        assert_current(&file.with_extension("md"), &document);
         let right = Trace { mutant: None, ..trace };
         if let Ok(document) = explain(&right) {
             assert!(document.ends_with("holds all the way.\n"), "without the mistake: {document}");
@@ -95,9 +99,9 @@ fn there_is_no_counterexample_of_a_bug_that_is_not_known() {
     }
 }
 
-/// `CarriersFirst` becomes `carriers_first.json`.
+/// `CarriersFirst` becomes `carriers_first.itf.json`.
 fn file_of(KnownBug { mutant, .. }: &KnownBug) -> String {
-    snake_case(*mutant) + ".json"
+    snake_case(*mutant) + ".itf.json"
 }
 
 fn snake_case(mutant: Mutant) -> String {

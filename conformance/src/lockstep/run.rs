@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Instant;
 use thiserror::Error;
 use webrtc_server::lifecycle::Mutant;
-use webrtc_server_model::{Action, Edge, Graph, State, step};
+use webrtc_server_model::{Action, Config, Graph, State, step};
 
 /// After so many divergences the walk ends, unless it is told otherwise.
 const DIVERGENCES_MAX: usize = 10;
@@ -98,11 +98,7 @@ impl<'a> Walk<'a> {
     fn new(graph: &'a Graph, mutant: Option<Mutant>) -> Self {
         let mut reached: Vec<_> = graph.states().iter().map(|_| Reached::Not).collect();
         let mut divergences = Vec::new();
-        let config = Rc::new(graph.config().clone());
-        let begun = Real::new(&config, mutant)
-            .map_err(Mismatch::broken)
-            .and_then(|real| compare_states(&real, &graph.states()[0]).map(|()| real));
-        match begun {
+        match begin(graph.config(), mutant) {
             Ok(real) => reached[0] = Reached::By(None, Box::new(real)),
             Err(mismatch) => divergences.push(mismatch.into_divergence(Vec::new(), None)),
         }
@@ -139,11 +135,10 @@ impl<'a> Walk<'a> {
     }
 
     fn come_too_late(&mut self, real: &Real, state: u32) {
-        match guarded(|| late::changes_nothing(real, &self.state(state).core)) {
+        match come_too_late(real, self.state(state)) {
             Ok(inputs) => self.late_inputs += inputs,
-            Err(what) => {
-                let divergence = Mismatch::broken(what).into_divergence(self.trace(state), None);
-                self.divergences.push(divergence);
+            Err(mismatch) => {
+                self.divergences.push(mismatch.into_divergence(self.trace(state), None));
             }
         }
     }
@@ -152,7 +147,7 @@ impl<'a> Walk<'a> {
         let edge = self.graph.edges()[index];
         let mut real = real.clone();
         self.edges += 1;
-        match self.compare(&mut real, edge) {
+        match compare(self.graph.config(), &mut real, self.state(edge.from), edge.action) {
             Ok(effects) => {
                 self.effects_compared += effects;
                 let to = &mut self.reached[edge.to as usize];
@@ -166,23 +161,6 @@ impl<'a> Walk<'a> {
                 self.divergences.push(mismatch.into_divergence(trace, Some(edge.action)));
             }
         }
-    }
-
-    /// Lets the edge happen to the real server, and compares what it does and where it leads.
-    fn compare(&self, real: &mut Real, edge: Edge) -> Result<usize, Mismatch> {
-        let (before, after) = (self.state(edge.from), self.state(edge.to));
-        let config = self.graph.config();
-        let expected = step(config, before, edge.action).map(|(_, effects)| effects);
-        let expected =
-            expected.ok_or_else(|| Mismatch::broken("not an edge of the model".to_owned()))?;
-        let got = guarded(|| real.take(before, edge.action)).map_err(Mismatch::broken)?;
-        let difference = effects::difference(&before.core, edge.action, &expected, &got);
-        if let Some((expected, got)) = difference {
-            return Err(Mismatch::new("the effects", &expected, &got));
-        }
-        compare_states(real, after)?;
-        compare_begun(real, before, edge.action)?;
-        Ok(expected.len())
     }
 
     fn state(&self, index: u32) -> &State {
@@ -202,6 +180,37 @@ impl<'a> Walk<'a> {
         trace.reverse();
         trace
     }
+}
+
+/// Lets an action happen to the real server, and compares what it does and where it leads. How many effects it had.
+pub(super) fn compare(
+    config: &Config,
+    real: &mut Real,
+    before: &State,
+    action: Action,
+) -> Result<usize, Mismatch> {
+    let (after, expected) = step(config, before, action)
+        .ok_or_else(|| Mismatch::broken("not an edge of the model".to_owned()))?;
+    let got = guarded(|| real.take(before, action)).map_err(Mismatch::broken)?;
+    let difference = effects::difference(&before.core, action, &expected, &got);
+    if let Some((expected, got)) = difference {
+        return Err(Mismatch::new("the effects", &expected, &got));
+    }
+    compare_states(real, &after)?;
+    compare_begun(real, before, action)?;
+    Ok(expected.len())
+}
+
+/// The real server at the beginning of everything.
+pub(super) fn begin(config: &Config, mutant: Option<Mutant>) -> Result<Real, Mismatch> {
+    let real = Real::new(&Rc::new(config.clone()), mutant).map_err(Mismatch::broken)?;
+    compare_states(&real, &State::initial(config))?;
+    Ok(real)
+}
+
+/// What comes too late changes nothing. How many inputs that were.
+pub(super) fn come_too_late(real: &Real, state: &State) -> Result<usize, Mismatch> {
+    guarded(|| late::changes_nothing(real, &state.core)).map_err(Mismatch::broken)
 }
 
 /// The states, the world and the timers, in this order.
@@ -228,7 +237,7 @@ fn compare_states(real: &Real, model: &State) -> Result<(), Mismatch> {
 fn compare_begun(real: &Real, before: &State, action: Action) -> Result<(), Mismatch> {
     let (config, clock) = (real.config(), &real.outside.timers);
     let ran = timers::expected(config, &real.outside.limits, &before.core, &real.outside.names());
-    let expected = timers::begun(config, action, &ran, clock);
+    let expected = timers::begun(config, &before.core, action, &ran, clock);
     let armed = real.outside.tally.armed.iter().copied();
     let begun = armed.filter(|timer| clock.contains_key(timer)).collect();
     if expected == begun {

@@ -11,12 +11,15 @@
 //! | `wires` | the peers' ends of all paths, and for whom it is what comes in there |
 //! | `book` | which real address and number is which of the model's names |
 //! | `perform`, `dialogue`, `kernel` | how each action of the model is made to happen |
+//! | `handovers` | connections that one worker accepts and hands to another |
 //! | `journal` | the outputs of the real cores as effects of the model |
 //! | `alarms` | which alarms must be armed in which state |
 //! | `compare`, `wire`, `leavings` | what is compared after a step: in the server, at the peer, and of what is over |
 //! | `probe` | old datagrams at the end of a trace |
 //! | `support` | which configurations the stage can play |
-//! | `run` | traces in, report out |
+//! | `run`, `report`, `things` | traces in, report out |
+//! | `file` | traces in files, for `cargo replay` |
+//! | `again` | the one command that shows a divergence again |
 //!
 //! # Barriers
 //!
@@ -47,12 +50,15 @@
 //! The threads that call `close()` or drop their handles are played as well: the barrier is the real one, the handles are
 //! not on this stage.
 
+mod again;
 mod alarms;
 mod barrier;
 mod book;
 mod client;
 mod compare;
 mod dialogue;
+mod file;
+mod handovers;
 mod journal;
 mod kernel;
 mod leavings;
@@ -64,14 +70,18 @@ mod stage;
 mod support;
 #[cfg(test)]
 mod tests;
+mod things;
 mod wire;
 mod wires;
 
 use std::time::Duration;
 
+pub use again::{Rung, again};
+pub use file::{FileError, TraceFile, read_traces};
 pub use report::{Divergence, Finding, Replay, ReplayError};
-pub use run::{Descriptors, Plan, replay};
+pub use run::{Descriptors, Plan, replay, replay_watched};
 pub use support::check as check_support;
+pub use things::Things;
 
 /// How long something may take that happens at once if all is well.
 pub const PATIENCE: Duration = Duration::from_secs(2);

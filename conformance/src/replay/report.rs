@@ -154,6 +154,14 @@ impl fmt::Display for Replay {
     }
 }
 
+impl Divergence {
+    /// The whole way to it, with the action that shows it.
+    #[must_use]
+    pub fn way(&self) -> Vec<Action> {
+        self.trace.iter().copied().chain(self.action).collect()
+    }
+}
+
 impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, action) in self.trace.iter().enumerate() {

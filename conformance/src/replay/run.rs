@@ -11,6 +11,7 @@ use super::compare::Expected;
 use super::report::{Divergence, Finding, Harness, Replay, ReplayError};
 use super::stage::{Stage, Wardrobe};
 use super::support;
+use super::things::Things;
 
 /// After so many divergences the run ends: the first says what is wrong.
 const DIVERGENCES_MAX: usize = 5;
@@ -154,6 +155,19 @@ impl Plan {
 ///
 /// [`ReplayError`] when nothing was compared, or the stage could not do its part.
 pub fn replay(plan: &Plan, progress: &mut dyn FnMut(usize, usize)) -> Result<Replay, ReplayError> {
+    replay_watched(plan, progress, &mut |_| {})
+}
+
+/// The same; `watch` is told of each step what was compared after it, whether it agreed or not.
+///
+/// # Errors
+///
+/// As [`replay`].
+pub fn replay_watched(
+    plan: &Plan,
+    progress: &mut dyn FnMut(usize, usize),
+    watch: &mut dyn FnMut(Things),
+) -> Result<Replay, ReplayError> {
     if plan.traces.is_empty() || plan.traces.iter().all(Vec::is_empty) {
         return Err(ReplayError::NothingToCompare);
     }
@@ -166,7 +180,7 @@ pub fn replay(plan: &Plan, progress: &mut dyn FnMut(usize, usize)) -> Result<Rep
         if is_late || run.replay.divergences.len() >= plan.divergences_max {
             break;
         }
-        run.trace(trace)?;
+        run.trace(trace, watch)?;
         run.replay.traces += 1;
         progress(run.replay.traces, plan.traces.len());
     }
@@ -226,9 +240,13 @@ impl<'a> Run<'a> {
     }
 
     /// Performs one trace on a stage of its own, and counts the descriptors before and after.
-    fn trace(&mut self, trace: &[Action]) -> Result<(), ReplayError> {
+    fn trace(
+        &mut self,
+        trace: &[Action],
+        watch: &mut dyn FnMut(Things),
+    ) -> Result<(), ReplayError> {
         let before = open_descriptors(self.plan.descriptors);
-        let agreed = self.perform(trace)?;
+        let agreed = self.perform(trace, watch)?;
         let after = open_descriptors(self.plan.descriptors);
         self.replay.comparisons += usize::from(before.is_some());
         if agreed && before != after {
@@ -239,7 +257,11 @@ impl<'a> Run<'a> {
     }
 
     /// Whether all steps agreed.
-    fn perform(&mut self, trace: &[Action]) -> Result<bool, ReplayError> {
+    fn perform(
+        &mut self,
+        trace: &[Action],
+        watch: &mut dyn FnMut(Things),
+    ) -> Result<bool, ReplayError> {
         let config = &self.plan.config;
         let mut stage = Stage::new(config, self.wardrobe, self.plan.mutant)
             .map_err(|error| harness(trace, 0, &error))?;
@@ -255,7 +277,9 @@ impl<'a> Run<'a> {
                 effects: &effects,
                 after: &after,
             };
-            self.replay.comparisons += stage.compare(&expected, &got).map_err(failed)?;
+            let compared = stage.compare(&expected, &got).map_err(failed)?;
+            self.replay.comparisons += compared.total();
+            watch(compared);
             self.replay.steps += 1;
             if stage.findings.is_empty() && matches!(action, Action::PeerHandshakes { .. }) {
                 self.replay.probes += stage.probe(&after).map_err(failed)?;

@@ -4,6 +4,7 @@
 
 use webrtc_server_model::{Config, Role};
 
+use super::again::Rung;
 use super::report::ReplayError;
 
 /// Whether the stage can play a configuration.
@@ -12,7 +13,19 @@ use super::report::ReplayError;
 ///
 /// [`ReplayError::Unsupported`].
 pub fn check(config: &Config) -> Result<(), ReplayError> {
-    match why_not(config) {
+    check_on(Rung::Replay, config)
+}
+
+/// Whether a configuration can be played there. In memory all can, with the model as it is.
+pub(super) fn check_on(rung: Rung, config: &Config) -> Result<(), ReplayError> {
+    let why = match rung {
+        _ if config.mutant.is_some() => {
+            Some("a mistake is planted in the model; plant it in the core")
+        }
+        Rung::Lockstep => None,
+        Rung::Replay => why_not(config),
+    };
+    match why {
         Some(why) => Err(ReplayError::Unsupported { config: config.name, why }),
         None => Ok(()),
     }
@@ -20,9 +33,6 @@ pub fn check(config: &Config) -> Result<(), ReplayError> {
 
 /// What the stage cannot do in this configuration.
 fn why_not(config: &Config) -> Option<&'static str> {
-    if config.mutant.is_some() {
-        return Some("a mistake is planted in the model; plant it in the core");
-    }
     let mut transports = config.transports.iter();
     if transports.any(|t| t.aspects.flights && t.role == Role::Server) {
         return Some("the server asks clients for no cookie: they have one flight before the last");

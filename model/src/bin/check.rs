@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use webrtc_server_model::{Check, KNOWN_BUGS, Mutant, Preset, Trace, check};
+use webrtc_server_model::{Check, KNOWN_BUGS, Mutant, Preset, Trace, check, itf};
 
 /// Explores the model, judges every property, and explores every known mistake. Exits with 1 when a property is
 /// violated, a state that ought to be reached is not, a close does not end, or a mistake survives.
@@ -63,7 +63,7 @@ fn write_counterexamples(check: &Check, folder: Option<&Path>) -> Result<(), Box
     let Some(folder) = folder else { return Ok(()) };
     for row in &check.mutants {
         if let Some(trace) = &row.counterexample {
-            write(folder, &format!("mutant_{:?}.json", row.mutant), trace)?;
+            write(folder, &format!("mutant_{:?}.itf.json", row.mutant), trace)?;
         }
     }
     Ok(())
@@ -72,6 +72,6 @@ fn write_counterexamples(check: &Check, folder: Option<&Path>) -> Result<(), Box
 fn write(folder: &Path, name: &str, trace: &Trace) -> Result<PathBuf, Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     let file = folder.join(name);
-    fs::write(&file, serde_json::to_string_pretty(trace)? + "\n")?;
+    fs::write(&file, itf::write(trace)?)?;
     Ok(file)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use webrtc_server_model::{Trace, explain};
+use webrtc_server_model::{explain, itf};
 
 /// Performs a trace step by step and prints it as Markdown: a Mermaid sequence diagram, then a
 /// table of what each step changes and what the server does. Exits with 1 when the trace says what
@@ -13,7 +13,7 @@ use webrtc_server_model::{Trace, explain};
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// The trace: JSON with the name of a configuration, perhaps a mutant, and the actions
+    /// The trace, in ITF
     file: PathBuf,
 }
 
@@ -32,6 +32,5 @@ fn main() -> ExitCode {
 }
 
 fn explained(file: &Path) -> Result<String, Box<dyn Error>> {
-    let trace: Trace = serde_json::from_str(&std::fs::read_to_string(file)?)?;
-    Ok(explain(&trace)?)
+    Ok(explain(&itf::read(&std::fs::read_to_string(file)?)?)?)
 }

@@ -187,11 +187,11 @@ impl Check {
         let broken = self.properties.iter().filter(|row| !row.holds).filter_map(|row| {
             let (_, key) = keys.iter().find(|(name, _)| *name == row.name)?;
             let (_, config) = row.nearest?;
-            Some((format!("{config}_{key}.json"), row.counterexample.as_ref()?))
+            Some((format!("{config}_{key}.itf.json"), row.counterexample.as_ref()?))
         });
         let stuck = self.configs.iter().flat_map(|row| {
             let traces = row.counterexamples().into_iter();
-            traces.map(|(what, trace)| (format!("{}_{what}.json", row.name), trace))
+            traces.map(|(what, trace)| (format!("{}_{what}.itf.json", row.name), trace))
         });
         broken.chain(stuck).collect()
     }

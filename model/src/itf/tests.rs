@@ -1,32 +1,32 @@
 use super::*;
+use crate::config::Config;
 use crate::explore::Graph;
 use crate::state::Phase;
 
 /// A way on which a transport is closed by its server, over TCP if there is TCP.
-fn way() -> (Config, Vec<Action>) {
+fn trace() -> Trace {
     let config = Config::small();
     let closed = |_: &Config, state: &State| {
         let transport = &state.core.transports[0];
         transport.phase == Phase::Closed && transport.farewell.path().is_some()
     };
     let way = Graph::explore_until(&config, closed).shortest(closed).expect("a way");
-    (config, way)
+    Trace::of(&config, "It shows something.", way)
 }
 
 fn file() -> Value {
-    let (config, way) = way();
-    write(&config, &way).expect("a way of the model")
+    let text = write(&trace()).expect("a way of the model");
+    serde_json::from_str(&text).expect("JSON")
 }
 
-fn reading(file: &Value) -> Result<(Config, Vec<Action>), ItfError> {
+fn reading(file: &Value) -> Result<Trace, ItfError> {
     read(&file.to_string())
 }
 
 #[test]
 fn what_is_written_is_read_back() {
-    let (config, way) = way();
-    assert!(way.len() > 3, "{way:?}");
-    assert_eq!(reading(&file()), Ok((config, way)));
+    assert!(trace().actions.len() > 3, "{:?}", trace());
+    assert_eq!(reading(&file()), Ok(trace()));
 }
 
 #[test]
@@ -34,9 +34,9 @@ fn every_way_of_the_explored_states_is_written_and_read_back() {
     let config = Config::named("handshake").expect("a configuration");
     let graph = Graph::explore(&config);
     for state in (0..graph.states().len()).step_by(graph.states().len() / 50) {
-        let way = graph.path_to(state as u32);
-        let file = write(&config, &way).expect("a way of the graph");
-        assert_eq!(reading(&file).expect("it was written"), (config.clone(), way));
+        let trace = Trace::of(&config, "", graph.path_to(state as u32));
+        let file = write(&trace).expect("a way of the graph");
+        assert_eq!(read(&file), Ok(trace));
     }
 }
 
@@ -85,10 +85,10 @@ fn a_file_that_skips_a_state_is_refused() {
     let states = file["states"].as_array_mut().expect("states");
     states.remove(1);
     let refused = reading(&file).expect_err("something is missing");
-    let at_one = matches!(
-        refused,
-        ItfError::NotEnabled { state: 1, .. } | ItfError::Differs { state: 1, .. }
-    );
+    let at_one = match &refused {
+        ItfError::Refused(Refused::NotEnabled { number, .. }) => *number == 1,
+        other => matches!(other, ItfError::Differs { state: 1, .. }),
+    };
     assert!(at_one, "{refused}");
 }
 
@@ -99,7 +99,8 @@ fn an_action_that_cannot_happen_is_refused_with_those_that_can() {
     let mut picks = Map::new();
     picks.insert("c".to_owned(), value::some(&json!(0)));
     file["states"][1][PICKS] = Value::Object(picks);
-    let Err(ItfError::NotEnabled { state: 1, action, enabled }) = reading(&file) else {
+    let Err(ItfError::Refused(Refused::NotEnabled { number: 1, action, enabled })) = reading(&file)
+    else {
         panic!("{:?}", reading(&file));
     };
     assert_eq!(action, Action::KernelAcknowledges { c: crate::ids::ConnectionId(0) });
@@ -144,11 +145,49 @@ fn what_is_no_trace_is_refused() {
     assert!(matches!(read("{}"), Err(ItfError::Shape(_))));
     let mut file = file();
     file["#meta"]["source"] = json!("nothing of ours");
-    assert_eq!(reading(&file), Err(ItfError::NoSuchConfig("nothing of ours".to_owned())));
+    let nothing = Refused::NoSuchConfig("nothing of ours".to_owned());
+    assert_eq!(reading(&file), Err(ItfError::Refused(nothing)));
+    let mut file = self::file();
+    file["#meta"]["mutant"] = json!("NoneOfOurs");
+    assert!(matches!(reading(&file), Err(ItfError::Shape(_))));
     let mut file = self::file();
     file["vars"] = json!(["core"]);
     assert!(matches!(reading(&file), Err(ItfError::Shape(_))));
     let mut file = self::file();
     file["states"][1][ACTION_TAKEN] = json!("PeerSneezes");
     assert!(matches!(reading(&file), Err(ItfError::NoSuchAction { state: 1, .. })));
+}
+
+#[test]
+fn a_counterexample_says_which_mistake_it_has_and_what_that_breaks() {
+    let bug = &crate::known_bugs::KNOWN_BUGS[0];
+    let config = (bug.config)().with_mutant(bug.mutant);
+    let way = crate::mutants::run_mutant(bug).counterexample.expect("a counterexample");
+    let trace = Trace::of(&config, bug.description, way);
+    let text = write(&trace).expect("it can be performed");
+    assert_eq!(read(&text), Ok(trace));
+    let mut file: Value = serde_json::from_str(&text).expect("JSON");
+    let broken = file["#meta"]["breaks"].as_array().expect("what it breaks").clone();
+    assert!(broken.contains(&json!(bug.killed_by)), "{broken:?}");
+    file["#meta"]["breaks"] = json!(["X9 nothing of ours"]);
+    let Err(ItfError::Breaks { model, file: said }) = reading(&file) else {
+        panic!("{:?}", reading(&file));
+    };
+    assert_eq!((json!(model), said), (json!(broken), vec!["X9 nothing of ours".to_owned()]));
+    file["#meta"]["mutant"] = Value::Null;
+    let refused = reading(&file).expect_err("null is no mistake");
+    assert!(matches!(refused, ItfError::Shape(_)), "{refused}");
+}
+
+#[test]
+fn actions_alone_are_a_draft() {
+    let mut file = file();
+    for state in file["states"].as_array_mut().expect("states") {
+        let fields = state.as_object_mut().expect("a state");
+        fields.retain(|field, _| [ACTION_TAKEN, PICKS].contains(&field.as_str()));
+        let picks = fields[PICKS].as_object_mut().expect("picks");
+        picks.retain(|_, pick| pick["tag"] == "Some");
+    }
+    assert!(matches!(reading(&file), Err(ItfError::Differs { state: 0, .. })));
+    assert_eq!(draft(&file.to_string()), Ok(trace()));
 }

@@ -30,11 +30,13 @@ use crate::lifecycle::{CloseReason, DropReason, Outcome, Verdict};
 use crate::mutants::Planted;
 use crate::sync::{Arc, Mutex};
 #[cfg(feature = "testing")]
-use crate::trace::{Cause, Stepped, Tracer};
+use crate::trace::{Cause, Stepped, Tracer, Word};
 use dtls::DtlsSlot;
 use mio::{Events, Poll, Token, Waker};
 use std::collections::{HashMap, VecDeque};
 use std::io;
+#[cfg(feature = "testing")]
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -109,6 +111,15 @@ pub(super) enum Arrival {
     HandedOver,
 }
 
+/// What becomes of connections of strangers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Strangers {
+    /// They may bind to a transport.
+    Welcome,
+    /// The server drains: they are closed as soon as they are accepted.
+    TurnedAway,
+}
+
 /// What the owner of a transport is told, and with what.
 struct Owner {
     sink: EventSink,
@@ -164,6 +175,7 @@ pub struct Worker {
     ready: VecDeque<Ready>,
     answers: VecDeque<Input>,
     next_connection: u64,
+    strangers: Strangers,
     limiter: Arc<Mutex<ReplyLimiter>>,
     nominations: Nominations,
     /// `None` when it is alone: then nothing is handed over.
@@ -193,7 +205,11 @@ impl Worker {
     }
 
     /// One of several workers. As [`Worker::new`].
-    pub(crate) fn among(config: WorkerConfig, neighbours: Option<Neighbours>) -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn among(config: WorkerConfig, neighbours: Option<Neighbours>) -> io::Result<Self> {
         let role = neighbours.as_ref().map_or(Role::Receive, Neighbours::role);
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
@@ -233,6 +249,7 @@ impl Worker {
             ready: VecDeque::new(),
             answers: VecDeque::new(),
             next_connection: 0,
+            strangers: Strangers::Welcome,
             limiter: neighbours.as_ref().map(Neighbours::limiter).unwrap_or_default(),
             nominations: Nominations::default(),
             neighbours,
@@ -443,6 +460,13 @@ impl Worker {
         }
         if let Some(journal) = &mut self.journal {
             journal.push(JournalEntry { input, step: step.clone(), core: self.core.clone() });
+        }
+    }
+
+    /// Something that was handed over ends on the way.
+    fn tell_dropped(&self, listener: ListenerId, remote: SocketAddr) {
+        if let Some((tracer, _)) = &self.tracer {
+            tracer.said(Word::HandOverDropped { listener, remote });
         }
     }
 

@@ -105,6 +105,10 @@ impl Worker {
         if carrier.full {
             return SendResult::TryAgain;
         }
+        #[cfg(feature = "testing")]
+        if self.tracer.as_ref().is_some_and(|(tracer, _)| tracer.datagrams_are_refused()) {
+            return SendResult::Refused(DropReason::Io);
+        }
         let mut result = carrier.socket.send_to(datagram, remote);
         // An ICMP error that another peer caused is reported once, on whatever is sent next.
         if matches!(&result, Err(e) if e.kind() == io::ErrorKind::ConnectionRefused) {

@@ -1,6 +1,6 @@
 //! What arrives becomes an input.
 
-use super::{Arrival, Ready, Worker};
+use super::{Arrival, Ready, Strangers, Worker};
 use crate::lifecycle::{
     Check, ConnectionId, ConnectionPhase, Credential, Input, ListenerId, SocketId, Tuple, Verdict,
 };
@@ -117,6 +117,11 @@ impl Worker {
                     return;
                 }
             };
+            //= CLS-31
+            if self.strangers == Strangers::TurnedAway {
+                self.stats.connections_refused += 1;
+                continue;
+            }
             let (connection, deframer) = (self.next_connection(), Deframer::new());
             let added =
                 self.carriers.add_connection(connection, stream, remote, deframer, Arrival::Own);

@@ -1,0 +1,155 @@
+//! `replay`: traces in files, performed on the real stack or on the pure core.
+
+use clap::Parser;
+use comfy_table::{ContentArrangement, Table, presets};
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use webrtc_server::lifecycle::Mutant;
+use webrtc_server_conformance::lockstep::walk;
+use webrtc_server_conformance::planted::mutant;
+use webrtc_server_conformance::replay::{
+    Descriptors, Plan, Rung, TraceFile, again, read_traces, replay_watched,
+};
+use webrtc_server_model::{Action, TraceStep};
+
+/// Performs traces of the model on real sockets with real OpenSSL, and compares after every step. Exits with 1 when they
+/// disagree, and with 2 when there is no answer: a file is no trace that can be performed, or the stage failed.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Traces in ITF, or directories of *.itf.json
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// In memory, on the pure core
+    #[arg(long)]
+    lockstep: bool,
+    /// The id of a known mistake that the server is to have, as K06
+    #[arg(long, value_name = "ID", value_parser = mutant)]
+    mutant: Option<Mutant>,
+}
+
+/// How the real code did.
+struct Performed {
+    /// What was compared after each step.
+    compared: Vec<String>,
+    /// All of it, in a line.
+    summary: String,
+    divergence: Option<Divergence>,
+}
+
+/// Where model and real code disagree.
+struct Divergence {
+    way: Vec<Action>,
+    /// The action that shows it; none if it shows when everything has happened.
+    action: Option<Action>,
+    /// What differs, what the model says, what the real code did.
+    findings: Vec<[String; 3]>,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether all agree.
+fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
+    let rung = if arguments.lockstep { Rung::Lockstep } else { Rung::Replay };
+    let files = read_traces(rung, &arguments.files)?;
+    let mut diverging = 0;
+    for file in &files {
+        let performed = match rung {
+            Rung::Lockstep => on_core(file, arguments.mutant),
+            Rung::Replay => on_stack(file, arguments.mutant),
+        };
+        let performed = performed.map_err(|error| format!("{}: {error}", file.path.display()))?;
+        show(file, &performed)?;
+        if let Some(divergence) = &performed.divergence {
+            diverging += 1;
+            println!("{}\n", again(rung, &file.config, &divergence.way, arguments.mutant));
+        }
+    }
+    println!("{} traces, {diverging} diverge", files.len());
+    Ok(diverging == 0)
+}
+
+fn on_stack(file: &TraceFile, mutant: Option<Mutant>) -> Result<Performed, Box<dyn Error>> {
+    let plan = Plan::traces(&file.config, vec![file.trace.actions.clone()])?;
+    let plan = mutant.into_iter().fold(plan, Plan::with_mutant);
+    let plan = plan.with_descriptors(Descriptors::Counted);
+    let mut compared = Vec::new();
+    let replay =
+        replay_watched(&plan, &mut |_, _| {}, &mut |things| compared.push(things.to_string()))?;
+    let summary = format!(
+        "{} steps, {} handshakes, {} comparisons, {} probes in {:.1} s",
+        replay.steps, replay.handshakes, replay.comparisons, replay.probes, replay.seconds
+    );
+    let divergence = replay.divergences.into_iter().next().map(|divergence| Divergence {
+        way: divergence.way(),
+        action: divergence.action,
+        findings: divergence.findings.into_iter().map(|f| [f.what, f.expected, f.got]).collect(),
+    });
+    Ok(Performed { compared, summary, divergence })
+}
+
+fn on_core(file: &TraceFile, mutant: Option<Mutant>) -> Result<Performed, Box<dyn Error>> {
+    let mut compared = Vec::new();
+    let walked = walk(&file.config, &file.trace.actions, mutant, &mut |effects| {
+        compared.push(format!("{effects} effects, the state, the world, the timers"));
+    })?;
+    let summary = format!(
+        "{} steps, {} effects, {} late inputs in {:.1} s",
+        walked.edges, walked.effects_compared, walked.late_inputs, walked.seconds
+    );
+    let divergence = walked.divergences.into_iter().next().map(|divergence| Divergence {
+        way: divergence.way(),
+        action: divergence.action,
+        findings: vec![[divergence.what, divergence.expected, divergence.got]],
+    });
+    Ok(Performed { compared, summary, divergence })
+}
+
+/// The steps as a table; then whether they agree, or what differs.
+fn show(file: &TraceFile, performed: &Performed) -> Result<(), Box<dyn Error>> {
+    let TraceFile { path, trace, config } = file;
+    println!("{} ({})\n{}", path.display(), config.name, trace.about);
+    let divergence = performed.divergence.as_ref();
+    let until = divergence.map_or(trace.actions.len(), |divergence| divergence.way.len());
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["#", "what happens", "what the server does", "compared"]);
+    for (index, step) in TraceStep::perform(config, &trace.actions[..until])?.iter().enumerate() {
+        let effects: Vec<_> = step.effects.iter().map(ToString::to_string).collect();
+        let is_here = divergence.is_some_and(|d| d.action.is_some() && index + 1 == until);
+        let compared = performed.compared.get(index).map_or("", String::as_str);
+        let verdict = if is_here { "DIVERGES" } else { compared };
+        table.add_row([
+            (index + 1).to_string(),
+            step.action.to_string(),
+            effects.join("\n"),
+            verdict.to_owned(),
+        ]);
+    }
+    println!("{table}");
+    match divergence {
+        None => println!("agrees: {}\n", performed.summary),
+        Some(divergence) => show_divergence(divergence),
+    }
+    Ok(())
+}
+
+fn show_divergence(divergence: &Divergence) {
+    match divergence.action {
+        Some(action) => println!("diverges at step {}, {action}:", divergence.way.len()),
+        None => println!("diverges when step {} is over:", divergence.way.len()),
+    }
+    for [what, model, real] in &divergence.findings {
+        println!("  {what}\n    model  {model}\n    real   {real}");
+    }
+}
