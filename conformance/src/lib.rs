@@ -1,5 +1,5 @@
-//! The checks that put the real stack beside the model: lockstep, replay and validate, the peer that they use, `verify`,
-//! and the server under test.
+//! The checks that put the real stack beside the model: lockstep, replay and validate, which mistake each of them
+//! notices, the peer that they use, `verify`, and the server under test.
 
 pub mod kill;
 pub mod lockstep;

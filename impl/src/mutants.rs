@@ -103,7 +103,7 @@ mutants! {
         RestUnread "RES-14" "what one delivery leaves unread is forgotten, and the poll tells only of what comes later.",
         ErrorEndsListener "RES-02" "mediasoup R-7: a connection that cannot be kept ends its listener.",
         ListenerWatched "O2" "go-libp2p #2717: the poll still watches a listener that accepts no more.",
-        TokenKept "X2" "a connection that closed stays in the table of tokens.",
+        TokenKept "TCP-18" "a connection that closed stays in the table of tokens.",
         SocketKept "CLS-20" "the UDP sockets stay open when a server has closed.",
         AlarmKept "CLS-25" "the alarm that looks after the send queue outlives its connection.",
         SessionKept "DTL-15" "the session of a handshake that failed goes on repeating its last flight.",

@@ -284,7 +284,7 @@ const HEAD: &str = "# Which mistake is noticed where\n\n\
     - The real stack is replay, or a check where no trace of the model leads; it steps workers by hand, without threads.\n\
     - Validation reads the logs of free-running servers. What happens when differs from run to run, so that it only says \
     that it noticed. What no run shows is not looked for, and listed below.\n\
-    - Loom explores what crosses threads, and its tests demand that each weakness is caught.\n";
+    - Loom explores what crosses threads: the races in which `loom-tests` demands that a weakness is caught.\n";
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@
 //! | `real_stack` | replay of the way on which lockstep met a mistake, and how those of the shell are looked for |
 //! | `directed` | checks of the shell that no trace of the model leads to |
 //! | `validation` | logs of free-running servers with a mistake |
-//! | `loom` | which test of what crosses threads catches which weakness |
+//! | `loom` | in which race which weakness of what crosses threads is caught |
 
 pub mod directed;
 mod loom;
