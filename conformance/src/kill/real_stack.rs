@@ -9,7 +9,7 @@ use webrtc_server_model::{
 };
 
 use super::directed::{self, Verdict};
-use crate::lockstep::Found;
+use crate::lockstep::{Found, Kill};
 use crate::replay::{Plan, Replay, ReplayError, replay};
 use crate::verify::{Progress, Row};
 
@@ -154,15 +154,30 @@ pub fn of_the_shell(mutant: Mutant, graphs: &[Graph]) -> Result<Option<Shown>, R
 
 /// All mistakes of the shell, as a row of `verify`.
 pub fn shell_mutants(graphs: &[Graph], progress: &mut dyn Progress) -> Row {
-    let of = "the shell, real stack".to_owned();
+    let mutants: Vec<_> = Mutant::of_the_shell().map(|mutant| (mutant, ())).collect();
+    row("the shell, real stack", &mutants, progress, |mutant, ()| of_the_shell(mutant, graphs))
+}
+
+/// The mistakes of the lifecycle that lockstep has met, as a row of `verify`.
+pub fn lifecycle_mutants(kills: &[Kill], graphs: &[Graph], progress: &mut dyn Progress) -> Row {
+    let met = kills.iter().filter_map(|kill| Some((kill.mutant, kill.found.as_ref()?)));
+    let met: Vec<_> = met.collect();
+    row("the core, replay", &met, progress, |mutant, found| of_the_lifecycle(mutant, found, graphs))
+}
+
+fn row<T: Copy>(
+    of: &str,
+    mutants: &[(Mutant, T)],
+    progress: &mut dyn Progress,
+    look: impl Fn(Mutant, T) -> Result<Option<Shown>, ReplayError>,
+) -> Row {
     progress.begin(&format!("mutants of {of}"));
     let began = Instant::now();
-    let mut row = Row { check: "mutants", of, things: "mutants", ..Row::default() };
-    let mutants: Vec<_> = Mutant::of_the_shell().collect();
-    for (done, mutant) in mutants.iter().enumerate() {
+    let mut row = Row { check: "mutants", of: of.to_owned(), things: "mutants", ..Row::default() };
+    for (done, (mutant, with)) in mutants.iter().enumerate() {
         progress.at(done, mutants.len());
         row.compared += 1;
-        match of_the_shell(*mutant, graphs) {
+        match look(*mutant, *with) {
             Ok(Some(_)) => {}
             Ok(None) => row.failures.push(format!("{mutant:?} survives")),
             Err(error) => row.failures.push(format!("{mutant:?}: {error}")),
@@ -185,7 +200,7 @@ pub fn of_the_lifecycle(
         Some((_, name)) => in_classes(name, graphs, mutant),
         None => {
             let config = graphs.iter().map(Graph::config).find(|c| c.name == found.config);
-            let plan = config.map(|config| Plan::traces(config, vec![way_to(found)]));
+            let plan = config.map(|config| Plan::traces(config, vec![found.divergence.way()]));
             plan.map_or(Ok(None), |plan| in_replay(plan?, mutant))
         }
     }
@@ -194,10 +209,6 @@ pub fn of_the_lifecycle(
 fn in_classes(name: &str, graphs: &[Graph], mutant: Mutant) -> Result<Option<Shown>, ReplayError> {
     let graph = graphs.iter().find(|graph| graph.config().name == name);
     graph.map_or(Ok(None), |graph| in_replay(Plan::classes(graph)?, mutant))
-}
-
-fn way_to(found: &Found) -> Vec<Action> {
-    found.divergence.trace.iter().copied().chain(found.divergence.action).collect()
 }
 
 fn in_replay(plan: Plan, mutant: Mutant) -> Result<Option<Shown>, ReplayError> {

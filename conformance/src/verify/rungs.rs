@@ -2,10 +2,11 @@
 
 use super::jobs;
 use super::memory::{classes, in_lockstep, killed, model, mutant_of_the_model, reached};
-use super::sockets::{Part, killed_on_sockets, left_out};
+use super::sockets::{Part, left_out};
 use super::stress::validated;
 use super::tally::Tally;
 use super::{Options, Progress, Row};
+use crate::kill::{lifecycle_mutants, shell_mutants};
 use crate::lockstep::{Kill, kill_matrix};
 use std::cmp::Reverse;
 use std::time::Instant;
@@ -89,7 +90,11 @@ pub(super) fn all(
         all.extend(take(&mut rows, "classes"));
         all.extend(take(&mut rows, "lockstep"));
         all.push(killed(&kills));
-        last = vec![killed_on_sockets(&kills, graphs, progress), validated(progress)];
+        last = vec![
+            lifecycle_mutants(&kills, graphs, progress),
+            shell_mutants(graphs, progress),
+            validated(progress),
+        ];
         last.iter().for_each(|row| progress.end(row));
     }
     all.extend(take(&mut rows, "replay"));

@@ -1,19 +1,14 @@
-//! The checks on real sockets with real OpenSSL: replay, and what the mutants of the core do there.
+//! The replay of the model's edges, on real sockets with real OpenSSL.
 
 use super::children::{Program, in_a_child};
 use super::rungs::timed;
-use super::{Options, Progress, Row};
-use crate::lockstep::Kill;
+use super::{Options, Row};
 use crate::replay::{self, Plan, ReplayError};
-use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{Config, Graph, Preset};
 
 /// Every edge of these is replayed: they have one transport, and no more edges than can be walked in some seconds. The
 /// others with one transport have 61,202 (kernel-twice) to 503,711 (twice), a third of which need a trace each.
 const EVERY_EDGE: [&str; 4] = ["small", "kernel", "eviction", "restart"];
-/// Mistakes that lockstep sees in an input that comes too late, for which the model has no action in so small a
-/// configuration: replay needs one that has.
-const ELSEWHERE: [(Mutant, &str); 1] = [(Mutant::RegistrationLeft, "owner")];
 
 /// What is replayed of one configuration.
 pub(super) struct Part {
@@ -96,43 +91,6 @@ impl Part {
             ..Row::default()
         }
     }
-}
-
-/// The shortest way to see a mistake in lockstep, walked on real sockets with the same mistake.
-pub(super) fn killed_on_sockets(
-    kills: &[Kill],
-    graphs: &[Graph],
-    progress: &mut dyn Progress,
-) -> Row {
-    progress.begin("mutants of the core, replay");
-    timed("mutants", "the core, replay", || {
-        let mut row = Row { things: "mutants", ..Row::default() };
-        for (done, kill) in kills.iter().enumerate() {
-            progress.at(done, kills.len());
-            let Some(found) = &kill.found else { continue };
-            let elsewhere = ELSEWHERE.iter().find(|(mutant, _)| *mutant == kill.mutant);
-            let name = elsewhere.map_or(found.config, |(_, config)| config);
-            let Some(graph) = graphs.iter().find(|graph| graph.config().name == name) else {
-                continue;
-            };
-            row.compared += 1;
-            let plan = match elsewhere {
-                Some(_) => Plan::classes(graph),
-                None => Plan::traces(graph.config(), vec![found.divergence.way()]),
-            };
-            match diverges(plan, kill.mutant) {
-                Ok(true) => {}
-                Ok(false) => row.failures.push(format!("{:?} survives replay", kill.mutant)),
-                Err(error) => row.failures.push(format!("{:?}: {error}", kill.mutant)),
-            }
-        }
-        row
-    })
-}
-
-fn diverges(plan: Result<Plan, ReplayError>, mutant: Mutant) -> Result<bool, ReplayError> {
-    let plan = plan?.with_mutant(mutant);
-    Ok(!replay::replay(&plan, &mut |_, _| {})?.divergences.is_empty())
 }
 
 /// The configurations of the model that are not replayed here.

@@ -5,6 +5,7 @@ use super::{Progress, Row};
 use crate::validate::stress::{Options, record};
 use crate::validate::{log, validate};
 use std::fs::File;
+use std::process;
 
 /// The runs that are validated, and how many transports each has.
 const STRESS_SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
@@ -18,7 +19,9 @@ pub(super) fn validated(progress: &mut dyn Progress) -> Row {
         let mut row = Row { things: "turns", ..Row::default() };
         for seed in STRESS_SEEDS {
             progress.at(row.traces, STRESS_SEEDS.count());
-            let run = Options { seed, transports: STRESS_TRANSPORTS, ..Options::default() };
+            // One of them with all its threads on one processor, where that can be had.
+            let pinned = cfg!(target_os = "linux") && seed == *STRESS_SEEDS.start();
+            let run = Options { seed, transports: STRESS_TRANSPORTS, pinned, ..Options::default() };
             let log = match record(run) {
                 Ok(log) => log,
                 Err(error) => {
@@ -41,7 +44,8 @@ pub(super) fn validated(progress: &mut dyn Progress) -> Row {
 
 /// Where the log is that was rejected, and how to look at it again.
 fn kept(seed: u64, log: &[log::Entry]) -> String {
-    let path = std::env::temp_dir().join(format!("webrtc-server-validate-{seed}.jsonl"));
+    let path =
+        std::env::temp_dir().join(format!("webrtc-server-validate-{seed}-{}.jsonl", process::id()));
     match File::create(&path).and_then(|file| log::write(file, log)) {
         Ok(()) => format!("\n  again: cargo validate {}", path.display()),
         Err(error) => format!("\n  the log is lost: {error}"),
