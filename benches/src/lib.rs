@@ -13,9 +13,12 @@
 //! | [`raw`] | bare OpenSSL: the limit of DTLS and of STUN's integrity |
 //! | [`link`] | a client's socket, with a bare echo behind it for the limit |
 //! | [`scene`] | a real server with connected clients |
+//! | `cpu` | the CPU time of the threads of this process (Linux) |
 //!
 //! Nothing here compares a time with a number: a slow machine fails no test.
 
+#[cfg(target_os = "linux")]
+pub mod cpu;
 pub mod duel;
 pub mod handshake;
 pub mod link;

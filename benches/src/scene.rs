@@ -26,23 +26,34 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Starts a server and connects so many clients, one after the other.
+    /// Starts a server and connects so many clients, one after the other. It has one thread, as the limit has.
     #[must_use]
     pub fn set(contexts: &Contexts, protocol: Protocol, clients: usize) -> Self {
+        Self::among(contexts, &[protocol], clients, NonZeroUsize::MIN)
+    }
+
+    /// The same with several workers, each of which gets as many transports of each protocol as the others.
+    #[must_use]
+    pub fn among(
+        contexts: &Contexts,
+        protocols: &[Protocol],
+        clients: usize,
+        workers: NonZeroUsize,
+    ) -> Self {
+        let listen = |protocol: &Protocol| ListenInfo::new(*protocol, Ipv4Addr::LOCALHOST.into());
         let server = WebRtcServer::new(WebRtcServerOptions {
-            listen_infos: vec![ListenInfo::new(protocol, Ipv4Addr::LOCALHOST.into())],
             certificate: Some(contexts.certificate().clone()),
-            // The limit has one thread as well.
-            workers: Some(NonZeroUsize::MIN),
-            ..WebRtcServerOptions::default()
+            workers: Some(workers),
+            ..WebRtcServerOptions::new(protocols.iter().map(listen))
         })
         .expect("loopback can be bound");
-        let info = &server.listen_infos()[0];
-        let address = SocketAddr::new(info.ip, info.port);
         let clients = (0..clients)
-            .map(|_| {
+            .map(|number| {
                 let transport = echoing_transport(&server, contexts);
-                Client::connect(contexts, protocol, address, &transport.ice_parameters())
+                // The transports go to the workers in turn.
+                let info = &server.listen_infos()[number / workers % protocols.len()];
+                let address = SocketAddr::new(info.ip, info.port);
+                Client::connect(contexts, info.protocol, address, &transport.ice_parameters())
             })
             .collect();
         Self { server, clients }

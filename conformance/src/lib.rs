@@ -1,7 +1,9 @@
 //! The checks that put the real stack beside the model: lockstep, replay and validate, the peer that they use, `verify`,
 //! and the server under test.
 
+pub mod kill;
 pub mod lockstep;
+pub mod manual;
 pub mod peer;
 pub mod planted;
 pub mod replay;

@@ -8,7 +8,9 @@ use webrtc_server::lifecycle::Mutant;
 ///
 /// The ids that there are.
 pub fn mutant(id: &str) -> Result<Mutant, String> {
-    let known = Mutant::ALL.map(Mutant::id);
-    let found = Mutant::ALL.into_iter().find(|mutant| mutant.id() == id);
-    found.ok_or_else(|| format!("there are: {}", known.join(", ")))
+    let found = Mutant::ALL.iter().copied().find(|mutant| mutant.id() == id);
+    found.ok_or_else(|| {
+        let known: Vec<_> = Mutant::ALL.iter().map(|mutant| mutant.id()).collect();
+        format!("there are: {}", known.join(", "))
+    })
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_conformance::validate::log;
 use webrtc_server_conformance::validate::stress::{Options, record};
-use webrtc_server_conformance::validate::validate;
+use webrtc_server_conformance::validate::{Rejection, kills, validate};
 
 const TRANSPORTS: usize = 40;
 const AGAIN: &str = "cargo validate";
@@ -12,7 +12,8 @@ const AGAIN: &str = "cargo validate";
 #[test]
 fn what_a_free_running_server_does_is_a_behaviour_of_the_model() {
     for seed in 1..=4 {
-        let log = record(Options { seed, transports: TRANSPORTS, mutant: None }).expect("a server");
+        let log = record(Options { seed, transports: TRANSPORTS, ..Options::default() })
+            .expect("a server");
         match validate(&log) {
             Ok(summary) => println!("seed {seed}: {summary}"),
             Err(rejection) => {
@@ -25,26 +26,12 @@ fn what_a_free_running_server_does_is_a_behaviour_of_the_model() {
     }
 }
 
-/// Each of these shows in nearly every run, since many transports do what it spoils.
+/// A few of them; all are for the kill matrix.
 #[test]
-fn a_server_with_a_known_mistake_is_rejected() {
-    let mutants = [
-        Mutant::CarriersFirst,
-        Mutant::EverySecondTransport,
-        Mutant::StaleRoute,
-        Mutant::HardClose,
-        Mutant::SilentServerClose,
-        Mutant::AlertAfterUnmap,
-        Mutant::EventAfterReport,
-        Mutant::LateTimer,
-    ];
-    for mutant in mutants {
-        let rejected = (1..=5).find_map(|seed| {
-            let run = Options { seed, transports: TRANSPORTS, mutant: Some(mutant) };
-            let log = record(run).expect("a server");
-            validate(&log).err().map(|rejection| (seed, rejection))
-        });
-        let (seed, rejection) = rejected.unwrap_or_else(|| panic!("{} passes", mutant.id()));
-        println!("{}, seed {seed}: {}, {}", mutant.id(), rejection.party, rejection.reason);
+fn every_mistake_of_the_core_is_rejected() {
+    for mutant in Mutant::of_the_lifecycle() {
+        let killed = kills(mutant).unwrap_or_else(|| panic!("{} passes", mutant.id()));
+        let Rejection { party, reason, .. } = *killed.rejection;
+        println!("{}, seed {}: {party}, {reason}", mutant.id(), killed.seed);
     }
 }

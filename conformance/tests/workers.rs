@@ -158,6 +158,62 @@ fn dmx_13_what_arrives_at_the_wrong_worker_is_handed_over_where_the_kernel_sprea
     assert_eq!(stats.handed_over, 0, "there is nobody else");
 }
 
+/// Whatever the kernel does with the peers' addresses, each worker serves its own transports.
+#[test]
+fn two_workers_serve_a_hundred_of_two_hundred_peers_each() {
+    let server = server(2, Sharing::OwnSockets);
+    let (mut members, mut peers) = (Vec::new(), Vec::new());
+    for number in 0..200 {
+        let member = Member::new(&server);
+        let mut peer = member.connected(&server, BOTH[number / 2 % 2]);
+        echo(&member, &mut peer);
+        members.push(member);
+        peers.push(peer);
+    }
+    let each = server.get_worker_stats().expect("an open server");
+    assert_eq!(each.iter().map(|stats| stats.handshakes_completed).collect::<Vec<_>>(), [100; 2]);
+    // A check, and the datagrams of the handshake that fits one flight or several.
+    assert!(each.iter().all(|stats| stats.stun_checks >= 100), "{each:?}");
+    let sum = each.into_iter().fold(Stats::default(), |mut sum, stats| {
+        sum += stats;
+        sum
+    });
+    assert_eq!((sum.connections_accepted, sum.hand_overs_dropped), (100, 0));
+    // One in 2^100 that the kernel finds the right worker for every connection.
+    assert!(sum.handed_over > 0 && sum == stats(&server), "{sum:?}");
+    close(&server, peers);
+}
+
+/// Five times what the queue holds, while its worker is busy with something else.
+#[test]
+fn res_14_messages_that_wait_for_room_in_the_queue_are_all_sent() {
+    let server = server(1, Sharing::default());
+    let member = Member::new(&server);
+    let mut peer = member.connected(&server, Protocol::Udp);
+    echo(&member, &mut peer);
+    let before = stats(&server).datagrams_sent;
+    let (held, inside) = (channel::<()>(), channel());
+    let busy = WebRtcTransportOptions {
+        on_event: Box::new(move |_| {
+            inside.0.send(()).expect("the test waits");
+            held.1.recv_timeout(PATIENCE).expect_err("nothing is ever sent");
+        }),
+        ..WebRtcTransportOptions::default()
+    };
+    drop(server.create_transport(busy).expect("an open server"));
+    inside.1.recv_timeout(PATIENCE).expect("it hears that it is closed");
+    std::thread::scope(|scope| {
+        let post = || (0..2500).for_each(|_| member.transport.post(b"x").expect("an open server"));
+        let posters = [scope.spawn(post), scope.spawn(post)];
+        drop(held.0);
+        posters.map(|poster| poster.join().expect("no panic"))
+    });
+    // What is asked now is asked behind them.
+    let after = stats(&server);
+    assert_eq!((after.datagrams_sent - before, after.sends_blocked), (5000, 0));
+    server.close().wait().expect("not a worker");
+}
+
 /// The close of one transport, wherever it is, is answered like that of the server.
 #[test]
 fn cls_04_a_transport_of_another_worker_closes_alone() {

@@ -67,7 +67,12 @@ impl Error {
                 BindFailure::PortRangeExhausted { .. } | BindFailure::Io { .. } => "IoError",
             },
             Error::Refused(Refused::Closed) => "NotFoundError",
-            Error::Refused(Refused::AlreadyConnected | Refused::NotConnected)
+            Error::Refused(
+                Refused::AlreadyConnected
+                | Refused::NotConnected
+                | Refused::Draining
+                | Refused::QueueFull,
+            )
             | Error::OnWorkerThread => "InvalidStateError",
             Error::System(_) | Error::Random(_) => "IoError",
         }

@@ -13,6 +13,7 @@ pub mod control;
 mod error;
 pub mod fingerprint;
 pub mod lifecycle;
+mod mutants;
 pub mod parameters;
 #[cfg(feature = "net")]
 pub mod shell;

@@ -7,7 +7,7 @@
 //! The second job of this file is to let a loom test weaken the code on purpose: see [`Weakness`].
 
 use std::sync::PoisonError;
-use std::time::Duration;
+use std::time::Instant;
 
 #[cfg(not(loom))]
 pub use std::{
@@ -37,18 +37,41 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sleeps until somebody notifies `changed`; the caller looks at its condition again.
-pub fn wait<'a, T>(changed: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-    changed.wait(guard).unwrap_or_else(PoisonError::into_inner)
+/// Sleeps as long as `must_sleep` says so; whoever changes that notifies `changed` afterwards.
+///
+/// The one loop around a wait of this kind: a sleeper may also be woken for nothing.
+pub fn wait_while<'a, T>(
+    changed: &Condvar,
+    mut guard: MutexGuard<'a, T>,
+    must_sleep: impl Fn(&T) -> bool,
+) -> MutexGuard<'a, T> {
+    while must_sleep(&guard) {
+        guard = changed.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        if is_weakened(Weakness::SleepersLookOnce) {
+            break;
+        }
+    }
+    guard
 }
 
-/// As [`wait`], for at most `timeout`. loom has no clock: there it never times out.
-pub fn wait_timeout<'a, T>(
+/// As [`wait_while`], until `deadline` at most. loom has no clock: there nobody is woken by it.
+pub fn wait_while_until<'a, T>(
     changed: &Condvar,
-    guard: MutexGuard<'a, T>,
-    timeout: Duration,
+    mut guard: MutexGuard<'a, T>,
+    deadline: Instant,
+    must_sleep: impl Fn(&T) -> bool,
 ) -> MutexGuard<'a, T> {
-    changed.wait_timeout(guard, timeout).unwrap_or_else(PoisonError::into_inner).0
+    while must_sleep(&guard) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        guard = changed.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
+        if is_weakened(Weakness::SleepersWithDeadlineLookOnce) {
+            break;
+        }
+    }
+    guard
 }
 
 /// A place where the code can be made wrong at run time, to show that a loom test would notice.
@@ -62,8 +85,26 @@ pub enum Weakness {
     LatchObservesRelaxed,
     /// The latch notifies its sleepers before it is set, and never after.
     LatchNotifiesBeforeItIsSet,
+    /// Who sleeps looks at its condition once after it was woken.
+    SleepersLookOnce,
+    /// The same for those who sleep until a deadline.
+    SleepersWithDeadlineLookOnce,
     /// The callers are answered when the carriers may be released, not when they have been.
     ServerAnswersAtTheGrant,
+    /// The queue wakes the worker before it says that something waits.
+    QueueWakesBeforeItSaysSo,
+    /// The queue does not tell those who wait for room when there is some.
+    QueueTakesSilently,
+    /// The queue does not tell them when the worker ends.
+    QueueHangsUpSilently,
+    /// A reply that is dropped does not tell the asker.
+    ReplyEndsSilently,
+    /// A worker reports its release while others can still put something into its queue.
+    WorkerReportsBeforeItHangsUp,
+    /// The same for a worker that is lost.
+    LossIsReportedBeforeTheWorkerHangsUp,
+    /// Whether a server drains is asked before the newcomer is counted, and not together with that.
+    DrainAsksBeforeItCounts,
 }
 
 /// Whether the running loom test asked for this weakness.

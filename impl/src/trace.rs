@@ -4,12 +4,18 @@
 //! performed, and of each word of the barrier before it is passed on. So a cause is always heard before its effect, on
 //! whatever thread the effect shows: an observer that numbers what it hears under one lock has the order of the causes.
 //!
+//! With several workers too. One worker touches nothing of another's, so that only two ways lead from a step of one to a
+//! step of another: a mailbox (what is handed over, and what is told about tuples) and the barrier. Into both is put
+//! while a step is performed or after it, which is after it was heard of, and whoever takes it out is heard of later.
+//! Steps that neither joins may be numbered in either order: neither can have known of the other.
+//!
 //! Only with the feature `testing`, and nothing but a test of an `Option` where nobody observes.
 
 use crate::lifecycle::server::WorkerId;
-use crate::lifecycle::{self, Input, Step};
+use crate::lifecycle::{self, Input, ListenerId, Step};
 use crate::sync::Arc;
 use std::fmt;
+use std::net::SocketAddr;
 
 /// Hears of everything that changes a server. Called on the threads of the server, which wait for it: it must not call
 /// back into the server.
@@ -22,6 +28,11 @@ pub trait Observer: Send + Sync {
 
     /// Whether the UDP sockets are to pretend that they are full: looked at after every poll.
     fn sockets_are_full(&self) -> bool {
+        false
+    }
+
+    /// Whether the system is to refuse every datagram: looked at with each.
+    fn datagrams_are_refused(&self) -> bool {
         false
     }
 }
@@ -50,7 +61,7 @@ pub enum Cause {
     Answer,
 }
 
-/// What crosses the barrier between the workers and the callers of `close()`.
+/// What crosses the barrier between the workers and the callers of `close()`, and what gets lost between two workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Word {
     /// The first close: every worker will be told.
@@ -63,6 +74,13 @@ pub enum Word {
     WorkerLost(WorkerId),
     /// The callers of `close()` have their answer.
     CallersAnswered,
+    /// A connection that was handed over was not taken: it is closed by whoever had it in hand.
+    HandOverDropped {
+        /// The listener that had accepted it.
+        listener: ListenerId,
+        /// The peer's address.
+        remote: SocketAddr,
+    },
 }
 
 /// An [`Observer`] that options can hold.
@@ -85,6 +103,10 @@ impl Tracer {
 
     pub(crate) fn sockets_are_full(&self) -> bool {
         self.0.sockets_are_full()
+    }
+
+    pub(crate) fn datagrams_are_refused(&self) -> bool {
+        self.0.datagrams_are_refused()
     }
 }
 

@@ -8,8 +8,8 @@ use crate::state::Tuple;
 /// One thing that happens to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Action {
-    /// An authenticated check arrives; over TCP the first one binds the connection. Who has the tuple of another
-    /// transport takes it over.
+    /// An authenticated check arrives; over TCP the first one binds the connection, or sends it to the worker of the
+    /// transport. Who has the tuple of another transport takes it over.
     PeerChecks {
         /// The transport whose password the check proves.
         t: TransportId,
@@ -192,6 +192,11 @@ pub enum Action {
         /// The connection.
         c: ConnectionId,
     },
+    /// A worker takes a connection out of its mailbox that another one handed to it.
+    WorkerTakesOver {
+        /// The connection, the next one there.
+        c: ConnectionId,
+    },
     /// A worker takes the command to close a transport that was given in a callback.
     WorkerHearsTransportClose {
         /// The transport.
@@ -275,6 +280,7 @@ impl Action {
             | Self::LingerDeadlinePasses { c }
             | Self::BindDeadlinePasses { c }
             | Self::WorkerReads { c }
+            | Self::WorkerTakesOver { c }
             | Self::WorkerMeetsStaleEvent { c } => Subject::Connection(c),
             Self::KernelFillsSocket { .. }
             | Self::KernelMakesRoomOnSocket { .. }
@@ -300,6 +306,7 @@ impl Action {
                 | Self::ServerDeadlinePasses { .. }
                 | Self::WorkerReads { .. }
                 | Self::WorkerMeetsStaleEvent { .. }
+                | Self::WorkerTakesOver { .. }
                 | Self::WorkerHearsTransportClose { .. }
                 | Self::WorkerHearsClose { .. }
                 | Self::WorkerHearsGrant { .. }

@@ -19,11 +19,16 @@ pub struct Apart {
 }
 
 /// Pairs of aspects that cannot interact, so that no configuration of a preset needs both.
-pub const APART: [Apart; 8] = [
+pub const APART: [Apart; 9] = [
     Apart {
         aspect: Aspect("several workers"),
         from: &[],
-        why: "workers share the barrier and nothing else: what happens inside one meets another as `Drained` only",
+        why: "workers share the barrier and hand-overs only: else what happens in one meets another as `Drained`",
+    },
+    Apart {
+        aspect: Aspect("hand-overs"),
+        from: &[],
+        why: "a connection is handed over before it is anybody's, and taken over it is like one accepted there",
     },
     Apart {
         aspect: Aspect("several callers"),
@@ -102,6 +107,7 @@ impl Config {
             ("several transports", self.transports.len() > 1),
             ("several carriers", self.sockets.len() > self.workers),
             ("several workers", self.workers > 1),
+            ("hand-overs", self.connection_ids().any(|c| self.hands_over(c))),
         ];
         all.into_iter().filter(|(_, has)| *has).map(|(name, _)| Aspect(name)).collect()
     }

@@ -36,8 +36,8 @@ pub fn changes(before: &State, after: &State) -> Vec<Change> {
 /// Every field by its name, always in the same order.
 fn fields(state: &State) -> Vec<(String, String)> {
     let State { core, world, ghost: _ } = state;
-    let Core { server, workers, transports, connections } = core;
-    let World { sockets, listeners, streams, peers, callers, callback, stale } = world;
+    let Core { server, workers, transports, connections, holders } = core;
+    let World { sockets, listeners, streams, peers, callers, callback, stale, mail } = world;
     let mut fields = vec![("server".to_owned(), format!("{server:?}"))];
     fields.extend(numbered("w", workers));
     fields.extend(numbered("s", sockets));
@@ -49,6 +49,7 @@ fn fields(state: &State) -> Vec<(String, String)> {
     }
     for (index, (at, stream)) in connections.iter().zip(streams).enumerate() {
         fields.push((format!("c{index}"), connection(*at)));
+        fields.push((format!("c{index}.holder"), holders[index].to_string()));
         fields.extend(of_stream(*stream).map(|(name, value)| (format!("c{index}{name}"), value)));
     }
     for (index, peer) in peers.iter().enumerate() {
@@ -57,6 +58,7 @@ fn fields(state: &State) -> Vec<(String, String)> {
     fields.extend(numbered("caller", callers));
     fields.push(("callback".to_owned(), callback_in_words(*callback)));
     fields.push(("stale".to_owned(), stale.map_or_else(none, |c| c.to_string())));
+    fields.push(("mail".to_owned(), format!("{mail:?}")));
     fields
 }
 
@@ -125,6 +127,7 @@ fn connection(connection: Connection) -> String {
     match connection {
         Connection::None => "None".to_owned(),
         Connection::Unbound => "Unbound".to_owned(),
+        Connection::InFlight { to } => format!("InFlight({to})"),
         Connection::Bound { owner, queue } => format!("Bound({owner}, {})", waiting(queue)),
         Connection::Flushing { owner, queue, eof } => {
             format!("Flushing({owner}, {}, read side {eof:?})", waiting(queue))

@@ -161,7 +161,7 @@ impl<'a> Classes<'a> {
         holds: impl Fn(FactKind) -> bool,
     ) -> EdgeClass {
         let parties = match self.grain {
-            Grain::Whole => Parties::all(self.config, group),
+            Grain::Whole => Parties::all(self.config, group, state),
             Grain::Read => Parties::of(self.config, group, state, action),
         };
         let mut facts = Vec::new();

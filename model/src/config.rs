@@ -222,9 +222,20 @@ impl Config {
         self.transports[t.index()].worker
     }
 
+    /// The ids of the connections.
+    pub fn connection_ids(&self) -> impl Iterator<Item = ConnectionId> + use<> {
+        (0..self.connections.len() as u8).map(ConnectionId)
+    }
+
     /// The worker that accepts a connection.
-    pub fn worker_of_connection(&self, c: ConnectionId) -> WorkerId {
+    pub fn home_of(&self, c: ConnectionId) -> WorkerId {
         self.listeners[self.connections[c.index()].index()]
+    }
+
+    /// May a connection arrive at another worker than that of a transport which it is for?
+    pub fn hands_over(&self, c: ConnectionId) -> bool {
+        let home = self.home_of(c);
+        self.transports.iter().any(|t| t.worker != home && t.connections.contains(&c))
     }
 
     /// The socket at which the datagrams from an address arrive.

@@ -23,7 +23,7 @@ pub struct KnownBug {
 }
 
 /// Every mistake that the model knows.
-pub const KNOWN_BUGS: [KnownBug; 47] = [
+pub const KNOWN_BUGS: [KnownBug; 51] = [
     KnownBug {
         mutant: Mutant::CarriersFirst,
         id: "K01",
@@ -446,5 +446,41 @@ pub const KNOWN_BUGS: [KnownBug; 47] = [
         killed_by: "X1 each child leaves its parent exactly once",
         length: 1,
         config: Config::kernel,
+    },
+    KnownBug {
+        mutant: Mutant::HandOverForgotten,
+        id: "X1",
+        source: "design",
+        description: "a closing worker throws its mailbox away, and nobody closes what is in it",
+        killed_by: "X1 each child leaves its parent exactly once",
+        length: 5,
+        config: Config::handover,
+    },
+    KnownBug {
+        mutant: Mutant::GivenAwayAndKept,
+        id: "X2",
+        source: "design",
+        description: "what was given away is still in the table when the worker closes",
+        killed_by: "X1 a connection is in one place",
+        length: 4,
+        config: Config::handover,
+    },
+    KnownBug {
+        mutant: Mutant::GrantOvertakes,
+        id: "O5",
+        source: "design",
+        description: "commands overtake what the workers hand each other",
+        killed_by: "O5 nothing is in flight to a worker that has released its carriers",
+        length: 6,
+        config: Config::handover,
+    },
+    KnownBug {
+        mutant: Mutant::StrangersForgotten,
+        id: "O2",
+        source: "design",
+        description: "nobody waits for connections that are nobody's, and a check sends them on too late",
+        killed_by: "O2 a worker that closes hands nothing over",
+        length: 4,
+        config: Config::handover,
     },
 ];

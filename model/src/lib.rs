@@ -95,6 +95,6 @@ pub use symmetry::{Asymmetry, Reduced, Symmetry, check_symmetry};
 pub use tables::catalogue;
 pub use trace::{Refused, Trace, TraceStep};
 pub use world::{
-    Broken, CALLERS_MAX, CARRIERS_MAX, Callback, Caller, End, Ghost, History, Listener, Peer, Room,
-    Socket, Stream, World,
+    Broken, CALLERS_MAX, CARRIERS_MAX, Callback, Caller, End, Ghost, HandOver, History, Listener,
+    Peer, Room, Socket, Stream, World,
 };

@@ -12,7 +12,7 @@ use crate::effect::Effect;
 use crate::ids::{ConnectionId, TransportId};
 use crate::rank::{is_closing_everywhere, rank};
 use crate::state::{
-    CONNECTIONS_MAX, Connection, DtlsState, Farewell, Phase, ServerPhase, State, Tuple,
+    CONNECTIONS_MAX, Connection, DtlsState, Farewell, Phase, ServerPhase, State, Tuple, WorkerPhase,
 };
 use crate::world::{Broken, Caller, End, Listener, Room, Socket, count};
 
@@ -60,6 +60,8 @@ pub(crate) enum Rule {
     Stranger = 1 << 18,
     /// N3: an event of a connection that is gone does nothing.
     StaleEvent = 1 << 19,
+    /// O2: a worker that closes hands nothing over.
+    HandsOverLate = 1 << 20,
 }
 
 impl Broken {
@@ -101,6 +103,7 @@ pub(crate) fn observe(
         seen.judge_alert_count(t, after);
     }
     seen.judge_closed_connections(after);
+    seen.judge_hand_overs(after);
     seen.judge_commands(after);
     seen.judge_neighbours(after);
     seen.judge_news(after);
@@ -371,6 +374,18 @@ impl Seen<'_> {
         }
     }
 
+    /// O2: whoever gives a connection away is open.
+    fn judge_hand_overs(&self, after: &mut State) {
+        for c in self.before.core.connection_ids() {
+            if after.core.holder(c).is_none()
+                && let Some(giver) = self.before.core.holder(c)
+            {
+                let open = self.before.core.worker(giver) == WorkerPhase::Open;
+                after.ghost.broken.note(Rule::HandsOverLate, open);
+            }
+        }
+    }
+
     /// S7: only the command to close closes, and nothing is done twice.
     fn judge_commands(&self, after: &mut State) {
         let told_all = matches!(self.action, Action::WorkerHearsClose { .. });
@@ -399,7 +414,7 @@ impl Seen<'_> {
     fn judge_neighbours(&self, after: &mut State) {
         let (subject, rule) = match self.action.subject() {
             Subject::Transport(t) => (Some(t), Rule::Neighbour),
-            Subject::Connection(c) => match self.before.core.connection(c).owner() {
+            Subject::Connection(c) => match self.before.core.connection(c).transport() {
                 Some(t) => (Some(t), Rule::Neighbour),
                 None => (None, Rule::Stranger),
             },

@@ -105,6 +105,14 @@ pub enum Mutant {
     PartIsWhole,
     /// A connection for which there was no descriptor is kept in the table.
     VainConnectionKept,
+    /// A worker that closes throws away what the others handed to it.
+    HandOverForgotten,
+    /// A worker closes the connections that it gave away with its own.
+    GivenAwayAndKept,
+    /// The permission to release the carriers overtakes a connection in the mailbox.
+    GrantOvertakes,
+    /// A worker counts as drained although it has connections that are nobody's, and gives them away later.
+    StrangersForgotten,
 }
 
 /// How a planted mistake was caught.

@@ -20,8 +20,8 @@ pub(crate) struct Parties {
 
 impl Parties {
     /// Everybody in the group.
-    pub(crate) fn all(config: &Config, group: &Group) -> Self {
-        Self::new(config, group.transports.clone(), group.connections.clone())
+    pub(crate) fn all(config: &Config, group: &Group, state: &State) -> Self {
+        Self::new(config, state, group.transports.clone(), group.connections.clone())
     }
 
     /// Those that an action happens to.
@@ -33,16 +33,21 @@ impl Parties {
         let connections = connections
             .filter(|c| happens_to_connection(config, state, action, &transports, *c))
             .collect();
-        let parties = Self::new(config, transports, connections);
+        let parties = Self::new(config, state, transports, connections);
         match worker_named_by(action) {
             Some(w) => Self { workers: vec![w], ..parties },
             None => parties,
         }
     }
 
-    fn new(config: &Config, transports: Vec<TransportId>, connections: Vec<ConnectionId>) -> Self {
+    fn new(
+        config: &Config,
+        state: &State,
+        transports: Vec<TransportId>,
+        connections: Vec<ConnectionId>,
+    ) -> Self {
         let of_transports = transports.iter().map(|t| config.worker_of(*t));
-        let of_connections = connections.iter().map(|c| config.worker_of_connection(*c));
+        let of_connections = connections.iter().map(|c| state.core.receiver(config, *c));
         let mut workers: Vec<_> = of_transports.chain(of_connections).collect();
         workers.sort();
         workers.dedup();
@@ -105,7 +110,7 @@ impl Parties {
         let mut connections = state.core.connection_ids().filter(|c| !self.connections.contains(c));
         transports.any(|t| config.worker_of(t) == w && state.core.transport(t).phase.is_live())
             || connections
-                .any(|c| config.worker_of_connection(c) == w && state.core.connection(c).is_live())
+                .any(|c| state.core.holder(c) == Some(w) && state.core.connection(c).is_live())
     }
 
     /// The phase of the worker that is least far among the others.
@@ -141,7 +146,7 @@ fn happens_to_transport(config: &Config, state: &State, action: Action, t: Trans
             config.worker_of(t) == w
         }
         (_, Subject::Transport(subject)) => subject == t,
-        (_, Subject::Connection(c)) => state.core.connection(c).owner() == Some(t),
+        (_, Subject::Connection(c)) => state.core.connection(c).transport() == Some(t),
         (_, Subject::Worker | Subject::Server) => false,
     }
 }
@@ -169,7 +174,7 @@ fn happens_to_connection(
             _,
         ) => owned(),
         (Action::WorkerHearsClose { w } | Action::ServerDeadlinePasses { w }, _) => {
-            config.worker_of_connection(c) == w || owned()
+            state.core.holder(c) == Some(w) || owned()
         }
         (Action::PeerSendsCloseNotify { t }, _) => {
             state.core.transport(t).selected == Some(Tuple::Tcp(c))

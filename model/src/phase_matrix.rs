@@ -110,7 +110,7 @@ const MACHINES: [Machine; 8] = [
             WorkerPhase::Drained => 2,
             WorkerPhase::Released => 3,
         },
-        hears: |step, index| worker_of(step.config, step.action) == Some(worker(index)),
+        hears: |step, index| step.worker() == Some(worker(index)),
         changes: |step, index| step.changes_worker(index),
     },
     Machine {
@@ -143,15 +143,16 @@ const MACHINES: [Machine; 8] = [
     },
     Machine {
         name: "Connection",
-        phases: &["None", "Unbound", "Bound", "Flushing", "Draining", "Gone"],
+        phases: &["None", "Unbound", "InFlight", "Bound", "Flushing", "Draining", "Gone"],
         instances: |config| config.connections.len(),
         phase: |state, index| match state.core.connections[index] {
             Connection::None => 0,
             Connection::Unbound => 1,
-            Connection::Bound { .. } => 2,
-            Connection::Flushing { .. } => 3,
-            Connection::Draining { .. } => 4,
-            Connection::Gone => 5,
+            Connection::InFlight { .. } => 2,
+            Connection::Bound { .. } => 3,
+            Connection::Flushing { .. } => 4,
+            Connection::Draining { .. } => 5,
+            Connection::Gone => 6,
         },
         hears: |step, index| step.is_for_connection(index),
         changes: |step, index| {
@@ -207,16 +208,18 @@ fn worker(index: usize) -> WorkerId {
 }
 
 impl Step<'_> {
+    fn worker(&self) -> Option<WorkerId> {
+        worker_of(self.config, &self.before.core, self.action)
+    }
+
     fn is_for_transport(&self, index: usize) -> bool {
         let t = TransportId(index as u8);
         match self.action.subject() {
             Subject::Transport(subject) => subject == t,
-            Subject::Connection(c) => self.before.core.connection(c).owner() == Some(t),
+            Subject::Connection(c) => self.before.core.connection(c).transport() == Some(t),
             // Only a worker that is drained may release its carriers.
             Subject::Worker if matches!(self.action, Action::WorkerHearsGrant { .. }) => false,
-            Subject::Worker => {
-                worker_of(self.config, self.action) == Some(self.config.worker_of(t))
-            }
+            Subject::Worker => self.worker() == Some(self.config.worker_of(t)),
             Subject::Server => false,
         }
     }
@@ -224,11 +227,13 @@ impl Step<'_> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the subject decides of the others")]
     fn is_for_connection(&self, index: usize) -> bool {
         let c = ConnectionId(index as u8);
-        let worker = self.config.worker_of_connection(c);
+        let worker = self.before.core.holder(c);
         match self.action {
             Action::PeerChecks { from: Tuple::Tcp(from), .. } => from == c,
             Action::PeerChecksTwiceAndResets { c: subject, .. } => subject == c,
-            Action::WorkerHearsClose { w } | Action::ServerDeadlinePasses { w } => w == worker,
+            Action::WorkerHearsClose { w } | Action::ServerDeadlinePasses { w } => {
+                Some(w) == worker
+            }
             _ => match self.action.subject() {
                 Subject::Connection(subject) => subject == c,
                 Subject::Transport(t) => self.before.core.connection(c).owner() == Some(t),
@@ -267,7 +272,7 @@ impl Step<'_> {
         let [before, after] = [self.before, self.after];
         let mut transports = config.transport_ids().filter(|t| config.worker_of(*t) == w);
         let mut connections =
-            before.core.connection_ids().filter(|c| config.worker_of_connection(*c) == w);
+            before.core.connection_ids().filter(|c| before.core.receiver(config, *c) == w);
         let socket = |state: &State, index: usize| state.world.sockets[index];
         let listener = |state: &State, index: usize| state.world.listeners[index];
         before.core.worker(w) != after.core.worker(w)

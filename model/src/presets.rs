@@ -32,6 +32,7 @@ impl Preset {
                 Config::restart(),
                 Config::owner(),
                 Config::carriers(),
+                Config::handover(),
                 Config::pair(),
                 Config::connections(),
                 Config::kernel_twice(),
@@ -325,6 +326,31 @@ impl Config {
                         Aspects { owner_closes: true, ..Aspects::default() },
                     )
                     .on(1),
+                ],
+            )
+        }
+    }
+
+    /// Connections that the other worker accepts, one of which may be either's.
+    pub fn handover() -> Self {
+        let aspects = Aspects { owner_closes: true, peer_closes: true, ..Aspects::default() };
+        Self {
+            workers: 2,
+            sockets: vec![WorkerId(0), WorkerId(1)],
+            listeners: vec![WorkerId(0), WorkerId(1)],
+            addresses: vec![SocketId(1)],
+            ..Self::of_one_worker(
+                "handover",
+                "connections that one worker accepts and hands to the other, in flight while either closes",
+                1,
+                2,
+                vec![
+                    TransportConfig::new(&[0], &[0, 1], aspects).on(1),
+                    TransportConfig::new(
+                        &[],
+                        &[1],
+                        Aspects { owner_closes: true, ..Aspects::default() },
+                    ),
                 ],
             )
         }

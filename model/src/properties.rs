@@ -9,7 +9,7 @@ use stateright::{Expectation, Property};
 use crate::action::Action;
 use crate::config::Config;
 use crate::explore::Graph;
-use crate::ids::{ConnectionId, TransportId};
+use crate::ids::{ConnectionId, TransportId, WorkerId};
 use crate::model::LifecycleModel;
 use crate::monitor::Rule;
 use crate::state::{
@@ -23,7 +23,8 @@ type LifecycleProperty = Property<LifecycleModel>;
 
 /// Every property.
 pub fn properties() -> Vec<LifecycleProperty> {
-    let groups = [safety(), ownership(), exactly_once(), order(), liveness(), isolation()];
+    let groups =
+        [safety(), ownership(), exactly_once(), order(), hand_over(), liveness(), isolation()];
     groups.into_iter().flatten().collect()
 }
 
@@ -304,6 +305,39 @@ fn order() -> Vec<LifecycleProperty> {
     ]
 }
 
+/// What is between two workers.
+fn hand_over() -> Vec<LifecycleProperty> {
+    vec![
+        always("X1 a connection is in one place", |_, s| {
+            s.core.connection_ids().all(|c| {
+                let letters = s.world.mail.iter().filter(|hand_over| hand_over.c == c).count();
+                let in_flight = s.core.connection(c).destination().is_some();
+                letters == usize::from(in_flight)
+                    && (!in_flight || s.world.stream(c).end == End::Open)
+            })
+        }),
+        sometimes("X1 two connections are in flight between workers", |_, s| {
+            s.world.mail.len() > 1
+        }),
+        always("O2 a worker that closes hands nothing over", |_, s| keeps(s, Rule::HandsOverLate)),
+        sometimes("O2 a worker closes and what it handed over is in flight", |_, s| {
+            s.world.mail.iter().any(|next| {
+                let home = s.core.holders[next.c.index()];
+                matches!(s.core.worker(home), WorkerPhase::Closing | WorkerPhase::Drained)
+            })
+        }),
+        always("O5 nothing is in flight to a worker that has released its carriers", |m, s| {
+            s.world.mail.iter().all(|next| {
+                let w = s.core.receiver(&m.0, next.c);
+                s.core.worker(w) != WorkerPhase::Released && s.core.server != ServerPhase::Closed
+            })
+        }),
+        sometimes("O5 a connection is in flight and the carriers may be released", |_, s| {
+            s.core.server == ServerPhase::Releasing && !s.world.mail.is_empty()
+        }),
+    ]
+}
+
 fn liveness() -> Vec<LifecycleProperty> {
     vec![
         always("L1 every step of a closing server is progress", |_, s| keeps(s, Rule::NoProgress)),
@@ -325,6 +359,7 @@ fn liveness() -> Vec<LifecycleProperty> {
                 || m.0.worker_ids().all(|w| {
                     s.core.worker(w) != WorkerPhase::Open
                         || is_enabled(&m.0, s, Action::WorkerHearsClose { w })
+                        || takes_over_next(&m.0, s, w)
                 })
         }),
         sometimes(
@@ -457,6 +492,7 @@ fn has_one_owner(state: &State, c: ConnectionId) -> bool {
         Connection::Bound { owner, .. } => Some(owner),
         Connection::None
         | Connection::Unbound
+        | Connection::InFlight { .. }
         | Connection::Flushing { .. }
         | Connection::Draining { .. }
         | Connection::Gone => None,
@@ -477,6 +513,7 @@ fn every_wait_ends(config: &Config, state: &State) -> bool {
             is_enabled(config, state, Action::LingerDeadlinePasses { c })
         }
         Connection::Unbound => is_enabled(config, state, Action::BindDeadlinePasses { c }),
+        Connection::InFlight { .. } => is_on_its_way(config, state, c),
         Connection::None | Connection::Bound { .. } | Connection::Gone => true,
     };
     let of_transport = |t: TransportId| match state.core.transport(t).farewell {
@@ -496,6 +533,18 @@ fn every_wait_ends(config: &Config, state: &State) -> bool {
     state.core.connection_ids().all(of_connection)
         && state.core.transport_ids().all(of_transport)
         && config.worker_ids().all(of_worker)
+}
+
+/// Whoever it goes to comes to it: next, or after the command to close, or after another one.
+fn is_on_its_way(config: &Config, state: &State, c: ConnectionId) -> bool {
+    let w = state.core.receiver(config, c);
+    takes_over_next(config, state, w) || is_enabled(config, state, Action::WorkerHearsClose { w })
+}
+
+/// Does a worker come to a connection in its mailbox before anything else there?
+fn takes_over_next(config: &Config, state: &State, w: WorkerId) -> bool {
+    let next = state.world.next_hand_over(&state.core, config, w);
+    next.is_some_and(|next| is_enabled(config, state, Action::WorkerTakesOver { c: next.c }))
 }
 
 type OfState = fn(&LifecycleModel, &State) -> bool;

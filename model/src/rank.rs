@@ -29,7 +29,7 @@ pub fn rank(config: &Config, state: &State) -> u32 {
         Callback::Asked(_) => 1,
         Callback::Done => 0,
     };
-    let stale = state.world.stale.map(|c| state.core.worker(config.worker_of_connection(c)));
+    let stale = state.world.stale.map(|c| state.core.worker(config.home_of(c)));
     let stale = u32::from(stale.is_some_and(|worker| worker != WorkerPhase::Open));
     let workers: u32 = config.worker_ids().map(|w| of_worker(config, state, w.index())).sum();
     server + callers + callback + stale + workers
@@ -54,7 +54,8 @@ fn of_worker(config: &Config, state: &State, w: usize) -> u32 {
     let transports = config.transport_ids().filter(|t| config.worker_of(*t).index() == w);
     let transports: u32 = transports.map(|t| of_transport(state.core.transport(t))).sum();
     let connections = state.core.connection_ids();
-    let connections = connections.filter(|c| config.worker_of_connection(*c).index() == w);
+    // One in flight is counted with who gave it away.
+    let connections = connections.filter(|c| state.core.holders[c.index()].index() == w);
     let connections: u32 =
         connections.map(|c| of_connection(state.core.connection(c), state.world.stream(c))).sum();
     phase + sockets + transports + connections
@@ -87,7 +88,7 @@ fn of_connection(connection: Connection, stream: Stream) -> u32 {
         Connection::Unbound | Connection::Bound { .. } => 4,
         Connection::Flushing { eof: ReadSide::Open, .. } => 3,
         Connection::Flushing { eof: ReadSide::Ended, .. } => 2,
-        Connection::Draining { .. } => 1,
+        Connection::InFlight { .. } | Connection::Draining { .. } => 1,
         Connection::None | Connection::Gone => return 0,
     };
     let room = match stream.room {

@@ -43,6 +43,9 @@ pub(crate) fn reads(action: Action) -> &'static [FactKind] {
         Action::PeerChecks { .. } => &[
             Ice, Dtls, Tuples, Selected, Farewell, Outcome, Held, Connection, Room, Stale, Callback,
         ],
+        Action::WorkerTakesOver { .. } => {
+            &[Phase, Ice, Dtls, Tuples, Selected, Ufrags, Connection, Worker, Stale, Callback]
+        }
         Action::PeerChecksTwiceAndResets { .. } => &[Dtls, Tuples, Selected, Stale, Callback],
         Action::PeerSendsFlight { .. } => &[Flights, Selected],
         Action::PeerHandshakes { .. }

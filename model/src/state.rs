@@ -38,6 +38,8 @@ pub struct Core {
     pub transports: ArrayVec<Transport, TRANSPORTS_MAX>,
     /// The connections that peers may open, in the order of their ids.
     pub connections: ArrayVec<Connection, CONNECTIONS_MAX>,
+    /// The worker that has each connection; of one in flight, the one that gave it away; of others, the one that accepts it.
+    pub holders: ArrayVec<WorkerId, CONNECTIONS_MAX>,
 }
 
 /// The phases of the server, all workers together.
@@ -161,6 +163,11 @@ pub enum Connection {
     None,
     /// Accepted, no authenticated check yet: it is nobody's.
     Unbound,
+    /// Between two workers: the one that had it gave it away, the other has not looked into its mailbox.
+    InFlight {
+        /// The transport that the check names for which it was given away.
+        to: TransportId,
+    },
     /// A tuple of a transport.
     Bound {
         /// The transport.
@@ -319,11 +326,29 @@ impl Core {
         self.transport_ids().find(|t| self.transport(*t).tuples.contains(&tuple))
     }
 
+    /// The worker in whose table a connection is, or would be; none while it is in flight.
+    pub fn holder(&self, c: ConnectionId) -> Option<WorkerId> {
+        let in_flight = self.connection(c).destination().is_some();
+        (!in_flight).then_some(self.holders[c.index()])
+    }
+
+    /// The worker that hears next of a connection: who has it, or who will find it in the mailbox.
+    pub fn receiver(&self, config: &Config, c: ConnectionId) -> WorkerId {
+        match self.connection(c).destination() {
+            Some(to) => config.worker_of(to),
+            None => self.holders[c.index()],
+        }
+    }
+
+    /// Does what names this transport arrive on a connection that another worker has?
+    pub fn is_misplaced(&self, config: &Config, t: TransportId, c: ConnectionId) -> bool {
+        self.holder(c).is_some_and(|holder| holder != config.worker_of(t))
+    }
+
     /// Is nothing left that a closing worker waits for?
     pub fn is_drained(&self, config: &Config, w: WorkerId) -> bool {
         let over = |t: TransportId| config.worker_of(t) != w || !self.transport(t).phase.is_live();
-        let gone =
-            |c: ConnectionId| config.worker_of_connection(c) != w || !self.connection(c).is_live();
+        let gone = |c: ConnectionId| self.holder(c) != Some(w) || !self.connection(c).is_live();
         self.transport_ids().all(over) && self.connection_ids().all(gone)
     }
 }
@@ -398,15 +423,37 @@ impl Connection {
         match self {
             Self::Bound { owner, .. } | Self::Flushing { owner, .. } => Some(owner),
             Self::Draining { owner } => owner,
-            Self::None | Self::Unbound | Self::Gone => None,
+            Self::None | Self::Unbound | Self::InFlight { .. } | Self::Gone => None,
         }
+    }
+
+    /// The transport for which it is on its way to another worker.
+    pub fn destination(self) -> Option<TransportId> {
+        match self {
+            Self::InFlight { to } => Some(to),
+            Self::None
+            | Self::Unbound
+            | Self::Bound { .. }
+            | Self::Flushing { .. }
+            | Self::Draining { .. }
+            | Self::Gone => None,
+        }
+    }
+
+    /// The transport that what happens to it concerns, if it concerns one.
+    pub(crate) fn transport(self) -> Option<TransportId> {
+        self.owner().or(self.destination())
     }
 
     /// What waits to be written on it.
     pub fn queue(self) -> Queue {
         match self {
             Self::Bound { queue, .. } | Self::Flushing { queue, .. } => queue,
-            Self::None | Self::Unbound | Self::Draining { .. } | Self::Gone => Queue::default(),
+            Self::None
+            | Self::Unbound
+            | Self::InFlight { .. }
+            | Self::Draining { .. }
+            | Self::Gone => Queue::default(),
         }
     }
 
@@ -415,7 +462,11 @@ impl Connection {
         match self {
             Self::Bound { owner, .. } => Self::Bound { owner, queue },
             Self::Flushing { owner, eof, .. } => Self::Flushing { owner, queue, eof },
-            Self::None | Self::Unbound | Self::Draining { .. } | Self::Gone => self,
+            Self::None
+            | Self::Unbound
+            | Self::InFlight { .. }
+            | Self::Draining { .. }
+            | Self::Gone => self,
         }
     }
 }
@@ -461,6 +512,7 @@ impl State {
                 workers: (0..config.workers).map(|_| WorkerPhase::Open).collect(),
                 transports: config.initial_transports(),
                 connections: config.connections.iter().map(|_| Connection::None).collect(),
+                holders: config.connection_ids().map(|c| config.home_of(c)).collect(),
             },
             world: World::initial(config),
             ghost: Ghost::initial(config),

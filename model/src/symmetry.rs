@@ -185,6 +185,7 @@ impl Renaming {
         for (c, connection) in state.core.connections.iter().enumerate() {
             let new = usize::from(self.connections[c]);
             after.core.connections[new] = self.of_connection(*connection);
+            after.core.holders[new] = state.core.holders[c];
             after.world.streams[new] = state.world.streams[c];
         }
         for (caller, new) in self.callers.iter().enumerate() {
@@ -201,6 +202,9 @@ impl Renaming {
             }
         };
         after.world.stale = state.world.stale.map(|c| self.connection(c));
+        for hand_over in &mut after.world.mail {
+            hand_over.c = self.connection(hand_over.c);
+        }
         after
     }
 
@@ -230,6 +234,7 @@ impl Renaming {
             Connection::Draining { owner } => {
                 Connection::Draining { owner: owner.map(|t| self.transport(t)) }
             }
+            Connection::InFlight { to } => Connection::InFlight { to: self.transport(to) },
             Connection::None | Connection::Unbound | Connection::Gone => connection,
         }
     }

@@ -60,7 +60,8 @@ impl Party {
 impl Cast<'_> {
     /// What happens, and to whom.
     pub(crate) fn of_action(self, action: Action) -> Message {
-        let worker = worker_of(self.config, action).map_or(Party::Server, |w| self.worker(w));
+        let worker =
+            worker_of(self.config, self.core, action).map_or(Party::Server, |w| self.worker(w));
         let text = text_of_action(action);
         let (from, to) = match action {
             Action::PeerChecks { t, .. }
@@ -105,6 +106,7 @@ impl Cast<'_> {
             | Action::BindDeadlinePasses { .. }
             | Action::ServerDeadlinePasses { .. }
             | Action::WorkerReads { .. }
+            | Action::WorkerTakesOver { .. }
             | Action::WorkerMeetsStaleEvent { .. } => (worker, worker),
         };
         Message { from, to, text }
@@ -123,7 +125,7 @@ impl Cast<'_> {
                 (self.worker(self.config.worker_of(t)), Party::Kernel)
             }
             Effect::ShutdownWrite(c) | Effect::CloseConnection(c) | Effect::AbortConnection(c) => {
-                (self.worker(self.config.worker_of_connection(c)), Party::Kernel)
+                (self.worker(self.core.receiver(self.config, c)), Party::Kernel)
             }
             Effect::MakeAlert(t) | Effect::Unmap(t) => {
                 let worker = self.worker(self.config.worker_of(t));
@@ -158,7 +160,7 @@ impl Cast<'_> {
 }
 
 /// The worker that an action happens to, if it is one of them alone.
-pub(crate) fn worker_of(config: &Config, action: Action) -> Option<WorkerId> {
+pub(crate) fn worker_of(config: &Config, core: &Core, action: Action) -> Option<WorkerId> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the subject decides of the others")]
     match action {
         Action::KernelFillsSocket { s } | Action::KernelMakesRoomOnSocket { s } => {
@@ -167,9 +169,11 @@ pub(crate) fn worker_of(config: &Config, action: Action) -> Option<WorkerId> {
         Action::ServerDeadlinePasses { w }
         | Action::WorkerHearsClose { w }
         | Action::WorkerHearsGrant { w } => Some(w),
+        // It arrives where the connection is.
+        Action::PeerChecks { from: Tuple::Tcp(c), .. } => Some(core.receiver(config, c)),
         _ => match action.subject() {
             Subject::Transport(t) => Some(config.worker_of(t)),
-            Subject::Connection(c) => Some(config.worker_of_connection(c)),
+            Subject::Connection(c) => Some(core.receiver(config, c)),
             Subject::Worker | Subject::Server => None,
         },
     }
@@ -214,6 +218,7 @@ fn text_of_action(action: Action) -> String {
         Action::BindDeadlinePasses { c } => format!("bind deadline of {c} passes"),
         Action::ServerDeadlinePasses { w } => format!("deadline of the whole close passes at {w}"),
         Action::WorkerReads { c } => format!("reads {c}"),
+        Action::WorkerTakesOver { c } => format!("takes {c} over, which another worker accepted"),
         Action::WorkerMeetsStaleEvent { c } => format!("meets an event of the {c} that ended"),
         Action::WorkerHearsTransportClose { t } => {
             format!("close() of {t}, asked for in a callback, is heard")
@@ -268,6 +273,7 @@ fn actor(action: Action) -> String {
         | Action::BindDeadlinePasses { .. }
         | Action::ServerDeadlinePasses { .. } => "clock".to_owned(),
         Action::WorkerReads { .. }
+        | Action::WorkerTakesOver { .. }
         | Action::WorkerMeetsStaleEvent { .. }
         | Action::WorkerHearsTransportClose { .. }
         | Action::WorkerHearsClose { .. }

@@ -3,10 +3,10 @@
 use arrayvec::ArrayVec;
 use serde::{Deserialize, Serialize};
 
-use crate::action::Closes;
+use crate::action::{Check, Closes};
 use crate::config::Config;
-use crate::ids::{ConnectionId, TransportId};
-use crate::state::{CONNECTIONS_MAX, TRANSPORTS_MAX};
+use crate::ids::{ConnectionId, TransportId, WorkerId};
+use crate::state::{CONNECTIONS_MAX, Core, TRANSPORTS_MAX};
 
 /// UDP sockets, or TCP listeners, that a configuration may have.
 pub const CARRIERS_MAX: usize = 2;
@@ -30,6 +30,19 @@ pub struct World {
     pub callback: Callback,
     /// A connection that ended while the batch of events at hand holds another event of it.
     pub stale: Option<ConnectionId>,
+    /// What is on its way between the workers. What goes to the same worker arrives in this order.
+    pub mail: ArrayVec<HandOver, CONNECTIONS_MAX>,
+}
+
+/// A connection in the mailbox of the worker that it is handed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct HandOver {
+    /// The connection.
+    pub c: ConnectionId,
+    /// What the check says that comes with it.
+    pub check: Check,
+    /// It was put in before the command to close, and is taken out before it.
+    pub early: bool,
 }
 
 /// A UDP socket as the kernel sees it.
@@ -168,12 +181,19 @@ impl World {
             callers: (0..config.callers).map(|_| Caller::Idle).collect(),
             callback: Callback::Idle,
             stale: None,
+            mail: ArrayVec::new(),
         }
     }
 
     /// The kernel's side of a connection.
     pub fn stream(&self, c: ConnectionId) -> Stream {
         self.streams[c.index()]
+    }
+
+    /// The connection that a worker finds next in its mailbox, whether the command to close comes before it or not.
+    pub fn next_hand_over(&self, core: &Core, config: &Config, w: WorkerId) -> Option<HandOver> {
+        let mut mail = self.mail.iter();
+        mail.find(|hand_over| core.receiver(config, hand_over.c) == w).copied()
     }
 
     /// The peer of a transport.

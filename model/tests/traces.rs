@@ -7,9 +7,9 @@ use std::process::{Command, Output};
 
 use webrtc_server_model::Effect::*;
 use webrtc_server_model::{
-    Action, AddressId, CloseReason, Config, ConnectionId, DropReason, DtlsState, Effect, Farewell,
-    ListenerId, NoAlert, Outcome, Phase, Refused, ServerPhase, SocketId, State, StunCheck, Trace,
-    TraceStep, TransportId, Tuple, Ufrags, WorkerId, WorkerPhase, explain, itf,
+    Action, AddressId, CloseReason, Config, Connection, ConnectionId, DropReason, DtlsState,
+    Effect, Farewell, ListenerId, NoAlert, Outcome, Phase, Refused, ServerPhase, SocketId, State,
+    StunCheck, Trace, TraceStep, TransportId, Tuple, Ufrags, WorkerId, WorkerPhase, explain, itf,
 };
 
 const T: TransportId = TransportId(0);
@@ -78,7 +78,7 @@ fn story(name: &str) -> Trace {
 
 /// The name of a story, and what it must show.
 type Story = (&'static str, fn(&Told));
-const STORIES: [Story; 21] = [
+const STORIES: [Story; 23] = [
     ("alert_behind_a_begun_frame", |told| {
         told.passes(|s| {
             s.core.connection(C).queue().is_begun() && s.core.connection(C).queue().holds_alert()
@@ -219,6 +219,30 @@ const STORIES: [Story; 21] = [
         assert_eq!(told.end().core.transport(U).ufrags, Ufrags::None);
         told.never(|effect| effect.transport() == Some(U));
         told.in_order(&released());
+    }),
+    ("connection_in_flight_when_the_server_closes", |told| {
+        told.passes(|s| s.core.server == ServerPhase::Releasing && !s.world.mail.is_empty());
+        told.in_order(&[
+            WorkerDrained(W[1]),
+            WorkerDrained(W[0]),
+            WorkerReleased(W[0]),
+            CloseConnection(C),
+            WorkerReleased(W[1]),
+            CallersComplete,
+        ]);
+        assert_eq!(told.effects().filter(|effect| effect.connection() == Some(C)).count(), 1);
+    }),
+    ("connection_handed_over_before_the_close", |told| {
+        told.passes(|s| s.world.mail.len() == 2 && s.core.worker(W[0]) == WorkerPhase::Drained);
+        told.in_order(&[
+            WorkerDrained(W[0]),
+            Unmap(T),
+            ShutdownWrite(C),
+            closed_with_server(T, Outcome::Confirmed),
+            WorkerDrained(W[1]),
+            CallersComplete,
+        ]);
+        assert_eq!(told.end().core.connection(C), Connection::Gone);
     }),
     ("two_workers_acknowledge_one_after_the_other", |told| {
         let [first, second] = W;

@@ -4,6 +4,8 @@
 //! other crates have the built-in harness: `cargo bench -p webrtc-server-benches -- --quick`. The figures are
 //! also in `target/ratios.json` when all were measured. `cargo test` runs each once, without a table.
 
+#[cfg(target_os = "linux")]
+mod balance;
 mod close;
 mod echo;
 mod handshake;
@@ -41,6 +43,8 @@ fn main() -> ExitCode {
     handshake::figures(&mut criterion, &mut report);
     echo::figures(&mut criterion, &mut report);
     close::figures(&mut criterion, &mut report);
+    #[cfg(target_os = "linux")]
+    balance::figures(&mut criterion, &mut report);
     model::figures(&mut criterion, &mut report);
     criterion.final_summary();
     if measures && wanted != Wanted::Names {

@@ -4,12 +4,14 @@ use clap::{Args, Parser, Subcommand};
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_conformance::planted::mutant;
 use webrtc_server_conformance::validate::log::{self, Entry};
+use webrtc_server_conformance::validate::soak::{self, Levels, SoakError};
 use webrtc_server_conformance::validate::stress::{self, Options};
 use webrtc_server_conformance::validate::validate;
 
@@ -33,6 +35,18 @@ enum Command {
         #[arg(long, default_value = "validate.jsonl")]
         out: PathBuf,
     },
+    /// Create, connect and close thousands of servers in this process, check every log, and that nothing is left
+    Soak {
+        /// How many servers, after a warm-up
+        #[arg(long, default_value_t = 10_000)]
+        servers: usize,
+        /// What every random choice comes from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Where the log of a divergence is written
+        #[arg(long, default_value = "divergence.jsonl")]
+        out: PathBuf,
+    },
     /// Record and check, seed by seed; the log of the first divergence is kept
     Stress {
         #[command(flatten)]
@@ -54,6 +68,12 @@ struct Run {
     /// How many transports
     #[arg(long, default_value_t = 40)]
     transports: usize,
+    /// How many workers; as many as there are cores, unless it is said
+    #[arg(long)]
+    workers: Option<NonZeroUsize>,
+    /// Keep all threads on one core (Linux)
+    #[arg(long)]
+    pinned: bool,
     /// The id of a known mistake that the server is to have, as K06
     #[arg(long, value_parser = mutant)]
     mutant: Option<Mutant>,
@@ -68,6 +88,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             println!("{}: {} entries; check it with: validate {0}", out.display(), log.len());
             Ok(ExitCode::SUCCESS)
         }
+        (Some(Command::Soak { servers, seed, out }), _) => soak(servers, seed, &out),
         (Some(Command::Stress { run, runs, out }), _) => stress(run, runs, &out),
         (None, Some(file)) => {
             let log = log::read(BufReader::new(File::open(&file)?))?;
@@ -78,8 +99,8 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 }
 
 fn record(run: Run) -> Result<Vec<Entry>, Box<dyn Error>> {
-    let Run { seed, transports, mutant } = run;
-    Ok(stress::record(Options { seed, transports, mutant })?)
+    let Run { seed, transports, workers, pinned, mutant } = run;
+    Ok(stress::record(Options { seed, transports, workers, pinned, mutant })?)
 }
 
 fn write(path: &Path, log: &[Entry]) -> Result<(), Box<dyn Error>> {
@@ -97,6 +118,32 @@ fn stress(run: Run, runs: u64, out: &Path) -> Result<ExitCode, Box<dyn Error>> {
         check(&log, out);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Servers between two lines of a soak.
+const SERVERS_PER_LINE: usize = 500;
+
+fn soak(servers: usize, seed: u64, out: &Path) -> Result<ExitCode, Box<dyn Error>> {
+    let began = Instant::now();
+    let tell = |when: &str, number: usize, levels: Levels| {
+        if when != "alive" || number.is_multiple_of(SERVERS_PER_LINE) {
+            println!("{when:>6}, {number:>6} servers, {:>6.1?}: {levels}", began.elapsed());
+        }
+    };
+    match soak::soak(servers, seed, tell) {
+        Ok(soak) => {
+            println!("{soak}, {:.1?}", began.elapsed());
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            println!("{error}");
+            if let SoakError::Rejected { log, .. } = &error {
+                write(out, log)?;
+                println!("  again: cargo validate {}", out.display());
+            }
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }
 
 /// Says what came of it, and after a divergence the one command that shows it again.

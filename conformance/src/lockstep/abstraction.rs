@@ -27,8 +27,32 @@ pub(crate) struct View<'a> {
     pub(crate) streams: &'a [model::Stream],
     /// The tuple that each farewell went to, which a confirmed one has forgotten.
     pub(crate) farewell_paths: &'a [Option<model::Tuple>],
+    /// Where each connection is.
+    pub(crate) places: &'a [Place],
     /// Who is who.
     pub(crate) names: &'a dyn Names,
+}
+
+/// Where a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// With this worker, if it is anywhere.
+    With(WorkerId),
+    /// In the mailbox of the worker of a transport.
+    InFlight {
+        /// Who gave it away.
+        from: WorkerId,
+        /// The transport that its check names.
+        to: TransportId,
+    },
+}
+
+impl Place {
+    fn holder(self) -> WorkerId {
+        match self {
+            Place::With(w) | Place::InFlight { from: w, .. } => w,
+        }
+    }
 }
 
 impl View<'_> {
@@ -49,6 +73,7 @@ pub(crate) fn core(view: &View<'_>) -> Result<model::Core, String> {
         workers: view.config.worker_ids().map(|w| worker(view, w)).collect::<Result<_, _>>()?,
         transports: transports.map(|t| transport(view, t)).collect::<Result<_, _>>()?,
         connections: connections.map(|c| connection(view, c)).collect::<Result<_, _>>()?,
+        holders: view.places.iter().map(|place| place.holder()).collect(),
     })
 }
 
@@ -77,7 +102,7 @@ pub(crate) fn comparable(core: &model::Core, streams: &[model::Stream]) -> model
     core
 }
 
-/// A worker has its own transports and the connections of its listeners, each in its latest use, and no others.
+/// A worker has its own transports and the connections that are with it, each in its latest use, and no others.
 fn nobody_else_is_there(view: &View<'_>, w: WorkerId) -> Result<(), String> {
     let worker = view.workers[w.index()];
     for id in worker.transports().keys() {
@@ -89,7 +114,7 @@ fn nobody_else_is_there(view: &View<'_>, w: WorkerId) -> Result<(), String> {
     for id in worker.connections().keys() {
         let c = view.names.model_connection(*id)?;
         let latest = view.names.connection(c) == Some(*id);
-        if !latest || view.config.worker_of_connection(c) != w {
+        if !latest || view.places[c.index()] != Place::With(w) {
             return Err(format!("worker {} has {id:?}", w.0));
         }
     }
@@ -283,7 +308,11 @@ fn farewell_path(view: &View<'_>, t: TransportId) -> Result<model::Tuple, String
 
 /// A connection that peers may open. That there was one, the kernel remembers.
 fn connection(view: &View<'_>, c: ConnectionId) -> Result<model::Connection, String> {
-    let worker = view.workers[view.config.worker_of_connection(c).index()];
+    let w = match view.places[c.index()] {
+        Place::With(w) => w,
+        Place::InFlight { to, .. } => return Ok(model::Connection::InFlight { to }),
+    };
+    let worker = view.workers[w.index()];
     let id = view.names.connection(c);
     let Some(connection) = id.and_then(|id| worker.connections().get(&id)) else {
         let opened = view.streams[c.index()].uses > 0;

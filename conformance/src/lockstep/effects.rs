@@ -152,7 +152,8 @@ pub(crate) fn difference(
     }
     let transports = before.transport_ids().map(Party::Transport);
     let connections = before.connection_ids().map(|c| {
-        let owners = [before.connection(c).owner(), bound_by(action, c)];
+        let former = before.connection(c);
+        let owners = [former.owner(), bound_by(action, c).or(former.destination())];
         Party::Connection(c, owners)
     });
     transports

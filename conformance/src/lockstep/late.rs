@@ -3,12 +3,12 @@
 //! state that the walk meets, and nothing must come of it.
 
 use super::mapping;
-use super::names;
+use super::names::{self, Names};
 use super::outside::ensure;
 use super::real::{self, Real};
 use webrtc_server::lifecycle::{
     ConnectionId as RealConnection, Credentials, DropReason, DtlsReason, DtlsRole, Input, Output,
-    RecordKind, Timer, TransportId as RealTransport, Tuple as RealTuple,
+    RecordKind, SendQueue, Timer, TransportId as RealTransport, Tuple as RealTuple,
 };
 use webrtc_server_model::{
     Connection, ConnectionId, Core, DtlsState, Farewell, Phase, SocketId, StunCheck, Transport,
@@ -35,9 +35,16 @@ pub(super) fn changes_nothing(real: &Real, model: &Core) -> Result<usize, String
         inputs.extend(of_transport.map(|input| (w, input)));
     }
     for c in model.connection_ids() {
-        let w = config.worker_of_connection(c);
-        let of_connection = for_connection(real, model, c).into_iter();
-        inputs.extend(of_connection.map(|input| (w, input)));
+        // It was never with the others, or is not any more.
+        let strangers = config.worker_ids().filter(|w| model.holder(c) != Some(*w));
+        for w in strangers {
+            let elsewhere = elsewhere(real, w, c).into_iter();
+            inputs.extend(elsewhere.map(|input| (w, input)));
+        }
+        if let Some(w) = model.holder(c) {
+            let of_connection = for_connection(real, model, c).into_iter();
+            inputs.extend(of_connection.map(|input| (w, input)));
+        }
     }
     for s in (0..config.sockets.len() as u8).map(SocketId) {
         if !is_waited_for(real, model, s) {
@@ -73,12 +80,17 @@ fn newcomers_are_refused(real: &Real, model: &Core, w: WorkerId) -> Result<usize
         let step = worker.handle(Input::ConnectionAccepted { connection, listener, remote });
         let refused = step.outputs == [Output::CloseTcp(NEW_CONNECTION)] && worker == *before;
         ensure(refused, "a closing worker does not refuse a connection")?;
+        let queue = SendQueue::default();
+        let taken = Input::ConnectionTakenOver { connection, listener, remote, queue };
+        let step = worker.handle(taken);
+        let refused = step.outputs == [Output::CloseTcp(NEW_CONNECTION)] && worker == *before;
+        ensure(refused, "a closing worker does not close what is handed to it")?;
     }
     let ufrag = "newcomer".to_owned();
     let credentials = Credentials { ufrag, password: "password".to_owned() };
     let created = Input::TransportCreated { transport: NEW_TRANSPORT, credentials, consent: None };
     real::changes_nothing(&mut worker, before, created)?;
-    Ok(2)
+    Ok(3)
 }
 
 /// Commands that came before, or too early. A drained worker takes the barrier's word for the others.
@@ -194,27 +206,44 @@ fn for_farewell(t: TransportId, transport: &Transport) -> Vec<Input> {
 /// News of a connection that does not wait for it, and of the earlier use of one that was opened again.
 fn for_connection(real: &Real, model: &Core, c: ConnectionId) -> Vec<Input> {
     let uses = real.outside.world.stream(c).uses;
-    let connection = names::connection_in_use(c, uses);
+    let latest = real.outside.names().connection(c);
+    let connection = latest.unwrap_or(names::connection_in_use(c, uses));
     let mut inputs = timers(connection);
     if uses > 1 {
         inputs.extend(of_gone(names::connection_in_use(c, uses - 1)));
     }
     match model.connection(c) {
         Connection::None | Connection::Gone => inputs.extend(of_gone(connection)),
-        Connection::Unbound | Connection::Bound { .. } => {
+        Connection::InFlight { .. } => {}
+        Connection::Unbound => inputs.push(Input::ConnectionAcknowledged { connection }),
+        Connection::Bound { .. } => {
             inputs.push(Input::ConnectionAcknowledged { connection });
+            inputs.push(Input::ConnectionHandedOver { connection });
         }
         Connection::Flushing { .. } => {
             inputs.push(Input::ConnectionAcknowledged { connection });
+            inputs.push(Input::ConnectionHandedOver { connection });
             inputs.extend(checks(real, c));
         }
-        Connection::Draining { .. } => inputs.extend(checks(real, c)),
+        Connection::Draining { .. } => {
+            inputs.push(Input::ConnectionHandedOver { connection });
+            inputs.extend(checks(real, c));
+        }
     }
     if model.connection(c).queue().is_empty() {
         inputs.push(Input::ConnectionWritable { connection });
         inputs.push(Input::BytesWritten { connection, bytes: 1 });
     }
     inputs
+}
+
+/// A connection that is with another worker, or in flight: it was here if this is its home, or was handed here.
+fn elsewhere(real: &Real, w: WorkerId, c: ConnectionId) -> Vec<Input> {
+    let (config, uses) = (real.config(), real.outside.world.stream(c).uses);
+    match config.home_of(c) == w {
+        true => of_gone(names::connection_in_use(c, uses)),
+        false => of_gone(names::connection_taken_over(c, uses)),
+    }
 }
 
 /// Checks on a connection whose use is over count for nobody.
@@ -231,6 +260,8 @@ fn of_gone(connection: RealConnection) -> Vec<Input> {
     let tuple = RealTuple::Tcp(connection);
     let datagram = names::PEER_CLOSE_NOTIFY.to_vec();
     vec![
+        Input::ConnectionHandedOver { connection },
+        Input::TupleTaken { tuple },
         Input::ConnectionFinished { connection },
         Input::ConnectionReset { connection },
         Input::ConnectionWritable { connection },

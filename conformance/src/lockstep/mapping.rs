@@ -2,7 +2,7 @@
 //!
 //! | Action | What the core is told |
 //! |---|---|
-//! | `PeerChecks` | `CheckReceived`, on the path of the check |
+//! | `PeerChecks` | `CheckReceived`, on the path of the check; `ConnectionHandedOver` if it names another worker's transport |
 //! | `PeerChecksTwiceAndResets` | `CheckReceived`, whose reply finds the connection reset; then a second one, which is too late |
 //! | `PeerConnects` | `ConnectionAccepted`, with an id that was never given before |
 //! | `PeerConnectsInVain`, `PeerStreams`, `PeerVanishes`, `WorkerReads` | nothing |
@@ -25,11 +25,14 @@
 //! | `OwnerClosesTransport`, `WorkerHearsTransportClose` | `TransportCloseRequested` |
 //! | `…DeadlinePasses`, `ConsentExpires` | `TimerFired`, if the clock has that timer |
 //! | `WorkerMeetsStaleEvent` | `ConnectionFinished`, `ConnectionReset`, `ConnectionWritable` with the id of the use that ended, which are too late |
+//! | `WorkerTakesOver` | `ConnectionTakenOver`; if it is taken and the transport is known, `CheckReceived` |
 //! | `WorkerHearsClose` | `ServerCloseRequested`, if the barrier has told the workers to close |
 //! | `WorkerHearsGrant` | `ReleaseGranted`, if the barrier has granted it |
 
+use super::abstraction::Place;
+use super::handovers;
 use super::names::{self, Names};
-use super::outside::{Answer, Command, ensure};
+use super::outside::{Answer, ensure};
 use super::real::Real;
 use webrtc_server::lifecycle::server::ServerInput;
 use webrtc_server::lifecycle::{Check, Credential, Input, Timer};
@@ -61,6 +64,7 @@ pub(super) fn begin(
         | Action::PeerResets { .. }
         | Action::PeerVanishes { .. }
         | Action::WorkerReads { .. }
+        | Action::WorkerTakesOver { .. }
         | Action::WorkerMeetsStaleEvent { .. } => of_connection(real, before, action),
         Action::KernelFillsSocket { .. }
         | Action::KernelMakesRoomOnSocket { .. }
@@ -83,12 +87,12 @@ pub(super) fn begin(
         | Action::BindDeadlinePasses { .. }
         | Action::ServerDeadlinePasses { .. } => of_clock(real, action),
         Action::WorkerHearsClose { w } => {
-            hear(&mut real.outside.close[w.index()])?;
+            real.outside.hear_close(w)?;
             let deadline = real.outside.limits.server;
             Ok(vec![Answer::worker(w, Input::ServerCloseRequested { deadline })])
         }
         Action::WorkerHearsGrant { w } => {
-            hear(&mut real.outside.grant[w.index()])?;
+            real.outside.hear_grant(w)?;
             Ok(vec![Answer::worker(w, Input::ReleaseGranted)])
         }
     }
@@ -96,8 +100,12 @@ pub(super) fn begin(
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]
 fn of_peer(real: &mut Real, before: &State, action: Action) -> Result<Vec<Answer>, String> {
-    let peers = &mut real.outside.world.peers;
     let (t, datagram) = match action {
+        Action::PeerChecks { t, from: Tuple::Tcp(c), check: said }
+            if before.core.is_misplaced(real.config(), t, c) =>
+        {
+            return handovers::hand_over(real, t, c, said);
+        }
         Action::PeerChecks { t, from, check: said } => return Ok(vec![check(real, t, from, said)]),
         Action::PeerChecksTwiceAndResets { t, c } => {
             real.outside.stream(c).room = Room::Broken;
@@ -107,12 +115,12 @@ fn of_peer(real: &mut Real, before: &State, action: Action) -> Result<Vec<Answer
             return Ok(vec![first, Answer::too_late(w, second)]);
         }
         Action::PeerAnswers { t } => {
-            peers[t.index()].said_close = true;
+            real.outside.world.peers[t.index()].said_close = true;
             let path = farewell_path(before.core.transport(t))?;
             return Ok(vec![dtls(real, t, path, names::PEER_CLOSE_NOTIFY)]);
         }
         Action::PeerSendsFlight { t } => {
-            peers[t.index()].flights += 1;
+            real.outside.world.peers[t.index()].flights += 1;
             (t, names::PEER_FLIGHT)
         }
         Action::PeerHandshakes { t } => (t, names::PEER_FINISHED),
@@ -120,7 +128,7 @@ fn of_peer(real: &mut Real, before: &State, action: Action) -> Result<Vec<Answer
         Action::PeerFailsHandshake { t } => (t, names::PEER_BROKE_UNSEEN),
         Action::PeerSendsFatalAlert { t } => (t, names::PEER_FATAL_ALERT),
         Action::PeerSendsCloseNotify { t } => {
-            peers[t.index()].said_close = true;
+            real.outside.world.peers[t.index()].said_close = true;
             (t, names::PEER_CLOSE_NOTIFY)
         }
         other => return unsorted(other),
@@ -150,7 +158,7 @@ fn of_connection(real: &mut Real, before: &State, action: Action) -> Result<Vec<
             let listener = names::listener(real.config().connections[c.index()]);
             let remote = names::remote_of(c);
             let accepted = Input::ConnectionAccepted { connection, listener, remote };
-            Ok(vec![Answer::worker(real.config().worker_of_connection(c), accepted)])
+            Ok(vec![Answer::worker(real.config().home_of(c), accepted)])
         }
         Action::PeerConnectsInVain { c } => {
             let stream = real.outside.stream(c);
@@ -162,6 +170,8 @@ fn of_connection(real: &mut Real, before: &State, action: Action) -> Result<Vec<
             real.outside.stream(c).unread = true;
             Ok(Vec::new())
         }
+        // Its two inputs follow.
+        Action::WorkerTakesOver { .. } => Ok(Vec::new()),
         Action::WorkerReads { c } => {
             real.outside.stream(c).unread = false;
             Ok(Vec::new())
@@ -176,7 +186,7 @@ fn of_connection(real: &mut Real, before: &State, action: Action) -> Result<Vec<
             Ok(vec![Answer::worker(w, Input::ConnectionReset { connection })])
         }
         Action::WorkerMeetsStaleEvent { c } => {
-            let w = real.config().worker_of_connection(c);
+            let w = real.config().home_of(c);
             real.outside.world.stale = None;
             let connection = real.outside.stale.take().ok_or("no event is left in the batch")?;
             let events = [
@@ -290,25 +300,21 @@ fn unsorted<T>(action: Action) -> Result<T, String> {
     Err(format!("{action:?} is not sorted into its kind"))
 }
 
-/// A command arrives once, after it was given.
-fn hear(command: &mut Command) -> Result<(), String> {
-    ensure(*command == Command::UnderWay, "the barrier has not said that")?;
-    *command = Command::Arrived;
-    Ok(())
-}
-
 fn check(real: &Real, t: TransportId, from: Tuple, said: StunCheck) -> Answer {
     Answer::worker(real.config().worker_of(t), check_input(real, t, from, said))
 }
 
-/// An authenticated check.
-pub(super) fn check_input(real: &Real, t: TransportId, from: Tuple, said: StunCheck) -> Input {
-    let credential = match said {
+pub(super) fn credential(said: StunCheck) -> Credential {
+    match said {
         StunCheck::Plain | StunCheck::Nominating => Credential::Current,
         StunCheck::WithFormerCredentials => Credential::Previous,
-    };
+    }
+}
+
+/// An authenticated check.
+pub(super) fn check_input(real: &Real, t: TransportId, from: Tuple, said: StunCheck) -> Input {
     let use_candidate = said == StunCheck::Nominating;
-    let check = Check { credential, use_candidate, nomination: None };
+    let check = Check { credential: credential(said), use_candidate, nomination: None };
     let (tuple, transport) = (real.outside.names().tuple(from), names::transport(t));
     Input::CheckReceived { tuple, transport, check, reply: names::REPLY.to_vec() }
 }
@@ -319,13 +325,17 @@ fn dtls(real: &Real, t: TransportId, path: Tuple, datagram: &[u8]) -> Answer {
     Answer::worker(real.config().worker_of(t), received)
 }
 
-fn connection(
+/// The worker of a connection, and its number there.
+pub(super) fn connection(
     real: &Real,
     c: ConnectionId,
 ) -> Result<(WorkerId, webrtc_server::lifecycle::ConnectionId), String> {
     let id = real.outside.names().connection(c);
     let id = id.ok_or_else(|| format!("connection {} was never opened", c.0))?;
-    Ok((real.config().worker_of_connection(c), id))
+    match real.outside.places[c.index()] {
+        Place::With(w) => Ok((w, id)),
+        Place::InFlight { .. } => Err(format!("connection {} is in flight", c.0)),
+    }
 }
 
 /// What the shell makes of a FIN (`shell/worker/receive.rs`): it looks at the send queue first if that can matter.
@@ -338,6 +348,7 @@ fn fin(real: &Real, c: ConnectionId, before: Connection) -> Result<Vec<Answer>, 
         }
         Connection::None
         | Connection::Unbound
+        | Connection::InFlight { .. }
         | Connection::Bound { .. }
         | Connection::Flushing { .. }
         | Connection::Gone => vec![finished],

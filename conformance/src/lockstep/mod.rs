@@ -14,7 +14,8 @@
 //! | `Core` | `Worker`s, `Server`, and what was reported of the transports that are gone | `abstraction` |
 //! | `World` | what the outputs did to the kernel, the peers and the owner | `outside` |
 //! | an enabled deadline | an armed `Timer` of the worker | `timers` |
-//! | `ConnectionId`, opened again | another id, the same addresses and ports | `names` |
+//! | `ConnectionId`, opened again, or at another worker | another id, the same addresses and ports | `names` |
+//! | a connection in flight | the carrier in the mailbox of a worker, which no core has | `handovers` |
 //! | `AddressId` | a socket and a remote address; different sockets see the same ones | `names` |
 //! | no action | an `Input` that comes too late, of which nothing may come | `late` |
 //!
@@ -36,6 +37,7 @@
 pub(crate) mod abstraction;
 mod dtls;
 pub(crate) mod effects;
+mod handovers;
 mod kill;
 mod late;
 mod mapping;

@@ -1,6 +1,7 @@
 //! The constants that the real core needs and the model does not know, and how names translate. Nowhere else is an
 //! address, an id or a credential made up.
 
+use super::abstraction::Place;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use webrtc_server::lifecycle as real;
@@ -46,12 +47,14 @@ pub(super) struct MadeUp<'a> {
     pub(super) config: &'a model::Config,
     /// How often each connection was opened.
     pub(super) streams: &'a [model::Stream],
+    /// Where each is.
+    pub(super) places: &'a [Place],
 }
 
 impl Names for MadeUp<'_> {
     fn connection(&self, c: model::ConnectionId) -> Option<real::ConnectionId> {
         let uses = self.streams[c.index()].uses;
-        (uses > 0).then(|| connection_in_use(c, uses))
+        (uses > 0).then(|| self.latest(c))
     }
 
     fn model_connection(&self, id: real::ConnectionId) -> Result<model::ConnectionId, String> {
@@ -88,9 +91,16 @@ impl MadeUp<'_> {
                 let nth = earlier.iter().filter(|other| **other == s).count();
                 real::Tuple::Udp { socket: socket(s), remote: remote(nth as u8, 5000) }
             }
-            model::Tuple::Tcp(c) => {
-                real::Tuple::Tcp(connection_in_use(c, self.streams[c.index()].uses))
-            }
+            model::Tuple::Tcp(c) => real::Tuple::Tcp(self.latest(c)),
+        }
+    }
+
+    /// Each worker numbers what it accepts or takes over.
+    fn latest(&self, c: model::ConnectionId) -> real::ConnectionId {
+        let uses = self.streams[c.index()].uses;
+        match self.places[c.index()] {
+            Place::With(w) if w != self.config.home_of(c) => connection_taken_over(c, uses),
+            Place::With(_) | Place::InFlight { .. } => connection_in_use(c, uses),
         }
     }
 }
@@ -147,6 +157,11 @@ pub(super) fn listener(l: model::ListenerId) -> real::ListenerId {
 /// A connection that was opened so often: an id is never given twice, addresses and ports are.
 pub(super) fn connection_in_use(c: model::ConnectionId, uses: u8) -> real::ConnectionId {
     real::ConnectionId(u64::from(c.0) * IDS_PER_CONNECTION + u64::from(uses))
+}
+
+/// The same at the worker that it was handed to.
+pub(super) fn connection_taken_over(c: model::ConnectionId, uses: u8) -> real::ConnectionId {
+    real::ConnectionId(connection_in_use(c, uses).0 + IDS_PER_CONNECTION / 2)
 }
 
 /// The transport of the model behind a real id.

@@ -4,9 +4,12 @@
 //! The kernel gives no bytes and no descriptor back: whoever uses a connection, a socket or a DTLS association that is
 //! gone is told so here, however harmless it looks in the state.
 
+use super::abstraction::Place;
 use super::dtls::Associations;
+use super::handovers::Letter;
 use super::names::{self, MadeUp, Names};
 use super::timers::Timers;
+use std::collections::VecDeque;
 use std::fmt::Display;
 use std::rc::Rc;
 use webrtc_server::lifecycle as real;
@@ -105,6 +108,10 @@ pub(super) struct Outside {
     pub(super) close: Vec<Command>,
     /// The permission to release the carriers, on its way to each worker.
     pub(super) grant: Vec<Command>,
+    /// What lies in the mailbox of each worker.
+    pub(super) mailboxes: Vec<VecDeque<Letter>>,
+    /// Where each connection is.
+    pub(super) places: Vec<Place>,
     /// The connection of which an event is left in the batch at hand.
     pub(super) stale: Option<real::ConnectionId>,
     /// What this edge did.
@@ -128,6 +135,8 @@ impl Outside {
             reports: vec![None; transports],
             close: vec![Command::NotGiven; config.workers],
             grant: vec![Command::NotGiven; config.workers],
+            mailboxes: vec![VecDeque::new(); config.workers],
+            places: config.connection_ids().map(|c| Place::With(config.home_of(c))).collect(),
             stale: None,
             tally: Tally::default(),
             associations: Associations::new(transports),
@@ -137,7 +146,7 @@ impl Outside {
 
     /// Who is who.
     pub(super) fn names(&self) -> MadeUp<'_> {
-        MadeUp { config: &self.config, streams: &self.world.streams }
+        MadeUp { config: &self.config, streams: &self.world.streams, places: &self.places }
     }
 
     /// The kernel's side of a connection.
@@ -208,8 +217,14 @@ impl Outside {
         ensure(!self.told.contains(&output), format_args!("the barrier says {output:?} twice"))?;
         self.told.push(output);
         match output {
-            ServerOutput::TellWorkersToClose => self.close.fill(Command::UnderWay),
-            ServerOutput::GrantRelease => self.grant.fill(Command::UnderWay),
+            ServerOutput::TellWorkersToClose => {
+                self.close.fill(Command::UnderWay);
+                self.mailboxes.iter_mut().for_each(|mailbox| mailbox.push_back(Letter::Close));
+            }
+            ServerOutput::GrantRelease => {
+                self.grant.fill(Command::UnderWay);
+                self.mailboxes.iter_mut().for_each(|mailbox| mailbox.push_back(Letter::Grant));
+            }
             ServerOutput::Complete => self.release_callers(),
         }
         Ok(())
@@ -358,6 +373,7 @@ impl Outside {
         stream.end = End::Closed;
         stream.room = Room::Plenty;
         stream.unread = false;
+        self.places[c.index()] = Place::With(self.config.home_of(c));
         if self.config.kernel.stale_events && self.world.stale.is_none() {
             self.world.stale = Some(c);
             self.stale = Some(id);

@@ -1,7 +1,8 @@
 //! The real core with what surrounds it, as one thing that takes the model's actions.
 
-use super::abstraction::View;
+use super::abstraction::{Place, View};
 use super::effects;
+use super::handovers;
 use super::mapping;
 use super::names::{self, Names};
 use super::outside::{Answer, Creation, Fed, Outside, Tally, ensure};
@@ -76,6 +77,7 @@ impl Real {
             reports: &self.outside.reports,
             streams: &self.outside.world.streams,
             farewell_paths: &self.farewell_paths,
+            places: &self.outside.places,
             names,
         }
     }
@@ -87,6 +89,9 @@ impl Real {
         let mut effects = Vec::new();
         for input in mapping::begin(self, before, action)? {
             self.settle(input, &mut effects)?;
+        }
+        if let Action::WorkerTakesOver { c } = action {
+            handovers::take_over(self, c, &mut effects)?;
         }
         self.was_replied(before, action, waiting)?;
         self.is_at_rest()?;
@@ -131,6 +136,9 @@ impl Real {
         let names = self.outside.names();
         effects.extend(effects::of_step(w, &step.outputs, &left, &owner, &names)?);
         self.was_created(&input, &step)?;
+        let given = matches!(input, Input::ConnectionHandedOver { .. });
+        let kept = given && step.verdict != Verdict::Applied;
+        ensure(!kept, format_args!("{input:?} is refused"))?;
         for output in &step.outputs {
             answers.extend(self.outside.perform(w, output, &self.workers[w.index()])?);
         }
@@ -202,14 +210,30 @@ impl Real {
     }
 
     fn connection(&self, c: ConnectionId) -> Option<&webrtc_server::lifecycle::Connection> {
-        let worker = &self.workers[self.config().worker_of_connection(c).index()];
-        worker.connections().get(&self.outside.names().connection(c)?)
+        let Place::With(w) = self.outside.places[c.index()] else { return None };
+        self.workers[w.index()].connections().get(&self.outside.names().connection(c)?)
     }
 
     /// A check that counts is answered once, on the path by which it came, if only by a frame that waits.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is answered")]
     fn was_replied(&self, before: &State, action: Action, kept: usize) -> Result<(), String> {
-        let Action::PeerChecks { from, .. } = action else { return Ok(()) };
         let Tally { replies, written, .. } = self.outside.tally;
+        let from = match action {
+            Action::PeerChecks { t, from: Tuple::Tcp(c), .. }
+                if before.core.is_misplaced(self.config(), t, c) =>
+            {
+                return ensure(
+                    replies == 0 && written == 0,
+                    "a check of another worker is answered",
+                );
+            }
+            Action::PeerChecks { from, .. } => from,
+            Action::WorkerTakesOver { c } => match self.connection(c) {
+                Some(connection) if connection.owner().is_some() => Tuple::Tcp(c),
+                Some(_) | None => return ensure(written == 0, "nobody's check is answered"),
+            },
+            _ => return Ok(()),
+        };
         let replied = match from {
             Tuple::Udp(_) => replies == 1 && written == 0,
             Tuple::Tcp(c) if before.world.stream(c).room == Room::Broken => replies == 0,

@@ -237,7 +237,7 @@ fn compare_states(real: &Real, model: &State) -> Result<(), Mismatch> {
 fn compare_begun(real: &Real, before: &State, action: Action) -> Result<(), Mismatch> {
     let (config, clock) = (real.config(), &real.outside.timers);
     let ran = timers::expected(config, &real.outside.limits, &before.core, &real.outside.names());
-    let expected = timers::begun(config, action, &ran, clock);
+    let expected = timers::begun(config, &before.core, action, &ran, clock);
     let armed = real.outside.tally.armed.iter().copied();
     let begun = armed.filter(|timer| clock.contains_key(timer)).collect();
     if expected == begun {

@@ -49,7 +49,7 @@ fn model_and_core_agree_on_every_edge_of_nightly() {
 #[test]
 fn every_mistake_of_the_core_shows_in_standard() {
     let graphs: Vec<_> = Preset::standard().configs.iter().map(Graph::explore).collect();
-    let kills = kill_matrix(&graphs, &Mutant::ALL).unwrap();
+    let kills = kill_matrix(&graphs, &Vec::from_iter(Mutant::of_the_lifecycle())).unwrap();
     kills.iter().for_each(|kill| println!("{kill}"));
     let survivors: Vec<_> =
         kills.iter().filter(|kill| kill.found.is_none()).map(|kill| kill.mutant).collect();

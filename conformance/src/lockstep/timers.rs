@@ -29,8 +29,7 @@ pub(crate) fn expected(config: &Config, limits: &Limits, core: &Core, book: &dyn
         }
     }
     for c in core.connection_ids() {
-        let w = config.worker_of_connection(c);
-        let Some(id) = book.connection(c) else { continue };
+        let (Some(w), Some(id)) = (core.holder(c), book.connection(c)) else { continue };
         match core.connection(c) {
             Connection::Unbound => {
                 timers.insert((w, Timer::Bind(id)), limits.bind);
@@ -38,7 +37,10 @@ pub(crate) fn expected(config: &Config, limits: &Limits, core: &Core, book: &dyn
             Connection::Flushing { .. } | Connection::Draining { .. } => {
                 timers.insert((w, Timer::Linger(id)), limits.drain);
             }
-            Connection::None | Connection::Bound { .. } | Connection::Gone => {}
+            Connection::None
+            | Connection::InFlight { .. }
+            | Connection::Bound { .. }
+            | Connection::Gone => {}
         }
     }
     for w in config.worker_ids() {
@@ -72,16 +74,23 @@ fn awaits_udp(transport: &Transport, limits: &Limits) -> Option<Duration> {
 
 /// Which of the timers that run after an action must have begun with it: those that are new, or run for another time, and
 /// consent, which each check renews. No other timer may begin again, or it would never end.
+#[expect(clippy::wildcard_enum_match_arm, reason = "nothing else renews consent")]
 pub(super) fn begun(
     config: &Config,
+    core: &Core,
     action: Action,
     before: &Timers,
     after: &Timers,
 ) -> BTreeSet<(WorkerId, Timer)> {
-    let mut renewed = None;
-    if let Action::PeerChecks { t, .. } | Action::PeerChecksTwiceAndResets { t, .. } = action {
-        renewed = Some((config.worker_of(t), Timer::Consent(names::transport(t))));
-    }
+    let renewed = match action {
+        Action::PeerChecks { t, from: Tuple::Tcp(c), .. } if core.is_misplaced(config, t, c) => {
+            None
+        }
+        Action::PeerChecks { t, .. } | Action::PeerChecksTwiceAndResets { t, .. } => Some(t),
+        Action::WorkerTakesOver { c } => core.connection(c).destination(),
+        _ => None,
+    };
+    let renewed = renewed.map(|t| (config.worker_of(t), Timer::Consent(names::transport(t))));
     let begins = |timer: &(WorkerId, Timer), time: &Duration| {
         before.get(timer) != Some(time) || renewed == Some(*timer)
     };

@@ -22,9 +22,8 @@ pub(super) fn of_action(action: Action, config: &Config, book: &Book) -> Option<
     let of_transport = |t: TransportId, timer: fn(_) -> Timer| {
         Some((config.worker_of(t), Alarm::Lifecycle(timer(names::transport(t)))))
     };
-    let of_connection = |c: ConnectionId, alarm: fn(_) -> Alarm| {
-        Some((config.worker_of_connection(c), alarm(book.connection(c)?)))
-    };
+    let of_connection =
+        |c: ConnectionId, alarm: fn(_) -> Alarm| book.connection(c).map(|(w, id)| (w, alarm(id)));
     match action {
         Action::ConsentExpires { t } => of_transport(t, Timer::Consent),
         Action::HandshakeDeadlinePasses { t } => of_transport(t, Timer::Handshake),

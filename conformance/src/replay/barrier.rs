@@ -1,6 +1,7 @@
 //! Who waits in `close()`, and the machine that lets them go.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
+use webrtc_server::control::by_hand::Mailboxes;
 use webrtc_server::control::command::Command;
 use webrtc_server::lifecycle::server::{self, Server, ServerInput, ServerOutput, ServerPhase};
 use webrtc_server::lifecycle::{Limits, Mutant, Outcome, Verdict};
@@ -38,6 +39,8 @@ impl Notify for Line {
 /// The barrier of a server, and its callers.
 pub(super) struct Barrier {
     words: Receiver<(WorkerId, Word)>,
+    /// What is under way to each worker, in the order in which it arrives.
+    pub(super) mailboxes: Mailboxes,
     /// The machine.
     pub(super) server: Server,
     /// The command to close, for each worker.
@@ -56,6 +59,7 @@ impl Barrier {
         let lines = config.worker_ids().map(|w| Line { w, words: sender.clone() }).collect();
         let barrier = Barrier {
             words,
+            mailboxes: Mailboxes::new(config.workers),
             server: Server::new(config.workers).with_mutant(mutant),
             closes: vec![Delivery::NotGiven; config.workers],
             grants: vec![Delivery::NotGiven; config.workers],
@@ -91,15 +95,26 @@ impl Barrier {
         self.feed(ServerInput::CloseRequested)
     }
 
-    /// The command to close arrives at a worker, if it was sent.
+    /// The command to close arrives at a worker, if that comes next in its mailbox.
     pub(super) fn take_close(&mut self, w: WorkerId) -> Option<Command> {
-        let deadline = Limits::default().server;
-        arrive(&mut self.closes[w.index()]).then_some(Command::CloseServer { deadline })
+        let next = self.mailboxes.take_next(real(w));
+        let next = next.filter(|next| matches!(next, Command::CloseServer { .. }))?;
+        self.closes[w.index()] = Delivery::Arrived;
+        Some(next)
     }
 
-    /// The permission arrives at a worker, if it was given.
+    /// The permission arrives at a worker, if that comes next in its mailbox.
     pub(super) fn take_grant(&mut self, w: WorkerId) -> Option<Command> {
-        arrive(&mut self.grants[w.index()]).then_some(Command::GrantRelease)
+        let next = self.mailboxes.take_next(real(w));
+        let next = next.filter(|next| matches!(next, Command::GrantRelease))?;
+        self.grants[w.index()] = Delivery::Arrived;
+        Some(next)
+    }
+
+    /// What another worker handed over arrives at a worker, if that comes next in its mailbox.
+    pub(super) fn take_hand_over(&mut self, w: WorkerId) -> Option<Command> {
+        let next = self.mailboxes.take_next(real(w));
+        next.filter(|next| matches!(next, Command::TakeOver(_)))
     }
 
     /// Hears what the workers have said by now, and says what follows.
@@ -127,8 +142,15 @@ impl Barrier {
         for output in step.outputs {
             effects.extend(effects::of_server(output));
             match output {
-                ServerOutput::TellWorkersToClose => self.closes.fill(Delivery::UnderWay),
-                ServerOutput::GrantRelease => self.grants.fill(Delivery::UnderWay),
+                ServerOutput::TellWorkersToClose => {
+                    self.closes.fill(Delivery::UnderWay);
+                    let deadline = Limits::default().server;
+                    self.mailboxes.tell_all(|| Command::CloseServer { deadline });
+                }
+                ServerOutput::GrantRelease => {
+                    self.grants.fill(Delivery::UnderWay);
+                    self.mailboxes.tell_all(|| Command::GrantRelease);
+                }
                 ServerOutput::Complete => self.complete(),
             }
         }
@@ -140,14 +162,6 @@ impl Barrier {
             *caller = Caller::Returned;
         }
     }
-}
-
-fn arrive(delivery: &mut Delivery) -> bool {
-    let sent = *delivery == Delivery::UnderWay;
-    if sent {
-        *delivery = Delivery::Arrived;
-    }
-    sent
 }
 
 fn real(w: WorkerId) -> server::WorkerId {

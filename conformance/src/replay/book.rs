@@ -14,8 +14,8 @@ pub(super) struct Book {
     listeners: Vec<(WorkerId, real::ListenerId)>,
     /// Where the server sees each address, and at which socket.
     addresses: Vec<(SocketId, Option<SocketAddr>)>,
-    /// The number of each connection in each of its uses, and whose numbers these are.
-    connections: Vec<(WorkerId, Vec<real::ConnectionId>)>,
+    /// The numbers of each connection, the latest last: one in each of its uses, and one at each worker that took it over.
+    connections: Vec<Vec<(WorkerId, real::ConnectionId)>>,
 }
 
 impl Book {
@@ -28,12 +28,11 @@ impl Book {
             let earlier = config.listeners[..index].iter().filter(|other| *other == w).count();
             (*w, real::ListenerId(number(config.sockets_of(*w).count() + earlier)))
         });
-        let workers = (0..config.connections.len() as u8).map(ConnectionId);
         Book {
             sockets: sockets.collect(),
             listeners: listeners.collect(),
             addresses: config.addresses.iter().map(|s| (*s, None)).collect(),
-            connections: workers.map(|c| (config.worker_of_connection(c), Vec::new())).collect(),
+            connections: vec![Vec::new(); config.connections.len()],
         }
     }
 
@@ -41,8 +40,8 @@ impl Book {
         self.addresses[a.index()].1 = Some(remote);
     }
 
-    pub(super) fn note_connection(&mut self, c: ConnectionId, id: real::ConnectionId) {
-        self.connections[c.index()].1.push(id);
+    pub(super) fn note_connection(&mut self, c: ConnectionId, w: WorkerId, id: real::ConnectionId) {
+        self.connections[c.index()].push((w, id));
     }
 
     /// A socket, and the worker that has it.
@@ -55,9 +54,9 @@ impl Book {
         self.listeners[l.index()]
     }
 
-    /// A connection in its latest use.
-    pub(super) fn connection(&self, c: ConnectionId) -> Option<real::ConnectionId> {
-        self.connections[c.index()].1.last().copied()
+    /// The latest number of a connection, and whose it is.
+    pub(super) fn connection(&self, c: ConnectionId) -> Option<(WorkerId, real::ConnectionId)> {
+        self.connections[c.index()].last().copied()
     }
 
     /// The names as one worker uses them.
@@ -86,12 +85,13 @@ impl Page<'_> {
 
 impl Names for Page<'_> {
     fn connection(&self, c: ConnectionId) -> Option<real::ConnectionId> {
-        self.book.connection(c)
+        self.book.connection(c).map(|(_, id)| id)
     }
 
     fn model_connection(&self, id: real::ConnectionId) -> Result<ConnectionId, String> {
         let mut connections = self.book.connections.iter();
-        let index = connections.position(|(w, uses)| self.is_of(*w) && uses.contains(&id));
+        let is_it = |(w, number): &(WorkerId, real::ConnectionId)| self.is_of(*w) && *number == id;
+        let index = connections.position(|numbers| numbers.iter().any(is_it));
         named(index, &id).map(ConnectionId)
     }
 

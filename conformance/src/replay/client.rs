@@ -46,6 +46,11 @@ impl Owner {
         })
     }
 
+    /// Whether somebody else can still tell it something.
+    pub(super) fn is_held(&self) -> bool {
+        Arc::strong_count(&self.heard) > 1 || Arc::strong_count(&self.closed) > 1
+    }
+
     /// What was heard since the last call.
     pub(super) fn take_heard(&self) -> Vec<TransportEvent> {
         std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner))

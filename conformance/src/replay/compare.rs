@@ -8,7 +8,7 @@ use webrtc_server::parameters::{Protocol, TransportTuple};
 use webrtc_server::shell::Ready;
 use webrtc_server_model::{
     Action, AddressId, CloseReason, Config, ConnectionId, Core, DtlsState, Effect, End, IceState,
-    Outcome, Room, State, Stream, TransportId, Tuple, WorkerId,
+    ListenerId, Outcome, Room, State, Stream, TransportId, Tuple, WorkerId,
 };
 
 use super::alarms;
@@ -60,7 +60,9 @@ impl Stage<'_> {
         let callers = self.compare_callers(step.after);
         self.compare_outcomes(step);
         let wire = self.compare_wire(step)?;
-        Ok(Things { effects: step.effects.len(), states, alarms, callbacks, callers, wire })
+        let leavings = self.compare_leavings();
+        let effects = step.effects.len();
+        Ok(Things { effects, states, alarms, callbacks, callers, leavings, wire })
     }
 
     /// The state of the cores and of the barrier.
@@ -95,6 +97,7 @@ impl Stage<'_> {
             reports: &self.reports,
             streams,
             farewell_paths: &self.farewell_paths,
+            places: &self.places(),
             names: &self.book.of_all(),
         })
     }
@@ -207,7 +210,7 @@ impl Stage<'_> {
         let is_it = |tuple: &Tuple| {
             let server = match *tuple {
                 Tuple::Udp(a) => self.sockets[self.config.socket_of(a).index()],
-                Tuple::Tcp(c) => self.listeners[self.config.connections[c.index()].index()],
+                Tuple::Tcp(c) => self.listeners[self.listener_of(c).index()],
             };
             let local = self.wires.local(*tuple).is_ok_and(|l| l.port() == told.remote_port);
             let is_udp = told.protocol == Protocol::Udp;
@@ -215,6 +218,16 @@ impl Stage<'_> {
         };
         let found = addresses.chain(connections).find(is_it);
         found.ok_or_else(|| format!("{told:?} is no path of any peer"))
+    }
+
+    /// The listener by whose address the worker of a connection knows it. Where the workers of a server have listeners at
+    /// the same addresses, those of this stage have the same numbers.
+    fn listener_of(&self, c: ConnectionId) -> ListenerId {
+        let accepted = self.config.connections[c.index()];
+        let Ok((w, _)) = self.connection(c) else { return accepted };
+        let number = self.book.listener(accepted).1;
+        let mut mine = self.config.listeners_of(w);
+        mine.find(|l| self.book.listener(*l) == (w, number)).unwrap_or(accepted)
     }
 
     fn compare_callers(&mut self, model: &State) -> usize {

@@ -6,6 +6,7 @@ use webrtc_server::shell::JournalEntry;
 use webrtc_server_model::{self as model, Effect, TransportId, Tuple, WorkerId};
 
 use super::book::Page;
+use super::leavings::Ended;
 use super::report::{Finding, Harness};
 use super::stage::Stage;
 use crate::lockstep::effects;
@@ -28,11 +29,15 @@ impl Stage<'_> {
     pub(super) fn read_journal(&mut self) -> Result<Vec<Effect>, Harness> {
         self.drain_journals();
         let mut effects = Vec::new();
+        let mut ended = vec![Ended::default(); self.workers.len()];
         for (w, entry) in std::mem::take(&mut self.entries) {
             if let Err(what) = contract(&entry) {
                 self.findings.push(Finding::broken("the core's contract", what));
             }
             let (before, page) = (&self.former[w.index()], self.book.of(w));
+            if let Err(what) = ended[w.index()].note(before, &entry) {
+                self.findings.push(Finding::broken("what is handled of a read", what));
+            }
             match self::effects(w, before, &entry, page) {
                 Ok(found) => effects.extend(found),
                 Err(what) => self.findings.push(Finding::broken("the outputs", what)),

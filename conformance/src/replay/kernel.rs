@@ -42,7 +42,7 @@ impl Stage<'_> {
         entry.uses += 1;
         entry.token = accepted.and_then(|id| worker.token(id));
         match accepted {
-            Some(id) => self.book.note_connection(c, id),
+            Some(id) => self.book.note_connection(c, w, id),
             None => {
                 self.findings.push(Finding::new("the connection", &"accepted", &"not accepted"));
             }
@@ -124,10 +124,11 @@ impl Stage<'_> {
     }
 
     pub(super) fn meet_stale_event(&mut self, c: ConnectionId) -> Result<(), Harness> {
-        let w = self.config.worker_of_connection(c);
+        let w = self.config.home_of(c);
         let stale = self.interference[c.index()].stale.take();
         let (token, id) = stale.ok_or_else(|| impossible("no use of the connection has ended"))?;
         self.workers[w.index()].meet_stale_event(token, id);
+        self.compare_stale_event(id);
         Ok(())
     }
 

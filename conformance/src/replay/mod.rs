@@ -11,9 +11,10 @@
 //! | `wires` | the peers' ends of all paths, and for whom it is what comes in there |
 //! | `book` | which real address and number is which of the model's names |
 //! | `perform`, `dialogue`, `kernel` | how each action of the model is made to happen |
+//! | `handovers` | connections that one worker accepts and hands to another |
 //! | `journal` | the outputs of the real cores as effects of the model |
 //! | `alarms` | which alarms must be armed in which state |
-//! | `compare`, `wire` | what is compared after a step: in the server, and at the peer |
+//! | `compare`, `wire`, `leavings` | what is compared after a step: in the server, at the peer, and of what is over |
 //! | `probe` | rules that need no model, tried behind handshakes and at the end of a trace |
 //! | `support` | which configurations the stage can play |
 //! | `run`, `report`, `things` | traces in, report out |
@@ -57,8 +58,10 @@ mod client;
 mod compare;
 mod dialogue;
 mod file;
+mod handovers;
 mod journal;
 mod kernel;
+mod leavings;
 mod perform;
 mod probe;
 mod report;

@@ -3,6 +3,8 @@
 //! | Action | What is done | When it has happened |
 //! |---|---|---|
 //! | `PeerChecks` | a Binding request | the server read it; its answer is at the peer, unless the path is full |
+//! | `PeerChecks`, of another worker's transport | the same | the server read it, and has the connection no more |
+//! | `WorkerTakesOver` | the next command of the mailbox | the answer to the check is at the peer, or the connection closed |
 //! | `PeerChecksTwiceAndResets` | two Binding requests in one write, then `SO_LINGER` 0 and `close(2)` | the first was read; its reply met the reset |
 //! | `PeerConnects` | `connect(2)`, from the former port if there is one | accepted |
 //! | `PeerConnectsInVain` | `connect(2)`; the poll refuses what is accepted (*) | the server closed it |
@@ -32,10 +34,11 @@
 
 use std::sync::Arc;
 
+use webrtc_server::control::by_hand::ufrag_of;
 use webrtc_server::control::command::{Command, Refused, Reply};
 use webrtc_server::fingerprint::Fingerprint;
 use webrtc_server::shell::Ready;
-use webrtc_server_model::{Action, Closes, Role, SocketId, State, TransportId};
+use webrtc_server_model::{Action, Closes, Role, SocketId, State, TransportId, Tuple, WorkerId};
 
 use super::alarms;
 use super::client::Client;
@@ -48,6 +51,11 @@ use crate::peer::{DtlsRole, DtlsSession, Peer, ServerCredentials};
 impl Stage<'_> {
     pub(super) fn perform(&mut self, before: &State, action: Action) -> Result<(), Harness> {
         match action {
+            Action::PeerChecks { t, from: Tuple::Tcp(c), check }
+                if before.core.is_misplaced(self.config, t, c) =>
+            {
+                self.check_elsewhere(t, c, check)
+            }
             Action::PeerChecks { t, from, check } => self.check(before, t, from, check),
             Action::PeerChecksTwiceAndResets { t, c } => self.check_twice_and_reset(t, c),
             Action::PeerConnects { c } => self.connect(c),
@@ -89,6 +97,7 @@ impl Stage<'_> {
                 Ok(())
             }
             Action::WorkerReads { c } => self.read(c),
+            Action::WorkerTakesOver { c } => self.take_over(before, c),
             Action::WorkerMeetsStaleEvent { c } => self.meet_stale_event(c),
             Action::OwnerClosesServer { .. }
             | Action::OwnerDropsHandle { .. }
@@ -134,7 +143,7 @@ impl Stage<'_> {
         Ok(())
     }
 
-    fn miss(&mut self, what: &str) {
+    pub(super) fn miss(&mut self, what: &str) {
         self.findings.push(Finding::new(what, &"given", &"not given"));
     }
 
@@ -160,7 +169,7 @@ impl Stage<'_> {
 
     /// Creates a transport and tells it who its peer is.
     pub(super) fn create(&mut self, t: TransportId) -> Result<(), Harness> {
-        let (credentials, theirs) = credentials(t, 0);
+        let (credentials, theirs) = credentials(self.config.worker_of(t), t, 0);
         let transport = names::transport(t);
         let (reply, created) = Reply::new();
         let sink = self.owners[t.index()].sink(&self.arm);
@@ -199,9 +208,10 @@ impl Stage<'_> {
     }
 
     fn restart_ice(&mut self, t: TransportId) -> Result<(), Harness> {
+        let w = self.config.worker_of(t);
         let client = self.client(t)?;
         client.restarts += 1;
-        let (credentials, theirs) = credentials(t, client.restarts);
+        let (credentials, theirs) = credentials(w, t, client.restarts);
         client.former = Some(client.peer.credentials().clone());
         client.peer.set_credentials(theirs);
         let (reply, restarted) = Reply::new();
@@ -221,10 +231,12 @@ impl Stage<'_> {
 
 /// The credentials of a transport after so many restarts, for itself and for its peer.
 fn credentials(
+    w: WorkerId,
     t: TransportId,
     restarts: usize,
 ) -> (webrtc_server::lifecycle::Credentials, ServerCredentials) {
-    let own = names::credentials(t, restarts);
+    let mut own = names::credentials(t, restarts);
+    own.ufrag = ufrag_of(names::worker(w), &own.ufrag);
     let theirs = ServerCredentials { ufrag: own.ufrag.clone(), password: own.password.clone() };
     (own, theirs)
 }

@@ -164,7 +164,10 @@ impl Stage<'_> {
                 let is_read = match state.core.connection(c) {
                     Connection::Bound { .. } | Connection::Draining { .. } => true,
                     Connection::Flushing { eof, .. } => eof == ReadSide::Open,
-                    Connection::None | Connection::Unbound | Connection::Gone => false,
+                    Connection::None
+                    | Connection::InFlight { .. }
+                    | Connection::Unbound
+                    | Connection::Gone => false,
                 };
                 is_read && stream.room != Room::Broken && !stream.unread
             }

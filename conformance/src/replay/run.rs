@@ -38,6 +38,7 @@ pub struct Plan {
     mutant: Option<Mutant>,
     descriptors: Descriptors,
     budget: Option<Duration>,
+    divergences_max: usize,
 }
 
 impl Plan {
@@ -95,10 +96,20 @@ impl Plan {
     ) -> Self {
         let (config, descriptors) = (config.clone(), Descriptors::Ignored);
         let (mutant, budget) = (None, None);
-        Plan { config, traces, classes_total, edges_total, mutant, descriptors, budget }
+        let divergences_max = DIVERGENCES_MAX;
+        Plan {
+            config,
+            traces,
+            classes_total,
+            edges_total,
+            mutant,
+            descriptors,
+            budget,
+            divergences_max,
+        }
     }
 
-    /// With a defect in the core.
+    /// With a defect.
     #[must_use]
     pub fn with_mutant(self, mutant: Mutant) -> Self {
         Plan { mutant: Some(mutant), ..self }
@@ -114,6 +125,12 @@ impl Plan {
     #[must_use]
     pub fn within(self, budget: Duration) -> Self {
         Plan { budget: Some(budget), ..self }
+    }
+
+    /// Until something differs.
+    #[must_use]
+    pub fn until_the_first(self) -> Self {
+        Plan { divergences_max: 1, ..self }
     }
 
     /// How many traces there are.
@@ -160,7 +177,7 @@ pub fn replay_watched(
     let mut run = Run::new(plan, &wardrobe);
     for trace in &plan.traces {
         let is_late = plan.budget.is_some_and(|budget| began.elapsed() >= budget);
-        if is_late || run.replay.divergences.len() >= DIVERGENCES_MAX {
+        if is_late || run.replay.divergences.len() >= plan.divergences_max {
             break;
         }
         run.trace(trace, watch)?;

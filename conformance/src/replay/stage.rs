@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
+use webrtc_server::control::by_hand::Mailboxes;
 use webrtc_server::lifecycle::{self, ConnectionId, Limits, Mutant, WriteState};
 use webrtc_server::parameters::{ListenInfo, Protocol};
 use webrtc_server::shell::bind::{Bound, BoundCarrier};
@@ -18,8 +19,11 @@ use super::PATIENCE;
 use super::barrier::{Barrier, Line};
 use super::book::Book;
 use super::client::{Arm, Client, Owner};
+use super::handovers::InFlight;
 use super::report::{Finding, Harness};
 use super::wires::Wires;
+use crate::lockstep::abstraction::Place;
+use crate::lockstep::names;
 use crate::lockstep::outside::Creation;
 use crate::peer::{DtlsRole, DtlsSession, PeerCertificate};
 
@@ -93,6 +97,8 @@ pub(super) struct Stage<'a> {
     pub(super) arm: Arm,
     /// Which transports were created.
     pub(super) creation: Vec<Creation>,
+    /// The connections in flight between two workers.
+    pub(super) in_flight: Vec<Option<InFlight>>,
     /// Which UDP sockets play full.
     pub(super) full: Vec<bool>,
     /// What is done to each connection.
@@ -131,7 +137,7 @@ impl<'a> Stage<'a> {
         let (barrier, lines) = Barrier::new(config, mutant);
         let bound = Carriers::bind(config)?;
         let (sockets, listeners) = (bound.sockets.clone(), bound.listeners.clone());
-        let workers = bound.workers(config, lines, wardrobe, mutant)?;
+        let workers = bound.workers(config, lines, wardrobe, &barrier.mailboxes, mutant)?;
         let transports = config.transports.len();
         let mut stage = Stage {
             config,
@@ -145,6 +151,7 @@ impl<'a> Stage<'a> {
             owners: (0..transports).map(|_| Owner::default()).collect(),
             arm: Arm::default(),
             creation: vec![Creation::Absent; transports],
+            in_flight: vec![None; config.connections.len()],
             full: vec![false; config.sockets.len()],
             interference: vec![Interference::default(); config.connections.len()],
             sockets,
@@ -203,7 +210,7 @@ impl<'a> Stage<'a> {
                 let id = self.book.connection(c);
                 *entry = Interference {
                     uses: entry.uses,
-                    stale: id.map(|id| (token, id)),
+                    stale: id.map(|(_, id)| (token, id)),
                     ..Interference::default()
                 };
             }
@@ -215,11 +222,21 @@ impl<'a> Stage<'a> {
         &self,
         c: model::ConnectionId,
     ) -> Result<(WorkerId, ConnectionId), Harness> {
-        let w = self.config.worker_of_connection(c);
-        let id = self.book.connection(c);
-        let core = self.workers[w.index()].core();
-        let id = id.filter(|id| core.connections().contains_key(id));
-        id.map(|id| (w, id)).ok_or_else(|| super::perform::impossible("the connection is gone"))
+        let is_there = |(w, id): &(WorkerId, ConnectionId)| {
+            self.workers[w.index()].core().connections().contains_key(id)
+        };
+        let there = self.book.connection(c).filter(is_there);
+        there.ok_or_else(|| super::perform::impossible("the connection is gone"))
+    }
+
+    /// Where each connection is.
+    pub(super) fn places(&self) -> Vec<Place> {
+        let place = |c| match (self.in_flight[model::ConnectionId::index(c)], self.connection(c)) {
+            (Some(InFlight { to, .. }), _) => Place::InFlight { from: self.config.home_of(c), to },
+            (None, Ok((w, _))) => Place::With(w),
+            (None, Err(_)) => Place::With(self.config.home_of(c)),
+        };
+        self.config.connection_ids().map(place).collect()
     }
 
     /// The worker of a transport.
@@ -346,18 +363,21 @@ impl Carriers {
         config: &Config,
         lines: Vec<Line>,
         wardrobe: &Wardrobe,
+        mailboxes: &Mailboxes,
         mutant: Option<Mutant>,
     ) -> Result<Vec<Worker>, Harness> {
         let mut workers = Vec::new();
         for (w, line) in config.worker_ids().zip(lines) {
-            let mut worker = Worker::new(WorkerConfig {
+            let worker = WorkerConfig {
                 limits: limits(config),
                 dtls: wardrobe.dtls.clone(),
                 bound: self.of(config, w),
                 notify: Box::new(line),
                 clock: Clock::Manual,
                 mutant,
-            })?;
+            };
+            let mut worker = Worker::among(worker, mailboxes.neighbours(names::worker(w)))?;
+            mailboxes.connect(names::worker(w), worker.waker());
             worker.number_connections_from(u64::from(w.0) * CONNECTIONS_PER_WORKER);
             workers.push(worker);
         }

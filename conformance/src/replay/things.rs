@@ -15,6 +15,8 @@ pub struct Things {
     pub callbacks: usize,
     /// Those who wait in `close()`, and the callback that is armed.
     pub callers: usize,
+    /// What the workers let go of: carriers that their polls watch, owners that are held.
+    pub leavings: usize,
     /// What peers saw: alerts, what is behind them, ends of connections; and carriers that were released.
     pub wire: usize,
 }
@@ -23,8 +25,8 @@ impl Things {
     /// All of them.
     #[must_use]
     pub fn total(self) -> usize {
-        let Things { effects, states, alarms, callbacks, callers, wire } = self;
-        effects + states + alarms + callbacks + callers + wire
+        let Things { effects, states, alarms, callbacks, callers, leavings, wire } = self;
+        effects + states + alarms + callbacks + callers + leavings + wire
     }
 }
 
@@ -36,6 +38,7 @@ impl fmt::Display for Things {
             (self.alarms, "alarms"),
             (self.callbacks, "callbacks"),
             (self.callers, "callers"),
+            (self.leavings, "let go"),
             (self.wire, "at the peers"),
         ];
         let kinds = kinds.iter().filter(|(count, _)| *count > 0);

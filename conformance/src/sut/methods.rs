@@ -133,6 +133,7 @@ impl Sut {
             prefer_tcp: params.prefer_tcp,
             ice_consent_timeout: params.ice_consent_timeout.unwrap_or(30),
             on_event: events::sink(self.lines.clone(), id.clone()),
+            ..WebRtcTransportOptions::default()
         })?;
         let result = json!({
             "transportId": id,

@@ -44,8 +44,9 @@ pub(super) fn differences(party: &Party, state: &State, seen: &Seen) -> Vec<Diff
     if let Some(t) = party.t() {
         transport(party, t, state, seen.transport.as_ref(), &mut found);
     }
-    for id in &party.connections {
-        connection(party, *id, state, seen.connections.get(id), &mut found);
+    for (_, stay) in party.stays() {
+        let id = stay.connection;
+        connection(party, id, state, seen.connections.get(&id), &mut found);
     }
     if let Some(phase) = seen.phase {
         let of_model = match state.core.worker(WorkerId(0)) {
@@ -160,7 +161,7 @@ fn connection(
         return found.compare(&field("is there"), of_model.is_live(), false);
     };
     let phase = match of_model {
-        Connection::None | Connection::Gone => None,
+        Connection::None | Connection::InFlight { .. } | Connection::Gone => None,
         Connection::Unbound => Some(ConnectionPhase::Unbound),
         Connection::Bound { .. } => Some(ConnectionPhase::Bound),
         Connection::Flushing { eof, .. } => {
@@ -173,7 +174,10 @@ fn connection(
     found.compare(&field("owner"), of_model.owner(), owner);
     found.compare(&field("alert waits"), of_model.queue().holds_alert(), view.alert);
     let timer = match of_model {
-        Connection::None | Connection::Gone | Connection::Bound { .. } => None,
+        Connection::None
+        | Connection::InFlight { .. }
+        | Connection::Gone
+        | Connection::Bound { .. } => None,
         Connection::Unbound => Some(Timer::Bind(id)),
         Connection::Flushing { .. } | Connection::Draining { .. } => Some(Timer::Linger(id)),
     };

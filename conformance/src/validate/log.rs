@@ -1,7 +1,8 @@
 //! What a log holds: one JSON object per line, an [`Entry`] each.
 //!
 //! `n` counts the entries from 0; a cause has a smaller number than its effects, whatever threads they happen on. Ids are
-//! those of the running server. What an entry does not mention has not changed since an earlier one mentioned it.
+//! those of the running server: each worker counts its connections from 0, and sockets and listeners have the same
+//! numbers at every worker. What an entry does not mention has not changed since an earlier one mentioned it.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -55,6 +56,23 @@ pub enum What {
         /// Which thread.
         caller: usize,
     },
+    /// A connection that was handed over was not taken, and is closed.
+    HandOverDropped {
+        /// The listener that had accepted it.
+        listener: u32,
+        /// The peer's address.
+        remote: SocketAddr,
+    },
+    /// From now on the UDP sockets are full, or no longer: an excuse of farewells that wait.
+    SocketsFull {
+        /// They are.
+        full: bool,
+    },
+    /// From now on the system refuses every datagram, or no longer: an excuse of farewells that are dropped.
+    DatagramsRefused {
+        /// It does.
+        refused: bool,
+    },
     /// The callback of a transport was called.
     Heard {
         /// Whose.
@@ -78,21 +96,42 @@ impl What {
 }
 
 /// What was run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Begun {
     /// What every random choice came from.
     pub seed: u64,
     /// How many transports it was to be.
     pub transports: usize,
+    /// How many workers there are.
+    #[serde(default = "one")]
+    pub workers: usize,
     /// The id of the mistake that was planted in the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mutant: Option<String>,
-    /// UDP sockets, by id.
+    /// UDP sockets of each worker, by id.
     pub sockets: Vec<u32>,
-    /// TCP listeners, by id.
+    /// TCP listeners of each worker, by id.
     pub listeners: Vec<u32>,
     /// Tuples of one transport before one gives way.
     pub tuples_max: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+impl Default for Begun {
+    fn default() -> Self {
+        Begun {
+            seed: 0,
+            transports: 0,
+            workers: one(),
+            mutant: None,
+            sockets: Vec::new(),
+            listeners: Vec::new(),
+            tuples_max: 0,
+        }
+    }
 }
 
 /// A step of a worker's core.
@@ -191,6 +230,25 @@ pub enum Input {
     ConnectionAccepted {
         connection: u64,
         listener: u32,
+        /// The peer's address: with the listener's it tells connections apart, at whichever worker they are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        remote: Option<SocketAddr>,
+    },
+    /// Another worker gets the connection.
+    ConnectionHandedOver {
+        connection: u64,
+    },
+    /// Another worker gave a connection.
+    ConnectionTakenOver {
+        connection: u64,
+        listener: u32,
+        remote: SocketAddr,
+        /// Something is still to be written on it.
+        queued: bool,
+    },
+    /// A transport of another worker has proved that the tuple is its own.
+    TupleTaken {
+        tuple: Tuple,
     },
     ConnectionFinished {
         connection: u64,
@@ -210,8 +268,6 @@ pub enum Input {
     ConnectionAcknowledged {
         connection: u64,
     },
-    /// A connection or a tuple came from another worker, or went there. The model has nothing of the kind.
-    HandedOver,
     SocketWritable {
         socket: u32,
     },
@@ -407,6 +463,9 @@ pub struct Sizes {
     pub connections: usize,
     pub ufrags: usize,
     pub tuples: usize,
+    /// Tuples on which a farewell of a transport waits that has left the tables.
+    #[serde(default)]
+    pub parting: usize,
     pub timers: usize,
     pub sockets: usize,
     pub listeners: usize,
@@ -469,6 +528,7 @@ impl Sizes {
             connections: self.connections + other.connections,
             ufrags: self.ufrags + other.ufrags,
             tuples: self.tuples + other.tuples,
+            parting: self.parting + other.parting,
             timers: self.timers + other.timers,
             sockets: self.sockets + other.sockets,
             listeners: self.listeners + other.listeners,

@@ -28,12 +28,16 @@
 //! | `phase`, `sizes` | where the worker stands, and how much it has |
 
 mod compare;
+mod kills;
 pub mod log;
 mod parties;
+mod places;
 mod recorder;
 mod rejection;
 mod rules;
+mod share;
 mod simulate;
+pub mod soak;
 pub mod stress;
 #[cfg(test)]
 mod tests;
@@ -43,13 +47,16 @@ mod turns;
 mod words;
 
 pub use compare::Difference;
+pub use kills::{Killed, RUNS_MAX, kills};
 pub use recorder::Recorder;
 pub use rejection::{Reason, Rejection};
 pub use simulate::Mismatch;
 
 use log::Entry;
 use parties::{Carriers, Party};
+use std::collections::BTreeMap;
 use std::fmt;
+use turns::Turns;
 
 /// What was explained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,10 +95,13 @@ pub fn validate(log: &[Entry]) -> Result<Summary, Box<Rejection>> {
         return Err(first.unwrap_or_else(|| Box::new(Rejection::empty())));
     };
     let mut summary = Summary { entries: log.len(), ..Summary::default() };
+    let mut turns_of: BTreeMap<usize, Turns<'_>> = BTreeMap::new();
     for party in parties::parties(log) {
         summary.transports += usize::from(party.transport.is_some());
         summary.strangers += usize::from(party.transport.is_none());
-        match explain(log, &party, &carriers) {
+        let turns =
+            turns_of.entry(party.worker).or_insert_with(|| turns::grouped(log, party.worker));
+        match explain(log, turns, &party, &carriers) {
             Ok(explained) => {
                 summary.turns += explained.turns;
                 summary.candidates_max = summary.candidates_max.max(explained.candidates_max);
@@ -109,6 +119,7 @@ pub fn validate(log: &[Entry]) -> Result<Summary, Box<Rejection>> {
 
 fn explain(
     log: &[Entry],
+    of_worker: &Turns<'_>,
     party: &Party,
     carriers: &Carriers,
 ) -> Result<simulate::Explained, Box<Rejection>> {
@@ -120,7 +131,7 @@ fn explain(
     if let Some(what) = party.beyond_bounds(carriers) {
         return Err(Box::new(Rejection::new(&name, entry(0), 0, Reason::Bounds(what))));
     }
-    let turns = turns::turns(log, party, carriers)
+    let turns = turns::turns(of_worker, party, carriers)
         .map_err(|(n, what)| Box::new(Rejection::new(&name, entry(n), 0, Reason::NoWords(what))))?;
     simulate::simulate(party, carriers, &turns).map_err(|unexplained| {
         let n = turns[unexplained.at].entries.0;

@@ -1,4 +1,8 @@
 //! Listens to a running server and keeps a log of it.
+//!
+//! A worker describes its step before it takes a number for it, so that the others do not wait for that. It takes the
+//! number within the step, as [`trace`](webrtc_server::trace) says: nothing of the step is performed yet, so no other
+//! thread can have an entry that follows from it.
 
 use super::log::{
     Begun, ConnectionView, Effect, Entry, Heard, Input, Sizes, Step, TransportView, What,
@@ -12,21 +16,17 @@ use webrtc_server::lifecycle::Worker;
 use webrtc_server::trace::{Cause, Observer, Stepped, Tracer, Word};
 
 /// Writes down what it hears of one server. Clones write into the same log.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Recorder(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
-    kept: Mutex<Kept>,
+    entries: Mutex<Vec<Entry>>,
+    /// What the log has said of each worker. Nobody but the worker itself asks before the end.
+    workers: Vec<Mutex<Known>>,
     sockets_are_full: AtomicBool,
+    datagrams_are_refused: AtomicBool,
     answered: AtomicBool,
-}
-
-/// The log, and what it has said of each worker.
-#[derive(Debug, Default)]
-struct Kept {
-    entries: Vec<Entry>,
-    workers: BTreeMap<usize, Known>,
 }
 
 /// What the log has said of one worker.
@@ -41,7 +41,13 @@ impl Recorder {
     /// A log that begins like this.
     #[must_use]
     pub fn new(begun: Begun) -> Self {
-        let recorder = Recorder::default();
+        let recorder = Recorder(Arc::new(Shared {
+            entries: Mutex::default(),
+            workers: (0..begun.workers).map(|_| Mutex::default()).collect(),
+            sockets_are_full: AtomicBool::new(false),
+            datagrams_are_refused: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
+        }));
         recorder.write(What::Begun(begun));
         recorder
     }
@@ -54,7 +60,7 @@ impl Recorder {
 
     /// The next entry, numbered under the lock.
     pub fn write(&self, what: What) {
-        self.kept().write(what);
+        write(&mut lock(&self.0.entries), what);
     }
 
     /// The callback of a transport was called.
@@ -78,7 +84,14 @@ impl Recorder {
 
     /// From now on the server's UDP sockets say that they are full, or no longer. A worker looks when it wakes up.
     pub fn fill_sockets(&self, full: bool) {
+        self.write(What::SocketsFull { full });
         self.0.sockets_are_full.store(full, Ordering::Relaxed);
+    }
+
+    /// From now on the system refuses every datagram, or no longer.
+    pub fn refuse_datagrams(&self, refused: bool) {
+        self.write(What::DatagramsRefused { refused });
+        self.0.datagrams_are_refused.store(refused, Ordering::Relaxed);
     }
 
     /// Whether the callers of `close()` have their answer.
@@ -90,20 +103,29 @@ impl Recorder {
     /// The log, with the quiescent mark at its end. Call it when everything is over.
     #[must_use]
     pub fn finish(&self) -> Vec<Entry> {
-        let mut kept = self.kept();
-        let sizes = kept.workers.values().fold(Sizes::default(), |all, one| all.plus(one.sizes));
-        kept.write(What::Quiescent { sizes });
-        std::mem::take(&mut kept.entries)
+        let workers = self.0.workers.iter().map(|known| lock(known).sizes);
+        let sizes = workers.fold(Sizes::default(), Sizes::plus);
+        let mut entries = lock(&self.0.entries);
+        write(&mut entries, What::Quiescent { sizes });
+        std::mem::take(&mut entries)
     }
+}
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn write(entries: &mut Vec<Entry>, what: What) {
+    let n = entries.len() as u64;
+    entries.push(Entry { n, what });
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Observer for Recorder {
     fn stepped(&self, stepped: &Stepped<'_>) {
-        self.kept().step(stepped);
+        // A worker that the log does not announce is missed by its rules.
+        let Some(known) = self.0.workers.get(stepped.worker.0) else { return };
+        let step = lock(known).step(stepped);
+        self.write(What::Step(Box::new(step)));
     }
 
     fn said(&self, word: Word) {
@@ -113,6 +135,9 @@ impl Observer for Recorder {
             Word::WorkerReleased(worker) => What::WorkerReleased { worker: worker.0 },
             Word::WorkerLost(worker) => What::WorkerLost { worker: worker.0 },
             Word::CallersAnswered => What::CallersAnswered,
+            Word::HandOverDropped { listener, remote } => {
+                What::HandOverDropped { listener: listener.0, remote }
+            }
         });
         if word == Word::CallersAnswered {
             self.0.answered.store(true, Ordering::Release);
@@ -122,28 +147,29 @@ impl Observer for Recorder {
     fn sockets_are_full(&self) -> bool {
         self.0.sockets_are_full.load(Ordering::Relaxed)
     }
+
+    fn datagrams_are_refused(&self) -> bool {
+        self.0.datagrams_are_refused.load(Ordering::Relaxed)
+    }
 }
 
-impl Kept {
-    fn write(&mut self, what: What) {
-        let n = self.entries.len() as u64;
-        self.entries.push(Entry { n, what });
-    }
+type Changes<View> = BTreeMap<u64, Option<View>>;
 
-    fn step(&mut self, stepped: &Stepped<'_>) {
+impl Known {
+    /// What a step was, in the words of the log, and what the log will have said with it.
+    fn step(&mut self, stepped: &Stepped<'_>) -> Step {
         let core = stepped.core;
-        let known = self.workers.entry(stepped.worker.0).or_default();
         let input = words::input(stepped.input, core);
-        let (transports, connections) = known.changes(core);
+        let (transports, connections) = self.changes(core);
         let mut effects: Vec<_> = stepped.step.outputs.iter().filter_map(words::effect).collect();
-        effects.splice(0..0, known.alert_written(&input, &connections));
-        for transport in known.unmapped(&transports, core) {
-            let at = place_of_unmap(transport, &effects, known);
+        effects.splice(0..0, self.alert_written(&input, &connections));
+        for transport in self.unmapped(&transports, core) {
+            let at = place_of_unmap(transport, &effects, self);
             effects.insert(at, Effect::Unmap { transport });
         }
-        known.learn(&transports, &connections);
-        known.sizes = words::sizes(core);
-        let step = Step {
+        self.learn(&transports, &connections);
+        self.sizes = words::sizes(core);
+        Step {
             worker: stepped.worker.0,
             answer: stepped.cause == Cause::Answer,
             input,
@@ -152,15 +178,10 @@ impl Kept {
             transports,
             connections,
             phase: words::phase(core.phase()),
-            sizes: known.sizes,
-        };
-        self.write(What::Step(Box::new(step)));
+            sizes: self.sizes,
+        }
     }
-}
 
-type Changes<View> = BTreeMap<u64, Option<View>>;
-
-impl Known {
     /// What differs from what the log has said.
     fn changes(&self, core: &Worker) -> (Changes<TransportView>, Changes<ConnectionView>) {
         let transports =

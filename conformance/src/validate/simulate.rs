@@ -190,9 +190,11 @@ impl<'a> Search<'a> {
         Err(Some(Mismatch::Effects { action: Some(action), model, log }))
     }
 
-    /// What its companion does is made up, and when callers return is checked by itself.
+    /// What its companion does is made up, what left goes on elsewhere, and when callers return is checked by itself.
     fn is_shown(&self, effect: &Effect) -> bool {
-        *effect != Effect::CallersComplete && effect.transport() != Some(self.party.companion())
+        *effect != Effect::CallersComplete
+            && effect.transport() != Some(self.party.companion())
+            && effect.connection().is_none_or(|c| !self.turn.left.contains(&c))
     }
 
     fn miss(&mut self, node: &Node, closeness: usize, mismatch: Mismatch) {

@@ -12,7 +12,7 @@ const SEEDS: std::ops::RangeInclusive<u64> = 7..=30;
 /// The log that all of these tests change: the first in which enough happened.
 fn sound() -> Vec<Entry> {
     static LOG: OnceLock<Vec<Entry>> = OnceLock::new();
-    let run = |seed| Options { seed, transports: 40, mutant: None };
+    let run = |seed| Options { seed, transports: 40, ..Options::default() };
     let logs = || SEEDS.map(|seed| record(run(seed)).expect("a run"));
     LOG.get_or_init(|| logs().find(|log| is_rich(log)).expect("one of these is rich")).clone()
 }

@@ -4,7 +4,7 @@
 use super::log::{self, Entry, Verdict, What};
 use super::parties::{Carriers, Party, parties};
 use super::simulate::simulate;
-use super::turns::turns;
+use super::turns::{grouped, turns};
 use super::{Summary, validate};
 use webrtc_server_model::{
     Action, AddressId, CallerId, ConnectionId, SocketId, StunCheck, TransportId, Tuple, WorkerId,
@@ -18,7 +18,7 @@ fn recorded() -> Vec<Entry> {
 fn causes(party: &Party) -> Vec<Action> {
     let log = recorded();
     let carriers = Carriers::of(&log).expect("it begins");
-    let turns = turns(&log, party, &carriers).expect("the model has words for it");
+    let turns = turns(&grouped(&log, 0), party, &carriers).expect("the model has words for it");
     turns.into_iter().flat_map(|turn| turn.causes).map(|one_of| one_of[0]).collect()
 }
 
@@ -51,7 +51,8 @@ fn the_recorded_run_is_explained() {
 fn each_transport_is_a_party_with_its_tuples() {
     let parties = parties(&recorded());
     let shape = |party: &Party| {
-        (party.transport, party.addresses.len(), party.connections.clone(), party.companion())
+        let connections: Vec<_> = party.stays.iter().map(|stay| stay.connection).collect();
+        (party.transport, party.addresses.len(), connections, party.companion())
     };
     let shapes: Vec<_> = parties.iter().map(shape).collect();
     let other = TransportId(1);
@@ -114,7 +115,7 @@ fn all_others_may_be_over_or_not() {
     let log = recorded();
     let carriers = Carriers::of(&log).expect("it begins");
     let party = &parties(&log)[2];
-    let turns = turns(&log, party, &carriers).expect("the model has words for it");
+    let turns = turns(&grouped(&log, 0), party, &carriers).expect("the model has words for it");
     let explained = simulate(party, &carriers, &turns).expect("it is explained");
     assert_eq!(explained.candidates_max, 2, "with a companion that has something to say, or not");
     assert_eq!(explained.turns, turns.len());

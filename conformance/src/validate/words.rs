@@ -78,10 +78,10 @@ pub(super) fn input(input: &real::Input, core: &Worker) -> Input {
         real::Input::JunkReceived { tuple: from } => Input::JunkReceived { tuple: tuple(*from) },
         real::Input::RecordsMade { transport, .. } => Input::RecordsMade { transport: transport.0 },
         real::Input::TimerFired(fired) => Input::TimerFired { timer: timer(*fired) },
+        real::Input::TupleTaken { tuple: taken } => Input::TupleTaken { tuple: tuple(*taken) },
         real::Input::ConnectionHandedOver { .. }
         | real::Input::ConnectionTakenOver { .. }
-        | real::Input::TupleTaken { .. } => Input::HandedOver,
-        real::Input::ConnectionAccepted { .. }
+        | real::Input::ConnectionAccepted { .. }
         | real::Input::ConnectionFinished { .. }
         | real::Input::ConnectionReset { .. }
         | real::Input::ConnectionWritable { .. }
@@ -103,8 +103,20 @@ pub(super) fn input(input: &real::Input, core: &Worker) -> Input {
 #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]
 fn of_connection(input: &real::Input) -> Input {
     match input {
-        real::Input::ConnectionAccepted { connection, listener, .. } => {
-            Input::ConnectionAccepted { connection: connection.0, listener: listener.0 }
+        real::Input::ConnectionAccepted { connection, listener, remote } => {
+            let remote = Some(*remote);
+            Input::ConnectionAccepted { connection: connection.0, listener: listener.0, remote }
+        }
+        real::Input::ConnectionHandedOver { connection } => {
+            Input::ConnectionHandedOver { connection: connection.0 }
+        }
+        real::Input::ConnectionTakenOver { connection, listener, remote, queue } => {
+            Input::ConnectionTakenOver {
+                connection: connection.0,
+                listener: listener.0,
+                remote: *remote,
+                queued: !queue.is_empty(),
+            }
         }
         real::Input::ConnectionFinished { connection } => {
             Input::ConnectionFinished { connection: connection.0 }
@@ -277,6 +289,7 @@ pub(super) fn sizes(core: &Worker) -> Sizes {
         connections: core.connections().len(),
         ufrags: core.routes().ufrags().count(),
         tuples: core.routes().tuples().count(),
+        parting: core.routes().parting().count(),
         timers: core.timers().len(),
         sockets: core.sockets().len(),
         listeners: core.listeners().len(),

@@ -4,8 +4,11 @@
 //! in memory is done beside it, and by both when the replay is over.
 
 mod jobs;
+mod memory;
 mod report;
 mod rungs;
+mod sockets;
+mod stress;
 
 pub use report::{Report, Row};
 

@@ -1,7 +1,6 @@
 //! Time that passes: consent, the handshake's deadline, the bind deadline. Nobody waits for it here. And what one turn
 //! may cost.
 
-use crate::manual::{Manual, echo};
 use crate::support::{BOTH, FIRST, PATIENCE, Stage, end_of, eventually};
 use std::time::Duration;
 use webrtc_server::control::command::{Command, Reply};
@@ -11,6 +10,7 @@ use webrtc_server::lifecycle::{
 use webrtc_server::shell::{Alarm, Clock, JournalEntry, Ready};
 use webrtc_server::wire::framing::frame;
 use webrtc_server::wire::stun::{Class, MessageBuilder, Method, TransactionId};
+use webrtc_server_conformance::manual::{Manual, echo};
 use webrtc_server_conformance::peer::{
     CheckOptions, Feed, HandshakeStage, Protocol, StreamEnd, TcpOptions, TcpPath,
 };
@@ -97,7 +97,7 @@ fn stn_27_only_a_check_that_proves_the_password_renews_consent() {
 
 #[test]
 fn stn_26_a_check_in_the_same_tick_as_the_expiry_renews_consent() {
-    let mut manual = Manual::with_clock(Clock::System);
+    let mut manual = Manual::with(Clock::System, None);
     let consent = Duration::from_millis(40);
     manual.transport(1, consent);
     let mut peer = manual.peer(1, Protocol::Udp);

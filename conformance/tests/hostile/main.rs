@@ -7,7 +7,6 @@ mod demux;
 mod dtls;
 mod flow;
 mod ice;
-mod manual;
 mod poison;
 mod records;
 mod resources;

@@ -10,18 +10,15 @@ use webrtc_server::control::Outcomes;
 use webrtc_server::control::dump::{ConnectionCounts, Stats, TransportDump};
 use webrtc_server::lifecycle::{Limits, Outcome};
 use webrtc_server::{
-    DtlsParameters, ListenInfo, TransportEvent, WebRtcServer, WebRtcServerOptions, WebRtcTransport,
+    ListenInfo, TransportEvent, WebRtcServer, WebRtcServerOptions, WebRtcTransport,
     WebRtcTransportOptions,
 };
+pub(crate) use webrtc_server_conformance::manual::{FIRST, PATIENCE, parameters};
 use webrtc_server_conformance::peer::{
     DtlsRole, Path, Peer, PeerCertificate, Protocol, ServerCredentials, StreamEnd, TcpOptions,
     TcpPath, UdpPath, Via,
 };
 
-/// Deadline of every wait for something that must come. No assertion is about how long it took.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
-/// The first path of a peer.
-pub(crate) const FIRST: Via = Via(0);
 pub(crate) const BOTH: [Protocol; 2] = [Protocol::Udp, Protocol::Tcp];
 
 /// Waits until a condition holds.
@@ -270,13 +267,6 @@ impl Member {
     pub(crate) fn dump(&self) -> TransportDump {
         self.transport.dump().expect("an open server").expect("an open transport")
     }
-}
-
-/// What a peer with the shared certificate announces.
-pub(crate) fn parameters(role: &str) -> DtlsParameters {
-    let certificate = PeerCertificate::shared().expect("a certificate");
-    DtlsParameters::parse(Some(role), [("sha-256", certificate.fingerprint())])
-        .expect("well formed")
 }
 
 fn name(event: &TransportEvent) -> String {

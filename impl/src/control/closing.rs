@@ -27,6 +27,12 @@ pub(crate) fn is_worker_thread(server_key: u64) -> bool {
     WORKS_FOR.with(Cell::get) == Some(server_key)
 }
 
+/// Whether this thread was marked for any server.
+#[cfg(feature = "net")]
+pub(crate) fn is_on_a_worker_thread() -> bool {
+    WORKS_FOR.with(Cell::get).is_some()
+}
+
 /// Why a wait has no answer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error)]
 pub enum WaitError {

@@ -4,14 +4,15 @@ use super::dump::{Stats, TransportState, WorkerDump};
 use super::events::TransportEvent;
 use super::handover::HandOver;
 use super::latch::Latch;
+use super::queue::{Weigh, Weight};
+pub use super::reply::Reply;
 use crate::fingerprint::Fingerprint;
 use crate::lifecycle::server::WorkerId;
 use crate::lifecycle::{
     CloseReason, ConnectionId, Credentials, DtlsRole, Outcome, TransportId, Tuple,
 };
 use crate::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Hears the events of one transport, on its worker's thread, and nothing after `Close`.
 pub type EventSink = Box<dyn FnMut(TransportEvent) + Send>;
@@ -37,6 +38,12 @@ pub enum Refused {
     /// DTLS is not connected, or there is no path.
     #[error("not connected")]
     NotConnected,
+    /// The server drains: it makes no transports any more.
+    #[error("the server drains")]
+    Draining,
+    /// The worker has too much to do already, and an event callback cannot wait for it.
+    #[error("too many commands wait")]
+    QueueFull,
     /// The message does not fit one DTLS record within the MTU.
     #[error("the message does not fit the MTU")]
     TooLong,
@@ -98,6 +105,11 @@ pub enum Command {
         /// From now.
         deadline: Duration,
     },
+    /// The server drains: connections are closed as soon as they are accepted.
+    Drain {
+        /// When it closes, whoever is left; `None`: whenever the last has left.
+        until: Option<Instant>,
+    },
     /// Every worker is drained.
     GrantRelease,
     /// What is there.
@@ -149,18 +161,26 @@ pub enum Command {
     },
 }
 
-/// Takes the one answer to a command. Dropped without one, it tells the asker that the worker is gone.
-pub struct Reply<T>(SyncSender<T>);
-
-impl<T> Reply<T> {
-    /// A reply, and where it arrives.
-    pub fn new() -> (Self, Receiver<T>) {
-        let (sender, receiver) = sync_channel(1);
-        (Reply(sender), receiver)
-    }
-
-    /// Answers. An asker that went away is no error.
-    pub fn send(self, answer: T) {
-        let _ = self.0.try_send(answer);
+impl Weigh for Command {
+    /// What the application can ask for as often as it likes is counted.
+    fn weight(&self) -> Weight {
+        match self {
+            Command::CreateTransport { .. }
+            | Command::Connect { .. }
+            | Command::RestartIce { .. }
+            | Command::Send { .. }
+            | Command::DumpServer { .. }
+            | Command::DumpTransport { .. }
+            | Command::GetStats { .. } => Weight::Command,
+            Command::TakeOver(hand_over) => Weight::HandOver(hand_over.cost()),
+            Command::CloseTransport { .. }
+            | Command::CloseServer { .. }
+            | Command::Drain { .. }
+            | Command::GrantRelease
+            | Command::TupleProved { .. }
+            | Command::TupleTaken { .. }
+            | Command::ConnectionProved { .. }
+            | Command::ConnectionRefused { .. } => Weight::Nothing,
+        }
     }
 }

@@ -234,6 +234,8 @@ pub struct Stats {
     pub alerts_received: u64,
     /// TCP connections accepted.
     pub connections_accepted: u64,
+    /// Those that were closed at once because the server drains, which count as nothing else.
+    pub connections_refused: u64,
     /// Errors of accept calls.
     pub accept_errors: u64,
     /// Frames dropped unwritten.
@@ -268,6 +270,7 @@ impl AddAssign for Stats {
         self.alerts_sent += other.alerts_sent;
         self.alerts_received += other.alerts_received;
         self.connections_accepted += other.connections_accepted;
+        self.connections_refused += other.connections_refused;
         self.accept_errors += other.accept_errors;
         self.frames_dropped += other.frames_dropped;
         self.frames_cut += other.frames_cut;

@@ -17,6 +17,27 @@
 //! and being no longer open it closes the connection. If the neighbour is lost, what is in its mailbox is dropped before
 //! the loss is reported, and what is put there later comes back and is dropped by who sent it, who has not reported its
 //! release yet.
+//!
+//! # What it costs, and what would avoid it
+//!
+//! With sockets of their own the kernel chooses among N workers by a hash of both addresses: of N peers N - 1 meet the
+//! wrong worker. A connection moves once and costs nothing afterwards. A UDP peer costs one copy and one place in a queue
+//! for each of its datagrams; its answers go out directly. What was weighed against that, and not built:
+//!
+//! - *A connected socket for each selected tuple*, which the kernel prefers to the others. Before Linux 6.13 all sockets
+//!   of one local address are in one chain that is walked for each datagram, so that a thousand peers cost a thousand
+//!   steps each. Between `bind` and `connect` it is one of the sockets among which the kernel spreads everybody, and has
+//!   to be emptied for others. And each is one more descriptor that the close has to order.
+//! - *A classic BPF program that chooses the socket* (`SO_ATTACH_REUSEPORT_CBPF`) has no memory: it could route by the
+//!   ufrag of a check, at an offset that the peer chooses, but DTLS and SRTP name nobody. One with a map of the tuples
+//!   needs eBPF, and privileges.
+//! - *`SO_INCOMING_CPU`* prefers the worker on whose core the network card delivers, which is the same hash once more: it
+//!   knows no ufrag either.
+//! - *A port for each worker*, named in the candidates of its transports, has nothing to hand over. It gives up the one
+//!   port that is mediasoup's reason for a WebRtcServer. Who can open N ports can have N servers of one worker each.
+//! - *A transport that moves to the home of its tuple* when that is nominated, before there is a DTLS association, needs no
+//!   help of the kernel. Commands and the ufrag would have to find it there: that is the one worth building, if the
+//!   figure of the two workers in the benches says so.
 
 use super::command::Command;
 use super::mailbox::Mailbox;
@@ -31,7 +52,7 @@ use mio::net::TcpStream;
 use std::net::SocketAddr;
 
 /// Bytes that what is handed to a worker may cost until it takes it. Strangers choose how much arrives.
-pub(super) const HAND_OVERS_BYTES_MAX: isize = 2 * 1024 * 1024;
+pub(super) const HAND_OVERS_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// What each costs beside its bytes.
 const DATAGRAM_COST: usize = 256;
 /// A descriptor is dearer: 128 of them wait at most.
@@ -91,15 +112,14 @@ pub enum Hint {
 
 impl HandOver {
     /// What it costs while it waits, in bytes.
-    pub(super) fn cost(&self) -> isize {
-        let cost = match self {
+    pub(super) fn cost(&self) -> usize {
+        match self {
             HandOver::Datagram { datagram, .. } => DATAGRAM_COST + datagram.len(),
             HandOver::Question { check, .. } => DATAGRAM_COST + check.len(),
             HandOver::Connection { check, queue, .. } => {
                 CONNECTION_COST + check.len() + queue.len()
             }
-        };
-        isize::try_from(cost).unwrap_or(isize::MAX)
+        }
     }
 }
 
@@ -153,7 +173,7 @@ impl Neighbours {
     /// Tells a neighbour something. One that is gone needs not know.
     pub(crate) fn tell(&self, to: WorkerId, command: Command) {
         if let Some(mailbox) = self.mailboxes.get(to.0) {
-            let _ = mailbox.post(command);
+            let _ = mailbox.tell(command);
         }
     }
 }

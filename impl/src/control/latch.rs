@@ -1,7 +1,7 @@
 //! A value that is set once and that any number of threads, callbacks and tasks wait for.
 
 use crate::sync::atomic::{AtomicBool, Ordering};
-use crate::sync::{Condvar, Mutex, Weakness, is_weakened, lock, wait, wait_timeout};
+use crate::sync::{Condvar, Mutex, Weakness, is_weakened, lock, wait_while, wait_while_until};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -100,22 +100,15 @@ impl<T: Clone> Latch<T> {
         if !self.is_set() {
             return None;
         }
-        match &*lock(&self.state) {
-            State::Set(value) => Some(value.clone()),
-            State::Waiting(_) => None,
-        }
+        lock(&self.state).value()
     }
 
     /// Blocks until it is set.
     pub fn wait(&self) -> T {
         let mut state = lock(&self.state);
-        loop {
-            match &mut *state {
-                State::Set(value) => return value.clone(),
-                State::Waiting(waiters) => waiters.sleepers += 1,
-            }
-            state = wait(&self.changed, state);
-        }
+        state.expect_sleeper();
+        let state = wait_while(&self.changed, state, State::is_waiting);
+        state.value().expect("nobody stops waiting before it is set")
     }
 
     /// Blocks until it is set, for at most `timeout`.
@@ -124,17 +117,14 @@ impl<T: Clone> Latch<T> {
             return Some(self.wait());
         };
         let mut state = lock(&self.state);
-        loop {
-            match &mut *state {
-                State::Set(value) => return Some(value.clone()),
-                State::Waiting(waiters) => waiters.sleepers += 1,
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return None;
-            }
-            state = wait_timeout(&self.changed, state, left);
-        }
+        state.expect_sleeper();
+        wait_while_until(&self.changed, state, deadline, State::is_waiting).value()
+    }
+
+    /// Wakes who waits although it may not be set, as the system is free to do.
+    #[cfg(loom)]
+    pub fn wake_spuriously(&self) {
+        self.changed.notify_all();
     }
 
     /// Has `callback` called once with the value: by the setter, or here and now if it is set
@@ -180,6 +170,27 @@ impl<T: Clone> Latch<T> {
             State::Waiting(waiters) => waiters.tasks.remove(&slot),
             State::Set(_) => None,
         };
+    }
+}
+
+impl<T: Clone> State<T> {
+    fn is_waiting(&self) -> bool {
+        matches!(self, State::Waiting(_))
+    }
+
+    fn value(&self) -> Option<T> {
+        match self {
+            State::Set(value) => Some(value.clone()),
+            State::Waiting(_) => None,
+        }
+    }
+
+    /// Somebody is about to sleep.
+    fn expect_sleeper(&mut self) {
+        match self {
+            State::Waiting(waiters) => waiters.sleepers += 1,
+            State::Set(_) => {}
+        }
     }
 }
 

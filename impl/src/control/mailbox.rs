@@ -1,52 +1,53 @@
 //! The way from a handle to the worker that owns its transport.
 
-use super::closing::is_worker_thread;
-use super::command::{Command, Refused, Reply};
+use super::closing::{is_on_a_worker_thread, is_worker_thread};
+use super::command::{Command, Refused};
 use super::handover::{HAND_OVERS_BYTES_MAX, HandOver};
+use super::queue::{Bounds, CommandQueue, NotPut, Wake};
+use super::reply::Reply;
 use crate::error::Error;
-use crate::sync::atomic::{AtomicIsize, Ordering};
-use crate::sync::{Arc, Mutex, lock};
+use crate::sync::Arc;
 use mio::Waker;
+use std::future::poll_fn;
 use std::io;
-use std::sync::mpsc::{SendError, Sender};
 
-/// Where commands for one worker are put. Connected once, and hung up once when the worker ends.
+/// Commands of the application that wait for one worker: whoever asks for more waits until it has taken some.
+pub(super) const COMMANDS_MAX: usize = 1024;
+/// What event callbacks may add to these. They cannot wait: it might be for themselves.
+pub(super) const COMMANDS_RESERVE: usize = 1024;
+
+/// What a worker takes its commands from.
+pub(super) type Commands = CommandQueue<Command, Arc<Waker>>;
+
+impl Wake for Arc<Waker> {
+    fn wake(&self) -> io::Result<()> {
+        Waker::wake(self)
+    }
+}
+
+/// Where commands for one worker are put.
 pub(super) struct Mailbox {
     server_key: u64,
-    line: Mutex<Option<Line>>,
-    /// What the hand-overs cost that were not taken yet, in bytes.
-    waiting: AtomicIsize,
-}
-
-struct Line {
-    commands: Sender<Command>,
-    waker: Arc<Waker>,
-}
-
-/// What became of a command: put in, and whether that woke the worker; or not, because nobody is there.
-enum Put {
-    In(io::Result<()>),
-    Back(Command),
+    commands: Arc<Commands>,
 }
 
 impl Mailbox {
     /// Of a worker of the server with this key. Refuses every command until it is connected.
     pub(super) fn new(server_key: u64) -> Self {
-        Mailbox { server_key, line: Mutex::new(None), waiting: AtomicIsize::new(0) }
+        let bounds = Bounds {
+            commands: COMMANDS_MAX,
+            reserve: COMMANDS_RESERVE,
+            hand_over_bytes: HAND_OVERS_BYTES_MAX,
+        };
+        Mailbox { server_key, commands: Arc::new(CommandQueue::new(bounds)) }
     }
 
-    /// Commands go there from now on, and `waker` makes the worker look.
-    pub(super) fn connect(&self, commands: Sender<Command>, waker: Arc<Waker>) {
-        *lock(&self.line) = Some(Line { commands, waker });
+    /// What is put in, for the worker.
+    pub(super) fn commands(&self) -> Arc<Commands> {
+        Arc::clone(&self.commands)
     }
 
-    /// No command is taken any more, and when this returns no descriptor is kept.
-    pub(super) fn hang_up(&self) {
-        let line = lock(&self.line).take();
-        drop(line);
-    }
-
-    /// Puts a command in. Those of one thread are executed in their order. Never blocks.
+    /// Puts in what must get through, whatever else waits. Those of one thread are executed in their order. Never blocks.
     ///
     /// One that is put in while the worker ends may be dropped unexecuted; its [`Reply`] is dropped with it, which the
     /// asker notices.
@@ -54,78 +55,30 @@ impl Mailbox {
     /// # Errors
     ///
     /// [`Refused::Closed`] when the worker is gone.
-    pub(super) fn post(&self, command: Command) -> Result<(), Refused> {
-        match self.put(command) {
-            Put::In(Ok(())) => Ok(()),
-            Put::In(Err(error)) => {
-                tracing::error!(target: "info", %error, "cannot wake a worker");
-                Ok(())
-            }
-            // What the application gave us is dropped here, outside the lock.
-            Put::Back(command) => {
-                drop(command);
-                Err(Refused::Closed)
-            }
-        }
+    pub(super) fn tell(&self, command: Command) -> Result<(), Refused> {
+        refused(self.commands.push(command))
     }
 
-    /// Under the lock, so that nobody still holds the waker after [`Mailbox::hang_up`].
-    //= CLS-20
-    fn put(&self, command: Command) -> Put {
-        let line = lock(&self.line);
-        let Some(line) = &*line else { return Put::Back(command) };
-        match line.commands.send(command) {
-            Ok(()) => Put::In(line.waker.wake()),
-            Err(SendError(command)) => Put::Back(command),
-        }
+    /// Puts a command of the application in. Where too many wait already this waits, but on no worker's thread: what two
+    /// callbacks of two servers send to each other must not make both wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Closed`] when the worker is gone; [`Refused::QueueFull`] inside an event callback.
+    //= L2
+    pub(super) fn post(&self, command: Command) -> Result<(), Refused> {
+        refused(if is_on_a_worker_thread() {
+            self.commands.try_push(command)
+        } else {
+            self.commands.push_waiting(command)
+        })
     }
 
     /// Puts in what another worker hands over, unless too much of that waits already; then, or when the worker is gone,
     /// it is dropped here and the answer is `false`. Never blocks.
     //= RES-14
     pub(super) fn offer(&self, hand_over: HandOver) -> bool {
-        match self.put_hand_over(hand_over) {
-            Put::In(Ok(())) => true,
-            Put::In(Err(error)) => {
-                tracing::error!(target: "info", %error, "cannot wake a worker");
-                true
-            }
-            // A descriptor may be closed by this, outside the lock.
-            Put::Back(command) => {
-                drop(command);
-                false
-            }
-        }
-    }
-
-    /// The worker is woken for the first that waits only. One that follows while something was counted and not taken is
-    /// seen without: the worker takes the former after this was put in, and looks again before it sleeps.
-    fn put_hand_over(&self, hand_over: HandOver) -> Put {
-        let cost = hand_over.cost();
-        let command = Command::TakeOver(hand_over);
-        let line = lock(&self.line);
-        let Some(line) = &*line else { return Put::Back(command) };
-        if self.waiting.load(Ordering::Acquire).saturating_add(cost) > HAND_OVERS_BYTES_MAX {
-            return Put::Back(command);
-        }
-        if let Err(SendError(command)) = line.commands.send(command) {
-            return Put::Back(command);
-        }
-        let waited = self.waiting.fetch_add(cost, Ordering::AcqRel);
-        Put::In(if waited <= 0 { line.waker.wake() } else { Ok(()) })
-    }
-
-    /// The worker has taken this out.
-    pub(super) fn taken(&self, command: &Command) {
-        if let Command::TakeOver(hand_over) = command {
-            self.waiting.fetch_sub(hand_over.cost(), Ordering::AcqRel);
-        }
-    }
-
-    /// What the hand-overs cost that wait, in bytes.
-    #[cfg(test)]
-    pub(super) fn waiting(&self) -> isize {
-        self.waiting.load(Ordering::Acquire)
+        refused(self.commands.try_push(Command::TakeOver(hand_over))).is_ok()
     }
 
     /// Whether this thread may wait for the worker, or for somebody who does.
@@ -142,12 +95,51 @@ impl Mailbox {
     ///
     /// # Errors
     ///
-    /// [`Error::OnWorkerThread`] inside an event callback; [`Refused::Closed`].
+    /// [`Error::OnWorkerThread`] inside an event callback; [`Refused`].
     //= CLS-22
-    pub(super) fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Error> {
+    pub(super) fn ask<T: Clone>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<T, Error> {
         self.may_wait()?;
         let (reply, answer) = Reply::new();
         self.post(command(reply))?;
         answer.recv().map_err(|_| Error::Refused(Refused::Closed))
+    }
+
+    /// The same for a task, on whatever thread: it does not block.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Closed`].
+    //= CLS-22
+    pub(super) async fn ask_awaiting<T: Clone>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<T, Error> {
+        let (reply, answer) = Reply::new();
+        let mut command = Some(command(reply));
+        let put = poll_fn(|context| self.commands.poll_push(&mut command, context.waker())).await;
+        // Dropped here when it was not put in.
+        drop(command);
+        put.map_err(Refused::from)?;
+        answer.awaited(self.server_key).await.ok_or(Error::Refused(Refused::Closed))
+    }
+}
+
+/// What the application gave us, or a descriptor, is dropped here, outside the lock.
+fn refused(put: Result<(), (NotPut, Command)>) -> Result<(), Refused> {
+    put.map_err(|(why, command)| {
+        drop(command);
+        why.into()
+    })
+}
+
+impl From<NotPut> for Refused {
+    fn from(why: NotPut) -> Self {
+        match why {
+            NotPut::Full => Refused::QueueFull,
+            NotPut::HungUp => Refused::Closed,
+        }
     }
 }

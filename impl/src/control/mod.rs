@@ -1,5 +1,14 @@
 //! What crosses threads: the answer to `close()`, and what the workers share to give it.
 //!
+//! | File | What |
+//! |---|---|
+//! | `server`, `transport`, `options`, `events`, `view`, `dump` | the handles, what they are made with and what they show |
+//! | `closing`, `latch`, `reply` | answers, before they are there |
+//! | `queue`, `mailbox`, `command` | the way to a worker: bounded, except for what must get through |
+//! | `shutdown`, `drain`, `life`, `spawn` | the barrier, who closes when the last has left, a worker's thread and its end |
+//! | `handover` | the way between workers |
+//! | `random` | ids and credentials |
+//!
 //! Rules of access, which the loom tests check:
 //!
 //! 1. The lifecycle machine of the server and the outcomes collected so far are read and changed
@@ -8,16 +17,20 @@
 //!    release.
 //! 3. The [`Latch`] is set after that lock was left, by the thread whose report completed the
 //!    close. Whoever sees it set has seen everything that any worker did before its report.
-//! 4. No callback, waker or [`TellWorkers`] method runs under a lock of ours: each may call back
-//!    into any of this.
+//! 4. No callback, task's waker or [`TellWorkers`] method runs under a lock of ours: each may call back
+//!    into any of this. The waker of a worker does: it is gone when its queue has hung up.
 //! 5. What one worker hands to another is owned by one of them, or by the mailbox between them, at any
 //!    time; `handover` says why none of it outlives the close.
 //! 6. A thread that works for a server never blocks on that server's answer:
-//!    [`mark_worker_thread`].
+//!    [`mark_worker_thread`]. No thread of any server waits for room in a queue.
 
+#[cfg(all(feature = "net", feature = "testing"))]
+#[doc(hidden)]
+pub mod by_hand;
 pub mod closing;
 #[cfg(feature = "net")]
 pub mod command;
+pub mod drain;
 #[cfg(feature = "net")]
 pub mod dump;
 #[cfg(feature = "net")]
@@ -25,12 +38,15 @@ pub mod events;
 #[cfg(feature = "net")]
 pub mod handover;
 pub mod latch;
+pub mod life;
 #[cfg(feature = "net")]
 mod mailbox;
 #[cfg(feature = "net")]
 pub mod options;
+pub mod queue;
 #[cfg(feature = "net")]
 mod random;
+pub mod reply;
 #[cfg(feature = "net")]
 pub mod server;
 pub mod shutdown;

@@ -108,6 +108,9 @@ pub struct WebRtcTransportOptions {
     pub prefer_tcp: bool,
     /// Seconds of silence after which consent has expired: 10 to 60, others are clamped; 0: never. Default 30.
     pub ice_consent_timeout: u8,
+    /// Instead of that, one that is shorter than may be asked for.
+    #[cfg(feature = "testing")]
+    pub short_consent: Option<Duration>,
     /// Hears every event, on the worker's thread: it must not block, and whatever would wait for an answer of this
     /// server is refused there. What it owns lives until the transport is closed: a handle of the server in it keeps
     /// the server open. If it panics it is not called again, and nobody else is harmed.
@@ -124,6 +127,8 @@ impl Default for WebRtcTransportOptions {
             prefer_udp,
             prefer_tcp,
             ice_consent_timeout: CONSENT_TIMEOUT_SECONDS_DEFAULT,
+            #[cfg(feature = "testing")]
+            short_consent: None,
             on_event: Box::new(|_| {}),
         }
     }
@@ -142,6 +147,10 @@ impl WebRtcTransportOptions {
     /// Silence after which consent has expired; `None`: never.
     //= STN-26
     pub(super) fn consent(&self) -> Option<Duration> {
+        #[cfg(feature = "testing")]
+        if self.short_consent.is_some() {
+            return self.short_consent;
+        }
         let seconds = self.ice_consent_timeout;
         if seconds == 0 {
             return None;

@@ -21,12 +21,13 @@ pub(super) const WORKERS_MAX: usize = 1024;
 //= STN-25
 pub(super) fn credentials(worker: usize) -> Result<Credentials, ErrorStack> {
     debug_assert!(worker < WORKERS_MAX, "there are no more workers");
-    let worker = [worker / ICE_CHARS.len(), worker];
-    let tag = worker.map(|digit| char::from(ICE_CHARS[digit % ICE_CHARS.len()]));
-    Ok(Credentials {
-        ufrag: ice_chars(tag.into_iter().collect())?,
-        password: ice_chars(String::new())?,
-    })
+    Ok(Credentials { ufrag: ice_chars(tag(worker))?, password: ice_chars(String::new())? })
+}
+
+/// What the ufrags of this worker begin with.
+pub(super) fn tag(worker: usize) -> String {
+    let digits = [worker / ICE_CHARS.len(), worker];
+    digits.map(|digit| char::from(ICE_CHARS[digit % ICE_CHARS.len()])).into_iter().collect()
 }
 
 /// The worker that a ufrag names, whether or not there is such a worker.

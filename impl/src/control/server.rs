@@ -1,14 +1,15 @@
 //! The handle of a server.
 
 use super::closing::Closing;
-use super::command::Command;
+use super::command::{Command, Refused};
+use super::drain::{Admissions, Admitted};
 use super::dump::{Stats, WebRtcServerDump, WorkerDump};
 use super::mailbox::Mailbox;
 use super::options::{WebRtcServerOptions, WebRtcTransportOptions};
 use super::random;
 use super::shutdown::{Outcomes, Shutdown};
 use super::spawn::{Deadline, Spawn, Workers};
-use super::transport::WebRtcTransport;
+use super::transport::{Newcomer, WebRtcTransport};
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
 use crate::lifecycle::server::ServerPhase;
@@ -19,7 +20,7 @@ use crate::shell::dtls::{Certificate, DtlsContext};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A server: UDP sockets and TCP listeners that many transports share (mediasoup `WebRtcServer`).
 ///
@@ -56,6 +57,7 @@ pub(super) struct Shared {
     pub(super) server_key: u64,
     deadline: Arc<Deadline>,
     shutdown: Arc<Shutdown<Outcome>>,
+    admissions: Arc<Admissions<Outcome>>,
     created: AtomicU64,
 }
 
@@ -114,6 +116,7 @@ impl WebRtcServer {
             mailboxes,
             server_key,
             deadline,
+            admissions: Arc::new(Admissions::new(Arc::clone(&shutdown))),
             shutdown,
             created: AtomicU64::new(0),
         })))))
@@ -137,26 +140,43 @@ impl WebRtcServer {
 
     /// Makes a transport (mediasoup `router.createWebRtcTransport({ webRtcServer })`).
     ///
-    /// Racing with a close it fails, or the transport is closed with the server.
+    /// Racing with a close it fails, or the transport is closed with the server. It waits for the worker, and while too
+    /// many commands wait for that.
     ///
     /// # Errors
     ///
-    /// [`Error::NoCandidates`], [`Refused::Closed`](super::command::Refused::Closed), [`Error::OnWorkerThread`].
+    /// [`Error::NoCandidates`], [`Refused::Closed`], [`Refused::Draining`], [`Error::OnWorkerThread`].
     //= STN-25
     //= CLS-22
     pub fn create_transport(
         &self,
         options: WebRtcTransportOptions,
     ) -> Result<WebRtcTransport, Error> {
+        self.admit(options)?.create()
+    }
+
+    /// The same to be awaited, on any runtime and on any thread. Dropped before its end it makes nothing, or closes what
+    /// it made.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoCandidates`], [`Refused::Closed`], [`Refused::Draining`].
+    //= CLS-22
+    pub async fn create_transport_async(
+        &self,
+        options: WebRtcTransportOptions,
+    ) -> Result<WebRtcTransport, Error> {
+        self.admit(options)?.create_awaiting().await
+    }
+
+    fn admit(&self, options: WebRtcTransportOptions) -> Result<Newcomer, Error> {
         let shared = self.shared();
         let ice_candidates = candidates(&shared.listen_infos, options.filter());
         if ice_candidates.is_empty() {
             return Err(Error::NoCandidates);
         }
         let number = shared.created.fetch_add(1, Ordering::Relaxed);
-        let worker = usize::try_from(number).unwrap_or(0) % shared.mailboxes.len();
-        let transport = TransportId(number);
-        WebRtcTransport::create(Arc::clone(shared), worker, transport, ice_candidates, options)
+        Newcomer::admit(shared, TransportId(number), ice_candidates, options)
     }
 
     /// Closes the server in order, within the deadline of its limits. Idempotent: every call gets the same answer.
@@ -176,6 +196,31 @@ impl WebRtcServer {
         self.close()
     }
 
+    /// Takes nobody in any more, keeps those who are there, and closes as [`Self::close`] does when the last of them is
+    /// closed, or after `deadline`: at once without any. Transports are refused with [`Refused::Draining`], connections
+    /// are closed as soon as they are accepted. Idempotent: the deadline of the first call counts.
+    ///
+    /// Returns at once. The answer is that of the close, which may also come earlier: by [`Self::close`], or by the drop
+    /// of the last handle.
+    //= CLS-31
+    pub fn drain(&self, deadline: Duration) -> Closing<Outcomes<Outcome>> {
+        let shared = self.shared();
+        if shared.admissions.drain() {
+            let until = Instant::now().checked_add(deadline);
+            for mailbox in shared.mailboxes.iter() {
+                // One that is gone takes nobody in.
+                let _ = mailbox.tell(Command::Drain { until });
+            }
+        }
+        shared.shutdown.closing()
+    }
+
+    /// Whether [`Self::drain`] was called.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.shared().admissions.is_draining()
+    }
+
     /// Whether it is closed or on its way: it makes no transports any more. [`Closing::is_complete`] says more.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -186,7 +231,7 @@ impl WebRtcServer {
     ///
     /// # Errors
     ///
-    /// [`Refused::Closed`](super::command::Refused::Closed), [`Error::OnWorkerThread`].
+    /// [`Refused::Closed`], [`Error::OnWorkerThread`].
     //= RES-16
     pub fn dump(&self) -> Result<WebRtcServerDump, Error> {
         let shared = self.shared();
@@ -201,13 +246,21 @@ impl WebRtcServer {
     ///
     /// # Errors
     ///
-    /// [`Refused::Closed`](super::command::Refused::Closed), [`Error::OnWorkerThread`].
+    /// [`Refused::Closed`], [`Error::OnWorkerThread`].
     pub fn get_stats(&self) -> Result<Stats, Error> {
         let mut all = Stats::default();
-        for mailbox in self.shared().mailboxes.iter() {
-            all += mailbox.ask(|reply| Command::GetStats { reply })?;
-        }
+        self.get_worker_stats()?.into_iter().for_each(|stats| all += stats);
         Ok(all)
+    }
+
+    /// Counters of each worker.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused::Closed`], [`Error::OnWorkerThread`].
+    pub fn get_worker_stats(&self) -> Result<Vec<Stats>, Error> {
+        let ask = |mailbox: &Mailbox| mailbox.ask(|reply| Command::GetStats { reply });
+        self.shared().mailboxes.iter().map(ask).collect()
     }
 }
 
@@ -234,6 +287,17 @@ impl Shared {
             ServerPhase::Open => false,
             ServerPhase::Closing | ServerPhase::Releasing | ServerPhase::Closed => true,
         }
+    }
+
+    //= CLS-31
+    pub(super) fn admit(&self) -> Result<Admitted<Outcome>, Refused> {
+        let why = || if self.is_closed() { Refused::Closed } else { Refused::Draining };
+        self.admissions.admit().ok_or_else(why)
+    }
+
+    /// They go to the workers in turn.
+    pub(super) fn worker_of(&self, transport: TransportId) -> usize {
+        usize::try_from(transport.0).unwrap_or(0) % self.mailboxes.len()
     }
 
     /// The id of the transport with this number.

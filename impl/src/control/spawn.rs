@@ -7,11 +7,12 @@
 use super::closing::mark_worker_thread;
 use super::command::Command;
 use super::handover::Neighbours;
+use super::life::{Abandoned, Life};
 use super::mailbox::Mailbox;
 use super::shutdown::{Shutdown, TellWorkers};
 use crate::error::Error;
 use crate::lifecycle::server::WorkerId;
-use crate::lifecycle::{Limits, Outcome, Verdict};
+use crate::lifecycle::{Limits, Outcome};
 use crate::shell::bind::{Bound, Sharing};
 use crate::shell::dtls::DtlsContext;
 use crate::shell::limiter::ReplyLimiter;
@@ -19,10 +20,10 @@ use crate::shell::{Clock, Notify, Worker, WorkerConfig};
 use crate::sync::{Arc, Mutex, lock, thread};
 #[cfg(feature = "testing")]
 use crate::trace::{Tracer, Word};
+use mio::Waker;
+use std::collections::VecDeque;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Commands that a worker executes before it looks at its carriers again.
 //= RES-14
@@ -42,7 +43,7 @@ impl TellWorkers for Workers {
         say(self.tracer.as_ref(), Word::CloseRequested);
         let deadline = self.deadline.get();
         for mailbox in self.mailboxes.iter() {
-            let _ = mailbox.post(Command::CloseServer { deadline });
+            let _ = mailbox.tell(Command::CloseServer { deadline });
         }
     }
 
@@ -50,7 +51,7 @@ impl TellWorkers for Workers {
         #[cfg(feature = "testing")]
         say(self.tracer.as_ref(), Word::ReleaseGranted);
         for mailbox in self.mailboxes.iter() {
-            let _ = mailbox.post(Command::GrantRelease);
+            let _ = mailbox.tell(Command::GrantRelease);
         }
     }
 }
@@ -129,25 +130,23 @@ impl Spawn {
         lives.into_iter().zip(bound).map(|(life, bound)| self.thread(life, bound)).collect()
     }
 
-    fn life(&self, index: usize) -> Life {
-        Life {
-            worker: WorkerId(index),
-            server_key: self.server_key,
-            mailboxes: Arc::clone(&self.mailboxes),
-            shutdown: Arc::clone(&self.shutdown),
-            abandoned: Arc::default(),
-            #[cfg(feature = "testing")]
-            tracer: self.tracer.clone(),
-        }
+    fn life(&self, index: usize) -> WorkerLife {
+        let (worker, commands) = (WorkerId(index), self.mailboxes[index].commands());
+        #[cfg_attr(not(feature = "testing"), expect(unused_mut, reason = "nobody observes it"))]
+        let mut life = Life::new(worker, commands, Arc::clone(&self.shutdown));
+        #[cfg(feature = "testing")]
+        life.tracer.clone_from(&self.tracer);
+        life
     }
 
-    fn thread(&self, life: Life, bound: Vec<Bound>) -> io::Result<WorkerThread> {
+    fn thread(&self, life: WorkerLife, bound: Vec<Bound>) -> io::Result<WorkerThread> {
         let notify = Report {
-            worker: life.worker,
+            worker: life.worker(),
             shutdown: Arc::clone(&self.shutdown),
-            abandoned: Arc::clone(&life.abandoned),
+            abandoned: life.abandoned(),
         };
-        let neighbours = Neighbours::of(life.worker, self.sharing, &self.mailboxes, &self.limiter);
+        let neighbours =
+            Neighbours::of(life.worker(), self.sharing, &self.mailboxes, &self.limiter);
         let config = WorkerConfig {
             limits: self.limits.clone(),
             dtls: self.dtls.clone(),
@@ -160,82 +159,90 @@ impl Spawn {
         #[cfg_attr(not(feature = "testing"), expect(unused_mut, reason = "nobody observes it"))]
         let mut worker = Worker::among(config, neighbours)?;
         #[cfg(feature = "testing")]
-        worker.observe(self.tracer.clone(), life.worker);
-        let (commands, inbox) = channel();
-        life.mailbox().connect(commands, worker.waker());
-        Ok(WorkerThread { worker, inbox, life })
+        worker.observe(self.tracer.clone(), life.worker());
+        life.queue().connect(worker.waker());
+        let (server_key, closes_at) = (self.server_key, None);
+        Ok(WorkerThread { worker, taken: VecDeque::new(), closes_at, life, server_key })
     }
 }
+
+type WorkerLife = Life<Command, Arc<Waker>, Outcome>;
 
 /// A worker with everything that its thread owns. However the thread ends, it is dropped in this order.
 struct WorkerThread {
     worker: Worker,
-    inbox: Receiver<Command>,
-    life: Life,
+    /// Commands that were taken out and not executed yet.
+    taken: VecDeque<Command>,
+    /// When a server that drains closes, whoever is left.
+    closes_at: Option<Instant>,
+    life: WorkerLife,
+    server_key: u64,
 }
 
 impl WorkerThread {
     fn spawn(self) -> io::Result<()> {
-        let name = format!("webrtc-server-{}", self.life.worker.0);
+        let name = format!("webrtc-server-{}", self.life.worker().0);
         thread::Builder::new().name(name).spawn(move || self.run()).map(drop)
     }
 
     fn run(mut self) {
-        mark_worker_thread(self.life.server_key);
-        match work(&mut self.worker, &self.inbox, self.life.mailbox()) {
+        mark_worker_thread(self.server_key);
+        match self.work() {
             Ok(()) => {
                 //= CLS-20
-                let WorkerThread { worker, inbox, life } = self;
+                let WorkerThread { worker, taken, life, .. } = self;
                 drop(worker);
-                // Nobody puts in any more what nobody would take out.
-                life.mailbox().hang_up();
-                drop(inbox);
+                drop(taken);
                 life.released();
             }
             Err(error) => tracing::error!(target: "info", %error, "a worker cannot poll"),
         }
     }
-}
 
-/// Until the carriers are released.
-fn work(worker: &mut Worker, inbox: &Receiver<Command>, mailbox: &Mailbox) -> io::Result<()> {
-    let mut wait = None;
-    while !worker.is_released() {
-        worker.poll(wait)?;
-        // What is requeued meanwhile waits for the next turn, so that commands get theirs.
-        for _ in 0..worker.ready().len() {
-            worker.deliver_next();
+    /// Until the carriers are released.
+    fn work(&mut self) -> io::Result<()> {
+        let mut wait = None;
+        while !self.worker.is_released() {
+            self.worker.poll(wait)?;
+            // What is requeued meanwhile waits for the next turn, so that commands get theirs.
+            for _ in 0..self.worker.ready().len() {
+                self.worker.deliver_next();
+            }
+            let more = self.execute_some();
+            wait = if more { Some(Duration::ZERO) } else { self.until_close() };
         }
-        wait = match execute_some(worker, inbox, mailbox) {
-            Ok(()) => Some(Duration::ZERO),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        };
+        Ok(())
     }
-    Ok(())
-}
 
-/// `Ok` when there may be more.
-fn execute_some(
-    worker: &mut Worker,
-    inbox: &Receiver<Command>,
-    mailbox: &Mailbox,
-) -> Result<(), TryRecvError> {
-    for _ in 0..COMMANDS_PER_TURN_MAX {
-        let command = inbox.try_recv()?;
-        mailbox.taken(&command);
-        worker.execute(command);
+    /// Whether there may be more.
+    fn execute_some(&mut self) -> bool {
+        let more = self.life.queue().take(COMMANDS_PER_TURN_MAX, &mut self.taken);
+        while let Some(command) = self.taken.pop_front() {
+            if let Command::Drain { until } = command {
+                self.closes_at = until;
+            }
+            self.worker.execute(command);
+        }
+        more
     }
-    Ok(())
-}
 
-/// What could be said of the transports of a worker that is lost.
-type Abandoned = Arc<Mutex<Vec<(u64, Outcome)>>>;
+    /// How long a server that drains may wait for its transports. The first worker whose time is up closes it.
+    //= CLS-31
+    fn until_close(&mut self) -> Option<Duration> {
+        let left = self.closes_at?.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            self.closes_at = None;
+            self.life.close_server();
+        }
+        Some(left)
+    }
+}
 
 /// What a worker says while it works. Its end is reported by its thread, when the worker itself is gone.
 struct Report {
     worker: WorkerId,
     shutdown: Arc<Shutdown<Outcome>>,
-    abandoned: Abandoned,
+    abandoned: Abandoned<Outcome>,
 }
 
 impl Notify for Report {
@@ -250,53 +257,6 @@ impl Notify for Report {
     }
 }
 
-/// The life of a worker as the others see it. When it is dropped before the release was reported, the worker is lost.
-struct Life {
-    worker: WorkerId,
-    server_key: u64,
-    mailboxes: Arc<[Mailbox]>,
-    shutdown: Arc<Shutdown<Outcome>>,
-    abandoned: Abandoned,
-    #[cfg(feature = "testing")]
-    tracer: Option<Tracer>,
-}
-
-impl Life {
-    fn mailbox(&self) -> &Mailbox {
-        &self.mailboxes[self.worker.0]
-    }
-
-    fn released(self) {
-        #[cfg(feature = "testing")]
-        say(self.tracer.as_ref(), Word::WorkerReleased(self.worker));
-        self.shutdown.worker_released(self.worker);
-    }
-
-    //= CLS-07
-    fn lost(&self) {
-        self.mailbox().hang_up();
-        let outcomes = std::mem::take(&mut *lock(&self.abandoned));
-        match self.shutdown.worker_lost(self.worker, outcomes) {
-            Verdict::Applied => {
-                #[cfg(feature = "testing")]
-                say(self.tracer.as_ref(), Word::WorkerLost(self.worker));
-                tracing::error!(target: "info", worker = self.worker.0, "a worker is lost");
-                self.shutdown.request_close();
-            }
-            Verdict::Repeated | Verdict::Late | Verdict::Impossible => {}
-        }
-    }
-}
-
-impl Drop for Life {
-    fn drop(&mut self) {
-        // Callbacks of the application run in there, possibly while this thread panics already.
-        if catch_unwind(AssertUnwindSafe(|| self.lost())).is_err() {
-            tracing::error!(target: "info", "a callback panicked while its worker was lost");
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::command::Reply;
@@ -307,7 +267,6 @@ mod tests {
     use crate::parameters::{ListenInfo, Protocol};
     use crate::shell::bind::bind;
     use crate::shell::dtls::{Certificate, DtlsOptions};
-    use std::time::Instant;
 
     const SERVER_KEY: u64 = 1;
 
@@ -349,23 +308,22 @@ mod tests {
 
     #[test]
     fn res_14_a_turn_executes_a_bounded_portion_of_the_commands() {
-        let mut threads = spawn(1).prepare(vec![bound()]).expect("descriptors");
+        let spawn = spawn(1);
+        let mut threads = spawn.prepare(vec![bound()]).expect("descriptors");
         let thread = &mut threads[0];
         let answers: Vec<_> = (0..=COMMANDS_PER_TURN_MAX)
             .map(|_| {
                 let (reply, answer) = Reply::new();
                 let command = Command::GetStats { reply };
-                thread.life.mailbox().post(command).expect("it is connected");
+                spawn.mailboxes[0].post(command).expect("it is connected");
                 answer
             })
             .collect();
         let answered = || answers.iter().filter(|answer| answer.try_recv().is_ok()).count();
-        let mailbox = thread.life.mailbox();
-        let more = execute_some(&mut thread.worker, &thread.inbox, mailbox);
-        assert_eq!(more, Ok(()), "there is more");
+        assert!(thread.execute_some(), "there is more");
         assert_eq!(answered(), COMMANDS_PER_TURN_MAX);
-        let rest = execute_some(&mut thread.worker, &thread.inbox, mailbox);
-        assert_eq!((rest, answered()), (Err(TryRecvError::Empty), 1));
+        assert!(!thread.execute_some(), "that is all");
+        assert_eq!(answered(), COMMANDS_PER_TURN_MAX + 1);
     }
 
     #[test]
@@ -373,6 +331,25 @@ mod tests {
         let spawn = spawn(3);
         spawn.start(vec![bound(), bound(), bound()]).expect("threads");
         assert_eq!(close(&spawn).lost_workers(), []);
+    }
+
+    /// What is asked of workers whose threads have not begun waits for them, in its order.
+    #[test]
+    fn cls_10_a_close_finds_workers_that_are_starting() {
+        let spawn = spawn(2);
+        let threads = spawn.prepare(vec![bound(), bound()]).expect("descriptors");
+        let mut asked = Vec::new();
+        for _ in 0..2 {
+            for mailbox in spawn.mailboxes.iter() {
+                let (reply, answer) = Reply::new();
+                mailbox.post(Command::GetStats { reply }).expect("it is connected");
+                asked.push(answer);
+            }
+            spawn.shutdown.request_close();
+        }
+        threads.into_iter().try_for_each(WorkerThread::spawn).expect("threads");
+        assert_eq!(close(&spawn).lost_workers(), []);
+        assert!(asked.iter().all(|answer| answer.try_recv().is_ok()));
     }
 
     #[test]
@@ -407,7 +384,7 @@ mod tests {
                     while !mailbox.offer(datagram()) {
                         thread::yield_now();
                     }
-                    assert!(mailbox.waiting() <= HAND_OVERS_BYTES_MAX);
+                    assert!(mailbox.commands().hand_over_bytes() <= HAND_OVERS_BYTES_MAX);
                 }
             };
             for _ in 0..3 {
@@ -415,8 +392,8 @@ mod tests {
             }
         });
         let deadline = Instant::now() + Duration::from_secs(20);
-        while mailbox.waiting() > 0 {
-            assert!(Instant::now() < deadline, "{} bytes are overlooked", mailbox.waiting());
+        while mailbox.commands().hand_over_bytes() > 0 {
+            assert!(Instant::now() < deadline, "some are overlooked");
             thread::yield_now();
         }
         assert_eq!(close(&spawn).lost_workers(), []);

@@ -1,7 +1,7 @@
 //! The handle of a transport.
 
 use super::closing::Closing;
-use super::command::{ClosedTransport, Command, Refused};
+use super::command::{ClosedTransport, Command, EventSink, Refused, Reply};
 use super::dump::TransportDump;
 use super::latch::Latch;
 use super::mailbox::Mailbox;
@@ -10,11 +10,12 @@ use super::random;
 use super::server::Shared;
 use super::view::{self, View};
 use crate::error::Error;
-use crate::lifecycle::{DtlsRole, DtlsState, IceState, TransportId};
+use crate::lifecycle::{Credentials, DtlsRole, DtlsState, IceState, TransportId};
 use crate::parameters::{DtlsParameters, IceCandidate, IceParameters, TransportTuple};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex, lock};
 use std::fmt;
+use std::time::Duration;
 
 /// A transport: an ICE-lite agent and a DTLS association (mediasoup `WebRtcTransport`).
 ///
@@ -37,27 +38,35 @@ struct Inner {
     server: Arc<Shared>,
 }
 
-impl WebRtcTransport {
-    pub(super) fn create(
-        server: Arc<Shared>,
-        worker: usize,
+/// A transport that its worker has not heard of.
+pub(super) struct Newcomer {
+    handle: WebRtcTransport,
+    credentials: Credentials,
+    consent: Option<Duration>,
+    sink: EventSink,
+}
+
+impl Newcomer {
+    /// Counts as one of the server's transports from now on.
+    ///
+    /// # Errors
+    ///
+    /// `Draining`, `Closed`, [`Error::Random`].
+    pub(super) fn admit(
+        server: &Arc<Shared>,
         transport: TransportId,
         ice_candidates: Vec<IceCandidate>,
         options: WebRtcTransportOptions,
     ) -> Result<Self, Error> {
+        let admitted = server.admit()?;
+        let worker = server.worker_of(transport);
         let credentials = random::credentials(worker)?;
         let consent = options.consent();
         let (view, sink) = view::new(&credentials, options.on_event);
         let closed = Arc::new(Latch::new());
-        flatten(server.mailboxes[worker].ask(|reply| Command::CreateTransport {
-            transport,
-            credentials,
-            consent,
-            sink,
-            closed: Arc::clone(&closed),
-            reply,
-        }))?;
-        Ok(WebRtcTransport(Arc::new(Inner {
+        // It is set when the transport is closed and dropped when it was never made: it leaves either way.
+        closed.on_set(move |_| drop(admitted));
+        let handle = WebRtcTransport(Arc::new(Inner {
             id: server.transport_id(transport.0),
             transport,
             worker,
@@ -66,8 +75,47 @@ impl WebRtcTransport {
             restarting: Mutex::new(()),
             closed,
             close_requested: AtomicBool::new(false),
-            server,
-        })))
+            server: Arc::clone(server),
+        }));
+        Ok(Newcomer { handle, credentials, consent, sink })
+    }
+
+    /// Has its worker make it, and waits for that.
+    pub(super) fn create(self) -> Result<WebRtcTransport, Error> {
+        let (handle, command) = self.into_command();
+        let made = handle.0.mailbox().ask(command);
+        handle.made(flatten(made))
+    }
+
+    /// The same for a task. One that gives up has its transport closed, if it is made.
+    pub(super) async fn create_awaiting(self) -> Result<WebRtcTransport, Error> {
+        let (handle, command) = self.into_command();
+        let made = handle.0.mailbox().ask_awaiting(command).await;
+        handle.made(flatten(made))
+    }
+
+    fn into_command(self) -> (WebRtcTransport, impl FnOnce(Reply<Result<(), Refused>>) -> Command) {
+        let Newcomer { handle, credentials, consent, sink } = self;
+        let (transport, closed) = (handle.0.transport, Arc::clone(&handle.0.closed));
+        let command = move |reply| Command::CreateTransport {
+            transport,
+            credentials,
+            consent,
+            sink,
+            closed,
+            reply,
+        };
+        (handle, command)
+    }
+}
+
+impl WebRtcTransport {
+    fn made(self, made: Result<(), Error>) -> Result<Self, Error> {
+        if made.is_err() {
+            // There is nothing to close.
+            self.0.close_requested.store(true, Ordering::Relaxed);
+        }
+        made.map(|()| self)
     }
 
     /// Unique: the id of its server, a slash, and [`Self::number`].
@@ -167,7 +215,7 @@ impl WebRtcTransport {
         Ok(parameters)
     }
 
-    /// Sends one message as DTLS application data. Accepted means taken; a full queue may still drop it.
+    /// Sends one message as DTLS application data. Accepted means taken; a full send queue may still drop it.
     ///
     /// # Errors
     ///
@@ -177,11 +225,13 @@ impl WebRtcTransport {
         flatten(self.0.mailbox().ask(|reply| Command::Send { transport, data, reply: Some(reply) }))
     }
 
-    /// The same without an answer: for event callbacks, and for those who do not care.
+    /// The same without an answer: for event callbacks, and for those who do not care. It waits while too many commands
+    /// wait for the worker, but never inside an event callback.
     ///
     /// # Errors
     ///
-    /// `Closed`, when the whole server is gone.
+    /// `Closed`, when the whole server is gone; `QueueFull` inside an event callback, where nothing was lost yet: try
+    /// again at another event.
     pub fn post(&self, data: &[u8]) -> Result<(), Error> {
         let (transport, data) = (self.0.transport, data.to_vec());
         Ok(self.0.mailbox().post(Command::Send { transport, data, reply: None })?)
@@ -242,7 +292,7 @@ impl Inner {
     fn request_close(&self) {
         if !self.close_requested.swap(true, Ordering::Relaxed) {
             // Without a worker it is closed already.
-            let _ = self.mailbox().post(Command::CloseTransport { transport: self.transport });
+            let _ = self.mailbox().tell(Command::CloseTransport { transport: self.transport });
         }
     }
 }

@@ -14,7 +14,6 @@ mod farewell;
 mod ids;
 mod input;
 mod limits;
-mod mutants;
 mod output;
 mod queue;
 mod routing;
@@ -23,14 +22,15 @@ mod state;
 mod timer;
 mod transport;
 mod worker;
+mod wrong_orders;
 
+#[cfg(feature = "testing")]
+pub use crate::mutants::{Layer, Mutant};
 pub use connection::{Connection, ConnectionPhase, InputHalf, WriteState};
 pub use farewell::{Farewell, QueuedRecord};
 pub use ids::{ConnectionId, ListenerId, SocketId, TransportId, Tuple};
 pub use input::{Check, Credential, Input, RecordKind};
 pub use limits::{Limits, SEND_QUEUE_BYTES_MAX, SEND_QUEUE_RESERVE_BYTES};
-#[cfg(feature = "testing")]
-pub use mutants::Mutant;
 pub use output::{About, Event, Output, Step, Verdict};
 pub use queue::{FrameKind, SendQueue};
 pub use routing::{Credentials, Routes};

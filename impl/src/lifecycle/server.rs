@@ -13,8 +13,8 @@
 //! Invariants of absence: no output is ever given twice; nobody is told `Complete` while a worker
 //! that lives may still hold a carrier; an input that is repeated or impossible leaves no trace.
 
-use super::mutants::{Mutant, Planted};
 use super::output::Verdict;
+use crate::mutants::{Mutant, Planted};
 
 /// Phase of the server, all workers together.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -3,9 +3,9 @@
 use super::farewell::Farewell;
 use super::ids::{ConnectionId, Tuple};
 use super::input::Check;
-use super::mutants::{Mutant, Planted};
 use super::routing::Credentials;
 use super::state::{CloseReason, DtlsRole, DtlsState, IceState, NotNeeded};
+use crate::mutants::{Mutant, Planted};
 use std::collections::BTreeSet;
 use std::time::Duration;
 

@@ -4,6 +4,7 @@
 use super::bind::Role;
 use super::worker::Arrival;
 use crate::lifecycle::{ConnectionId, ListenerId, SocketId};
+use crate::mutants::{Mutant, Planted};
 use crate::parameters::ListenInfo;
 use crate::wire::framing::Deframer;
 use mio::net::{TcpListener, TcpStream, UdpSocket};
@@ -91,12 +92,16 @@ impl WriteRoom {
 
 /// Every carrier of one worker.
 pub(super) struct Carriers {
+    planted: Planted,
     registry: Registry,
     next_token: usize,
     tokens: HashMap<Token, Carrier>,
     pub(super) sockets: BTreeMap<SocketId, UdpCarrier>,
     pub(super) listeners: BTreeMap<ListenerId, ListenerCarrier>,
     pub(super) connections: HashMap<ConnectionId, TcpCarrier>,
+    /// What the connection that blocked last has still to write: only with [`Mutant::QueueInherited`].
+    #[cfg(feature = "testing")]
+    leftover: Vec<u8>,
     /// Pretends that the poll takes no further connection.
     #[cfg(feature = "testing")]
     pub(super) refuses_connections: bool,
@@ -104,14 +109,17 @@ pub(super) struct Carriers {
 
 impl Carriers {
     /// `first_token` and all after it belong to carriers.
-    pub(super) fn new(registry: Registry, first_token: usize) -> Self {
+    pub(super) fn new(registry: Registry, first_token: usize, planted: Planted) -> Self {
         Carriers {
+            planted,
             registry,
             next_token: first_token,
             tokens: HashMap::new(),
             sockets: BTreeMap::new(),
             listeners: BTreeMap::new(),
             connections: HashMap::new(),
+            #[cfg(feature = "testing")]
+            leftover: Vec::new(),
             #[cfg(feature = "testing")]
             refuses_connections: false,
         }
@@ -120,6 +128,12 @@ impl Carriers {
     /// Nothing else ever has the same.
     //= N3
     fn next_token(&mut self) -> Token {
+        if self.planted.is(Mutant::TokenReused)
+            && let Some(free) =
+                (1..self.next_token).map(Token).find(|token| !self.tokens.contains_key(token))
+        {
+            return free;
+        }
         let token = Token(self.next_token);
         self.next_token += 1;
         token
@@ -194,6 +208,8 @@ impl Carriers {
         }
         //= TCP-17
         stream.set_nodelay(true)?;
+        #[cfg(feature = "testing")]
+        stream.write_all(&std::mem::take(&mut self.leftover))?;
         let token = self.next_token();
         self.registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         self.tokens.insert(token, Carrier::Connection(id));
@@ -230,6 +246,9 @@ impl Carriers {
 
     /// The listener stays open and is no longer watched.
     pub(super) fn stop_accepting(&mut self, id: ListenerId) {
+        if self.planted.is(Mutant::ListenerWatched) {
+            return;
+        }
         self.empty_backlog(id);
         let Some(carrier) = self.listeners.get_mut(&id) else { return };
         if let Some(token) = carrier.token.take() {
@@ -246,9 +265,29 @@ impl Carriers {
     }
 
     pub(super) fn release_socket(&mut self, id: SocketId) {
+        if self.planted.is(Mutant::SocketKept) {
+            return;
+        }
         if let Some(mut carrier) = self.sockets.remove(&id) {
             let _ = self.registry.deregister(&mut carrier.socket);
             self.tokens.remove(&carrier.token);
+        }
+    }
+
+    /// For how many carriers the poll is asked.
+    #[cfg(feature = "testing")]
+    pub(super) fn watched(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Bytes wait from a write that blocked to the next that does not.
+    #[cfg(feature = "testing")]
+    pub(super) fn note_leftover(&mut self, result: &io::Result<usize>, bytes: &[u8]) {
+        if self.planted.is(Mutant::QueueInherited) {
+            self.leftover.clear();
+            if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+                self.leftover.extend_from_slice(bytes);
+            }
         }
     }
 
@@ -262,7 +301,9 @@ impl Carriers {
     pub(super) fn take_connection(&mut self, id: ConnectionId) -> Option<TcpCarrier> {
         let mut carrier = self.connections.remove(&id)?;
         let _ = self.registry.deregister(&mut carrier.stream);
-        self.tokens.remove(&carrier.token);
+        if !self.planted.is(Mutant::TokenKept) {
+            self.tokens.remove(&carrier.token);
+        }
         Some(carrier)
     }
 }

@@ -6,7 +6,7 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use webrtc_server::wire::stun::{TransactionId, binding_request};
 use webrtc_server::{
     Error, ListenInfo, PortRange, Protocol, Refused, TransportEvent, WebRtcServer,
@@ -73,6 +73,15 @@ pub fn all_of(events: &Receiver<TransportEvent>) -> Vec<TransportEvent> {
             Err(RecvTimeoutError::Disconnected) => return all,
             Err(RecvTimeoutError::Timeout) => panic!("it does not end after {all:?}"),
         }
+    }
+}
+
+/// Looks until it is so.
+pub fn until(what: &str, is_so: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "{what}");
+        std::thread::yield_now();
     }
 }
 

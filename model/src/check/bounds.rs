@@ -147,6 +147,7 @@ fn without(config: &Config, aspect: Aspect) -> Vec<Config> {
         "dropped handles" => less.owner.dropped_handles = false,
         "callbacks" => less.owner.callbacks = false,
         "several callers" => less.callers = 1,
+        "hand-overs" => bring_home(&mut less),
         "several carriers" | "several workers" => gather(&mut less),
         _ => less.transports.iter_mut().for_each(|t| take_from(t, aspect)),
     }
@@ -181,6 +182,14 @@ fn unshare(config: &mut Config) {
         transport.addresses.retain(|a| !taken.contains(&Tuple::Udp(*a)));
         transport.connections.retain(|c| !taken.contains(&Tuple::Tcp(*c)));
         taken.extend(transport.tuples());
+    }
+}
+
+/// Each connection is for transports of the worker that accepts it.
+fn bring_home(config: &mut Config) {
+    let homes: Vec<_> = config.connection_ids().map(|c| config.home_of(c)).collect();
+    for transport in &mut config.transports {
+        transport.connections.retain(|c| homes[c.index()] == transport.worker);
     }
 }
 

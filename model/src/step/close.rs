@@ -30,8 +30,10 @@ impl Run<'_> {
                 self.settle(t);
             }
         }
+        self.close_what_was_given_away(w);
         for c in self.connections_of_worker(w) {
-            if self.core.connection(c) == Connection::Unbound {
+            let forgotten = self.config.is(Mutant::StrangersForgotten);
+            if self.core.connection(c) == Connection::Unbound && !forgotten {
                 self.retire(c);
             }
         }

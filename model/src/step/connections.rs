@@ -56,7 +56,9 @@ impl Run<'_> {
                 }
             }
             Connection::Draining { .. } => self.end_connection(c, Ending::Acknowledged),
-            Connection::None | Connection::Gone => unreachable!("no connection, no FIN"),
+            Connection::None | Connection::InFlight { .. } | Connection::Gone => {
+                unreachable!("no connection, no FIN")
+            }
         }
         self.settle_owner(owner);
     }
@@ -172,7 +174,10 @@ impl Run<'_> {
                 *self.connection(c) = self.core.connection(c).with_queue(queue);
                 self.end_flush(c);
             }
-            Connection::None | Connection::Draining { .. } | Connection::Gone => {}
+            Connection::None
+            | Connection::InFlight { .. }
+            | Connection::Draining { .. }
+            | Connection::Gone => {}
         }
     }
 
@@ -209,6 +214,7 @@ impl Run<'_> {
         let kept = self.config.is(Mutant::ConnectionKept) && closing;
         *self.connection(c) =
             if kept { Connection::Draining { owner: None } } else { Connection::Gone };
+        self.core.holders[c.index()] = self.config.home_of(c);
         self.stream(c).room = Room::Plenty;
         self.stream(c).unread = false;
         if let Some(t) = owner {

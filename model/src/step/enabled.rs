@@ -2,7 +2,7 @@
 
 use crate::action::{Action, Check, Closes, Subject};
 use crate::config::{Config, TransportConfig};
-use crate::ids::{CallerId, ConnectionId, SocketId, TransportId};
+use crate::ids::{CallerId, ConnectionId, SocketId, TransportId, WorkerId};
 use crate::mutants::Mutant;
 use crate::state::{
     Connection, DtlsState, Farewell, Phase, ReadSide, ServerPhase, State, Transport, Tuple, Ufrags,
@@ -27,7 +27,7 @@ pub fn every_action(config: &Config) -> Vec<Action> {
     for t in config.transport_ids() {
         of_transport(config.transport(t), t, &mut actions);
     }
-    for c in (0..config.connections.len() as u8).map(ConnectionId) {
+    for c in config.connection_ids() {
         of_connection(config, c, &mut actions);
     }
     for s in (0..config.sockets.len() as u8).map(SocketId).filter(|_| config.kernel.full_sockets) {
@@ -83,6 +83,7 @@ fn of_connection(config: &Config, c: ConnectionId, actions: &mut Vec<Action>) {
     add(true, Action::BindDeadlinePasses { c });
     add(kernel.unread_input, Action::WorkerReads { c });
     add(kernel.stale_events, Action::WorkerMeetsStaleEvent { c });
+    add(config.hands_over(c), Action::WorkerTakesOver { c });
 }
 
 fn of_server(config: &Config, actions: &mut Vec<Action>) {
@@ -149,14 +150,44 @@ impl At<'_> {
     }
 
     fn may_check(&self, t: TransportId, from: Tuple, check: Check) -> bool {
-        let Some(transport) = self.open(t) else { return false };
+        let transport = self.transport(t);
         let arrives = match from {
-            Tuple::Udp(_) => true,
-            Tuple::Tcp(c) => self.state.core.connection(c).is_in_use() && self.is_reachable(from),
+            Tuple::Udp(_) => self.open(t).is_some(),
+            Tuple::Tcp(c) if self.is_misplaced(t, c) => self.may_hand_over(t, c),
+            Tuple::Tcp(c) => self.open(t).is_some() && self.state.core.connection(c).is_in_use(),
         };
         let known =
             check != Check::WithFormerCredentials || transport.ufrags == Ufrags::CurrentAndPrevious;
-        arrives && known
+        arrives && known && self.is_reachable(from)
+    }
+
+    fn is_misplaced(&self, t: TransportId, c: ConnectionId) -> bool {
+        self.state.core.is_misplaced(self.config, t, c)
+    }
+
+    /// Is this connection its home's to give away? What has become of the transport the home does not know.
+    fn may_hand_over(&self, t: TransportId, c: ConnectionId) -> bool {
+        let home = self.config.home_of(c);
+        let open = self.state.core.worker(home) == WorkerPhase::Open
+            || self.config.is(Mutant::StrangersForgotten);
+        let was_created = !matches!(self.transport(t).phase, Phase::Absent | Phase::Refused);
+        let at_home = self.state.core.holder(c) == Some(home);
+        let stranger = self.state.core.connection(c) == Connection::Unbound;
+        open && was_created && at_home && stranger
+    }
+
+    /// Is it the next in the mailbox, and not behind the command to close?
+    fn may_take_over(&self, c: ConnectionId) -> bool {
+        let State { core, world, .. } = self.state;
+        let w = core.receiver(self.config, c);
+        let next = world.next_hand_over(core, self.config, w).filter(|next| next.c == c);
+        next.is_some_and(|next| next.early || core.worker(w) != WorkerPhase::Open)
+    }
+
+    /// Does a connection lie in the mailbox of a worker before the command to close?
+    fn takes_over_first(&self, w: WorkerId) -> bool {
+        let State { core, world, .. } = self.state;
+        world.next_hand_over(core, self.config, w).is_some_and(|next| next.early)
     }
 
     /// Does what the peer sends on this path still arrive, in order?
@@ -239,6 +270,7 @@ impl At<'_> {
             Action::PeerChecks { from, check, .. } => self.may_check(t, from, check),
             Action::PeerChecksTwiceAndResets { c, .. } => {
                 self.may_check(t, Tuple::Tcp(c), Check::Plain)
+                    && !self.is_misplaced(t, c)
                     && self.state.core.connection(c).queue().is_empty()
                     && self.state.world.stream(c).room == Room::Plenty
             }
@@ -303,12 +335,15 @@ impl At<'_> {
             }
             Action::WorkerHearsClose { w } => {
                 let waits = self.config.is(Mutant::CloseBlocks) && self.flushes();
-                core.server != ServerPhase::Open && core.worker(w) == WorkerPhase::Open && !waits
+                let told = core.server != ServerPhase::Open && core.worker(w) == WorkerPhase::Open;
+                told && !waits && !self.takes_over_first(w)
             }
             Action::WorkerHearsGrant { w } => {
                 let drained = core.worker(w) == WorkerPhase::Drained;
                 let early = self.config.is(Mutant::FirstWorkerReleases);
-                core.server == ServerPhase::Releasing && (drained || early)
+                let waits = world.next_hand_over(core, self.config, w).is_some()
+                    && !self.config.is(Mutant::GrantOvertakes);
+                core.server == ServerPhase::Releasing && (drained || early) && !waits
             }
             _ => unreachable!("{action:?} does not happen to the server"),
         }
@@ -324,9 +359,12 @@ impl At<'_> {
             Connection::Draining { .. } => true,
             Connection::None
             | Connection::Unbound
+            | Connection::InFlight { .. }
             | Connection::Bound { .. }
             | Connection::Gone => false,
         };
+        // What happens to one in flight nobody sees.
+        let seen = connection.is_live() && self.state.core.holder(c).is_some();
         match action {
             Action::PeerConnects { .. } => self.may_connect(c),
             Action::PeerConnectsInVain { .. } => {
@@ -337,9 +375,9 @@ impl At<'_> {
             }
             Action::PeerSendsFin { .. } => {
                 let ended = matches!(connection, Connection::Flushing { eof: ReadSide::Ended, .. });
-                connection.is_live() && !ended && !stream.unread && stream.room != Room::Broken
+                seen && !ended && !stream.unread && stream.room != Room::Broken
             }
-            Action::PeerResets { .. } => connection.is_live(),
+            Action::PeerResets { .. } => seen,
             Action::PeerVanishes { .. } => {
                 // Where something waits the server polls for room, and is told.
                 connection.is_bound() && queue.is_empty() && stream.room != Room::Broken
@@ -370,6 +408,7 @@ impl At<'_> {
             }
             Action::LingerDeadlinePasses { .. } => lingers,
             Action::BindDeadlinePasses { .. } => connection == Connection::Unbound,
+            Action::WorkerTakesOver { .. } => self.may_take_over(c),
             Action::WorkerReads { .. } => connection.is_live() && stream.unread,
             Action::WorkerMeetsStaleEvent { .. } => self.state.world.stale == Some(c),
             _ => unreachable!("{action:?} does not happen to a connection"),
@@ -382,7 +421,7 @@ impl At<'_> {
             true => uses < USES_MAX,
             false => uses == 0,
         };
-        let worker = self.state.core.worker(self.config.worker_of_connection(c));
+        let worker = self.state.core.worker(self.config.home_of(c));
         let late = self.config.is(Mutant::AcceptWhileClosing) && worker == WorkerPhase::Closing;
         let connection = self.state.core.connection(c);
         !connection.is_live() && again && (worker == WorkerPhase::Open || late)

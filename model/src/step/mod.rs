@@ -5,7 +5,7 @@
 //!
 //! | Action | Effects |
 //! |---|---|
-//! | `PeerChecks` | \[loss of the tuple by its former transport\], \[`SelectedTupleChanged`\], \[`IceStateChanged`\], \[`ShutdownWrite` on an evicted connection\], \[`DtlsStateChanged(Connecting)`\] |
+//! | `PeerChecks` | none if the connection goes to another worker; \[loss of the tuple by its former transport\], \[`SelectedTupleChanged`\], \[`IceStateChanged`\], \[`ShutdownWrite` on an evicted connection\], \[`DtlsStateChanged(Connecting)`\] |
 //! | `PeerChecksTwiceAndResets` | those of `PeerChecks`, then those of `PeerResets` |
 //! | `PeerConnects…`, `PeerSendsFlight`, `PeerStreams`, `PeerVanishes`, `KernelFills…`, `KernelLeavesRoom` | none |
 //! | `PeerHandshakes`, `PeerFailsHandshake`, `PeerSendsFatalAlert`, `HandshakeDeadlinePasses` | `DtlsStateChanged` |
@@ -25,6 +25,7 @@
 //! | `BindDeadlinePasses` | `ShutdownWrite` |
 //! | `ServerDeadlinePasses` | `AbortConnection` for each connection of the worker, then end of t for each transport |
 //! | `WorkerReads`, `WorkerMeetsStaleEvent` | none |
+//! | `WorkerTakesOver` | those of `PeerChecks`; `CloseConnection` if it closes |
 //! | `WorkerHearsClose` | `StopAccepting`, close(t) for each, `ShutdownWrite` for each unbound connection |
 //! | `WorkerHearsGrant` | `ReleaseSocket`, `ReleaseListener`, `WorkerReleased`, \[`CallersComplete`\] |
 //! | close(t) | \[`MakeAlert`, \[`OfferDatagramAlert`\]\], `Unmap`, `ShutdownWrite` on each connection with an empty queue, \[`AlertWritten`, `ShutdownWrite`\], \[end of t\] |
@@ -40,6 +41,7 @@ mod close;
 mod connections;
 mod enabled;
 mod farewells;
+mod handovers;
 mod world;
 
 use crate::action::{Action, Closes};
@@ -49,7 +51,7 @@ use crate::ids::{CallerId, ConnectionId, SocketId, TransportId, WorkerId};
 use crate::monitor;
 use crate::mutants::Mutant;
 use crate::state::{
-    CloseReason, Connection, Core, DtlsState, Phase, ServerPhase, State, Transport, Ufrags,
+    CloseReason, Connection, Core, DtlsState, Phase, ServerPhase, State, Transport, Tuple, Ufrags,
     WorkerPhase,
 };
 use crate::world::{Callback, Caller, Room, Socket, Stream, World};
@@ -84,7 +86,12 @@ struct Run<'a> {
 impl Run<'_> {
     fn perform(&mut self, action: Action) {
         match action {
-            Action::PeerChecks { t, from, check } => self.check(t, from, check),
+            Action::PeerChecks { t, from, check } => match from {
+                Tuple::Tcp(c) if self.core.is_misplaced(self.config, t, c) => {
+                    self.hand_over(t, c, check);
+                }
+                Tuple::Udp(_) | Tuple::Tcp(_) => self.check(t, from, check),
+            },
             Action::PeerChecksTwiceAndResets { t, c } => self.check_twice_and_reset(t, c),
             Action::PeerConnects { c } => self.connect(c),
             Action::PeerConnectsInVain { c } => self.connect_in_vain(c),
@@ -124,6 +131,7 @@ impl Run<'_> {
             Action::ServerDeadlinePasses { w } => self.server_overdue(w),
             Action::WorkerReads { c } => self.stream(c).unread = false,
             Action::WorkerMeetsStaleEvent { c } => self.meet_stale_event(c),
+            Action::WorkerTakesOver { c } => self.take_over(c),
             Action::WorkerHearsTransportClose { t } => {
                 self.world.callback = Callback::Done;
                 self.close_transport(t, CloseReason::Owner);
@@ -180,7 +188,7 @@ impl Run<'_> {
 
     fn connections_of_worker(&self, w: WorkerId) -> impl Iterator<Item = ConnectionId> + use<> {
         let ids = self.core.connection_ids();
-        let of: Vec<_> = ids.filter(|c| self.config.worker_of_connection(*c) == w).collect();
+        let of: Vec<_> = ids.filter(|c| self.core.holder(*c) == Some(w)).collect();
         of.into_iter()
     }
 
@@ -232,7 +240,7 @@ impl Run<'_> {
     fn notice_drained(&mut self) {
         for w in self.config.worker_ids() {
             let closing = self.core.worker(w) == WorkerPhase::Closing;
-            if closing && self.core.is_drained(self.config, w) {
+            if closing && self.is_drained(w) {
                 self.core.workers[w.index()] = WorkerPhase::Drained;
                 self.emit(Effect::WorkerDrained(w));
             }
@@ -246,6 +254,16 @@ impl Run<'_> {
         if self.core.server == ServerPhase::Closing && opens {
             self.core.server = ServerPhase::Releasing;
         }
+    }
+
+    fn is_drained(&self, w: WorkerId) -> bool {
+        let mut core = self.core.clone();
+        if self.config.is(Mutant::StrangersForgotten) {
+            let connections = core.connections.iter_mut();
+            let strangers = connections.filter(|connection| **connection == Connection::Unbound);
+            strangers.for_each(|connection| *connection = Connection::Gone);
+        }
+        core.is_drained(self.config, w)
     }
 
     /// Every worker is drained: this one lets go of its carriers, the last one lets go of the callers.

@@ -17,7 +17,7 @@ const fn pin(config: &'static str, states: usize, edges: usize, rank: u32, class
 }
 
 /// The configurations of `standard` in their order.
-pub(crate) const STANDARD: [Pin; 18] = [
+pub(crate) const STANDARD: [Pin; 19] = [
     pin("small", 3_129, 22_889, 23, 1_354),
     pin("handshake", 4_889, 28_381, 19, 476),
     pin("kernel", 806, 4_984, 21, 1_014),
@@ -27,6 +27,7 @@ pub(crate) const STANDARD: [Pin; 18] = [
     pin("restart", 896, 9_472, 13, 1_234),
     pin("owner", 15_921, 79_910, 16, 736),
     pin("carriers", 8_571, 61_035, 20, 459),
+    pin("handover", 15_596, 93_854, 20, 2_184),
     pin("pair", 49_958, 359_768, 32, 3_350),
     pin("connections", 65_044, 515_143, 20, 3_666),
     pin("kernel-twice", 6_770, 61_202, 28, 4_743),

@@ -1,11 +1,11 @@
 //! One transport, its peer and its owner, on a thread of their own. Whatever the server closes under them is no error.
 
-use super::plan::{Actor, Fingerprint, Handshake, OwnerEnd, PathPlan, PeerEnd, Role};
+use super::plan::{Actor, Fingerprint, Handshake, Move, OwnerEnd, PathPlan, PeerEnd, Role};
 use super::plan::{Stranger, StrangerEnd};
 use super::stage::Stage;
 use crate::peer::{
-    CheckOptions, DtlsPhase, DtlsRole, Path, Peer, PeerCertificate, PeerError, Protocol,
-    ServerCredentials, TcpOptions, TcpPath, Via,
+    CheckOptions, DtlsPhase, DtlsRole, DtlsSession, Path, Peer, PeerCertificate, PeerError,
+    Protocol, ServerCredentials, TcpOptions, TcpPath, Via,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,24 +27,32 @@ const HANDSHAKE_FAILURE: u8 = 40;
 /// Plays a transport to its end.
 pub(super) fn play(stage: &Arc<Stage>, plan: &Actor) {
     stage.sleep_until(plan.begins_at);
-    let Some(transport) = stage.transport(plan.callback) else { return };
-    let mut transport = Some(transport);
+    let Some(transport) = stage.transport(plan.callback, plan.consent) else { return };
+    let heir = plan.moves.and_then(|how| Some((how, stage.transport(None, plan.consent)?)));
     // What the server ends in the middle of the script ends the script.
-    let mut peer = match Scene::new(stage, plan, transport.as_ref()) {
+    let mut peer = match Scene::new(stage, plan, &transport) {
         Ok(mut scene) => {
-            let _ = scene.script();
+            let _ = scene.script(heir.as_ref());
             Some(scene.peer)
         }
         Err(_) => None,
     };
-    match plan.owner_end {
-        OwnerEnd::Nothing => {}
-        OwnerEnd::Close => drop(transport.as_ref().map(WebRtcTransport::close)),
-        OwnerEnd::Drop => drop(transport.take()),
-    }
+    let all = [Some(transport), heir.map(|(_, transport)| transport)];
+    let kept = match plan.owner_end {
+        OwnerEnd::Nothing => Some(all),
+        OwnerEnd::Close => {
+            all.iter().flatten().for_each(|transport| drop(transport.close()));
+            Some(all)
+        }
+        OwnerEnd::Drop => {
+            drop(all);
+            None
+        }
+    };
     while let (Some(peer), false) = (&mut peer, stage.is_over()) {
         linger(peer, plan);
     }
+    drop(kept);
 }
 
 /// Opens a connection that nobody will own.
@@ -95,22 +103,16 @@ impl<'a> Scene<'a> {
     fn new(
         stage: &'a Stage,
         plan: &'a Actor,
-        transport: Option<&'a WebRtcTransport>,
+        transport: &'a WebRtcTransport,
     ) -> Result<Self, PeerError> {
-        let transport = transport.ok_or_else(|| PeerError::Dtls("no transport".to_owned()))?;
-        let (certificate, role) = (
-            PeerCertificate::shared()?,
-            match plan.role {
-                Role::Client => DtlsRole::Client,
-                Role::Server => DtlsRole::Server,
-            },
-        );
-        let peer = Peer::new(credentials(transport.ice_parameters()), &certificate, role)?;
+        let certificate = PeerCertificate::shared()?;
+        let peer =
+            Peer::new(credentials(transport.ice_parameters()), &certificate, dtls_role(plan.role))?;
         tell_fingerprint(transport, &certificate, plan);
         Ok(Scene { stage, plan, transport, peer, main: None })
     }
 
-    fn script(&mut self) -> Result<(), PeerError> {
+    fn script(&mut self, heir: Option<&(Move, WebRtcTransport)>) -> Result<(), PeerError> {
         for path in &self.plan.paths {
             self.open(*path)?;
         }
@@ -122,7 +124,39 @@ impl<'a> Scene<'a> {
         }
         self.exchange_data()?;
         std::thread::sleep(self.plan.pause);
+        if let (Some((how, heir)), Some(main)) = (heir, self.main) {
+            self.go_on_with(*how, heir, main)?;
+        }
         self.end()
+    }
+
+    /// The same paths, proved to be another transport's.
+    fn go_on_with(
+        &mut self,
+        how: Move,
+        heir: &WebRtcTransport,
+        main: Via,
+    ) -> Result<(), PeerError> {
+        if how.closes_before {
+            drop(self.transport.close());
+        }
+        let certificate = PeerCertificate::shared()?;
+        tell_fingerprint(heir, &certificate, self.plan);
+        self.peer.set_credentials(credentials(heir.ice_parameters()));
+        self.peer.check(main, true)?;
+        for via in (0..self.plan.paths.len()).map(Via) {
+            if how.takes_all && via != main {
+                self.peer.check(via, false)?;
+            }
+            // Whoever had stopped reading reads the rest of what was begun.
+            let _ = self.peer.resume(via);
+        }
+        if how.handshakes {
+            self.peer.replace_session(DtlsSession::new(dtls_role(self.plan.role), &certificate)?);
+            self.peer.await_check(main, false, PATIENCE)?;
+            self.handshake(main)?;
+        }
+        Ok(())
     }
 
     fn open(&mut self, plan: PathPlan) -> Result<(), PeerError> {
@@ -225,6 +259,13 @@ impl<'a> Scene<'a> {
             },
         }
         Ok(())
+    }
+}
+
+fn dtls_role(role: Role) -> DtlsRole {
+    match role {
+        Role::Client => DtlsRole::Client,
+        Role::Server => DtlsRole::Server,
     }
 }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 /// Where choices come from.
 #[derive(Clone, Debug)]
-pub(super) struct Choices(u64);
+pub(in crate::validate) struct Choices(u64);
 
 impl Choices {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::validate) fn new(seed: u64) -> Self {
         Choices(seed)
     }
 
@@ -20,21 +20,21 @@ impl Choices {
         z ^ (z >> 31)
     }
 
-    pub(super) fn number(&mut self, range: RangeInclusive<u64>) -> u64 {
+    pub(in crate::validate) fn number(&mut self, range: RangeInclusive<u64>) -> u64 {
         range.start() + self.next() % (range.end() - range.start() + 1)
     }
 
     /// True so many times out of a hundred.
-    pub(super) fn percent(&mut self, percent: u64) -> bool {
+    pub(in crate::validate) fn percent(&mut self, percent: u64) -> bool {
         self.number(0..=99) < percent
     }
 
-    pub(super) fn milliseconds(&mut self, range: RangeInclusive<u64>) -> Duration {
+    pub(in crate::validate) fn milliseconds(&mut self, range: RangeInclusive<u64>) -> Duration {
         Duration::from_millis(self.number(range))
     }
 
     /// One of these, each as likely as its weight says.
-    pub(super) fn weighted<T: Clone>(&mut self, of: &[(u64, T)]) -> T {
+    pub(in crate::validate) fn weighted<T: Clone>(&mut self, of: &[(u64, T)]) -> T {
         let all: u64 = of.iter().map(|(weight, _)| weight).sum();
         let mut left = self.number(0..=all - 1);
         for (weight, value) in of {

@@ -2,6 +2,7 @@
 
 use super::choice::Choices;
 use crate::peer::Protocol;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// One run.
@@ -11,20 +12,39 @@ pub(super) struct Plan {
     pub(super) strangers: Vec<Stranger>,
     /// When the server is closed, from the beginning on.
     pub(super) close_at: Duration,
-    pub(super) close: Close,
+    /// Those who close it, each on a thread of its own. The last handle is dropped after them.
+    pub(super) closers: Vec<Closer>,
     /// The time for the whole close, if it is not the usual one.
     pub(super) deadline: Option<Duration>,
-    /// How long before the close the UDP sockets fill up, and for how long.
-    pub(super) full: Option<(Duration, Duration)>,
+    /// When the UDP sockets are full.
+    pub(super) full: Option<Fault>,
+    /// When the system refuses datagrams.
+    pub(super) refused: Option<Fault>,
 }
 
-/// Who closes the server.
+/// A thread that closes the server.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Closer {
+    /// How long after the first moment at which one closes.
+    pub(super) after: Duration,
+    pub(super) how: How,
+}
+
+/// What a closer does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Close {
-    /// So many threads at once, each waiting.
-    Threads(usize),
-    /// Nobody: the last handle is dropped.
-    LastHandle,
+pub(super) enum How {
+    /// It calls `close()` and waits.
+    Closes,
+    /// It drops its handle.
+    Drops,
+}
+
+/// A fault of the system that passes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fault {
+    /// How long before the close it begins.
+    pub(super) before: Duration,
+    pub(super) length: Duration,
 }
 
 /// A transport with its peer and its owner.
@@ -47,6 +67,21 @@ pub(super) struct Actor {
     pub(super) answers: bool,
     /// What is closed from inside the callback that says that DTLS is connected.
     pub(super) callback: Option<Closes>,
+    /// Silence after which its consent has expired, if it is to expire within the run.
+    pub(super) consent: Option<Duration>,
+    /// The peer goes on with another transport of the owner, on the same paths.
+    pub(super) moves: Option<Move>,
+}
+
+/// How a peer goes on with another transport: what it had proved to be the first one's is the second one's then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Move {
+    /// The owner closes the first transport just before.
+    pub(super) closes_before: bool,
+    /// The peer takes all of its paths along, not only the one that DTLS goes over.
+    pub(super) takes_all: bool,
+    /// It handshakes again.
+    pub(super) handshakes: bool,
 }
 
 /// What a callback closes.
@@ -129,17 +164,31 @@ impl Plan {
         let actors = (0..transports).map(|_| actor(&mut choices)).collect();
         let strangers = (0..transports / 8).map(|_| stranger(&mut choices)).collect();
         let close_at = choices.milliseconds(250..=700);
-        let close = choices.weighted(&[
-            (2, Close::Threads(1)),
-            (2, Close::Threads(2)),
-            (1, Close::LastHandle),
-        ]);
+        let closers = closers(&mut choices);
         let deadline = choices.percent(20).then(|| choices.milliseconds(20..=120));
         // Longer than a farewell waits, or not.
-        let full = (choices.milliseconds(0..=40), choices.milliseconds(20..=160));
-        let full = choices.percent(75).then_some(full);
-        Plan { actors, strangers, close_at, close, deadline, full }
+        let full = fault(&mut choices, 75, 20..=160);
+        let refused = fault(&mut choices, 40, 5..=60);
+        Plan { actors, strangers, close_at, closers, deadline, full, refused }
     }
+}
+
+/// Two at least, all of whom may drop their handles.
+fn closers(choices: &mut Choices) -> Vec<Closer> {
+    use How::{Closes, Drops};
+    let hows = choices.weighted(&[
+        (3, vec![Closes, Closes]),
+        (2, vec![Closes, Closes, Closes]),
+        (2, vec![Closes, Drops]),
+        (2, vec![Drops, Drops]),
+    ]);
+    hows.into_iter().map(|how| Closer { after: choices.milliseconds(0..=20), how }).collect()
+}
+
+fn fault(choices: &mut Choices, percent: u64, length: RangeInclusive<u64>) -> Option<Fault> {
+    let before = choices.milliseconds(0..=40);
+    let length = choices.milliseconds(length);
+    choices.percent(percent).then_some(Fault { before, length })
 }
 
 fn actor(choices: &mut Choices) -> Actor {
@@ -184,6 +233,12 @@ fn actor(choices: &mut Choices) -> Actor {
             (30, Some(Closes::Transport)),
             (1, Some(Closes::Server)),
         ]),
+        consent: choices.percent(12).then(|| choices.milliseconds(60..=160)),
+        moves: choices.percent(25).then(|| Move {
+            closes_before: choices.percent(30),
+            takes_all: choices.percent(50),
+            handshakes: choices.percent(60),
+        }),
     }
 }
 

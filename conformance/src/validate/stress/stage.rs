@@ -1,19 +1,19 @@
 //! The server of a run, and what its actors share.
 
+use super::Options;
 use super::plan::Closes;
 use crate::peer::Protocol;
 use crate::validate::log::{Begun, What};
 use crate::validate::recorder::Recorder;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
-use webrtc_server::lifecycle::{DtlsState, Limits, Mutant};
+use webrtc_server::lifecycle::{DtlsState, Limits};
 use webrtc_server::{
-    Error, ListenInfo, TransportEvent, WebRtcServer, WebRtcServerOptions, WebRtcTransport,
-    WebRtcTransportOptions,
+    Certificate, Error, ListenInfo, TransportEvent, WebRtcServer, WebRtcServerOptions,
+    WebRtcTransport, WebRtcTransportOptions,
 };
 
 /// Bytes of the send buffer of a connection, in which a stalled peer's frames are cut.
@@ -21,7 +21,7 @@ const SEND_BUFFER_BYTES: u32 = 4608;
 /// The least that makes one give way, and the most that the model has room for.
 const TUPLES_MAX: usize = 3;
 /// Longer than every deadline of a run: after that it hangs.
-pub(super) const PATIENCE: Duration = Duration::from_secs(4);
+pub(in crate::validate) const PATIENCE: Duration = Duration::from_secs(4);
 /// The caller that closes from inside a callback; the others are threads, counted from 0.
 const IN_A_CALLBACK: usize = 1000;
 /// Pause between two looks at what no event reports.
@@ -37,7 +37,18 @@ pub(super) struct Stage {
     over: AtomicBool,
 }
 
-fn limits() -> Limits {
+/// The same for every server: making one takes longer than the rest of a server's beginning.
+pub(in crate::validate) fn certificate() -> Result<Certificate, Error> {
+    static SHARED: OnceLock<Certificate> = OnceLock::new();
+    if let Some(certificate) = SHARED.get() {
+        return Ok(certificate.clone());
+    }
+    let certificate = Certificate::generate()?;
+    Ok(SHARED.get_or_init(|| certificate).clone())
+}
+
+/// Deadlines that pass within a run.
+pub(in crate::validate) fn limits() -> Limits {
     Limits {
         bind: Duration::from_millis(200),
         handshake: Duration::from_millis(250),
@@ -50,7 +61,9 @@ fn limits() -> Limits {
 }
 
 impl Stage {
-    pub(super) fn new(seed: u64, transports: usize, mutant: Option<Mutant>) -> Result<Self, Error> {
+    pub(super) fn new(options: Options) -> Result<Self, Error> {
+        let Options { seed, transports, mutant, .. } = options;
+        let workers = options.workers();
         let loopback = Ipv4Addr::LOCALHOST.into();
         let udp = ListenInfo::new(webrtc_server::Protocol::Udp, loopback);
         let tcp = ListenInfo {
@@ -61,6 +74,7 @@ impl Stage {
         let recorder = Recorder::new(Begun {
             seed,
             transports,
+            workers: workers.get(),
             mutant: mutant.map(|mutant| mutant.id().to_owned()),
             sockets: vec![0],
             listeners: vec![1],
@@ -69,8 +83,8 @@ impl Stage {
         let server = WebRtcServer::new(WebRtcServerOptions {
             listen_infos: vec![udp, tcp],
             limits: limits(),
-            // What a projection knows of: nothing is handed over.
-            workers: Some(NonZeroUsize::MIN),
+            certificate: Some(certificate()?),
+            workers: Some(workers),
             mutant,
             tracer: Some(recorder.tracer()),
             ..WebRtcServerOptions::default()
@@ -89,7 +103,11 @@ impl Stage {
     }
 
     /// A transport whose events are logged; none if the server makes none any more.
-    pub(super) fn transport(self: &Arc<Self>, closes: Option<Closes>) -> Option<WebRtcTransport> {
+    pub(super) fn transport(
+        self: &Arc<Self>,
+        closes: Option<Closes>,
+        consent: Option<Duration>,
+    ) -> Option<WebRtcTransport> {
         let mut handle = self.handle();
         let (Some(server), number) = &mut *handle else { return None };
         let (stage, id) = (Arc::clone(self), *number);
@@ -106,6 +124,7 @@ impl Stage {
         };
         let options = WebRtcTransportOptions {
             on_event: Box::new(on_event),
+            short_consent: consent,
             ..WebRtcTransportOptions::default()
         };
         let transport = server.create_transport(options).ok()?;

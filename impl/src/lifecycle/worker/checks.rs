@@ -5,13 +5,13 @@ use crate::lifecycle::connection::ConnectionPhase;
 use crate::lifecycle::farewell::Farewell;
 use crate::lifecycle::ids::{TransportId, Tuple};
 use crate::lifecycle::input::{Check, Credential};
-use crate::lifecycle::mutants::Mutant;
 use crate::lifecycle::output::{About, Event, Output, Verdict};
 use crate::lifecycle::queue::FrameKind;
 use crate::lifecycle::routing::Credentials;
 use crate::lifecycle::state::{DropReason, DtlsState, IceState};
 use crate::lifecycle::timer::Timer;
 use crate::lifecycle::transport::{LossEffect, Phase};
+use crate::mutants::Mutant;
 
 impl Worker {
     /// A check that proved a transport's password. It is answered only if it counts.

@@ -6,11 +6,11 @@ use crate::lifecycle::close_order::{TransportCloseStep, WorkerCloseStep};
 use crate::lifecycle::connection::ConnectionPhase;
 use crate::lifecycle::farewell::Farewell;
 use crate::lifecycle::ids::{TransportId, Tuple};
-use crate::lifecycle::mutants::Mutant;
 use crate::lifecycle::output::{Event, Output, Verdict};
 use crate::lifecycle::state::{CloseReason, DropReason, DtlsState, IceState, NotNeeded};
 use crate::lifecycle::timer::Timer;
 use crate::lifecycle::transport::Phase;
+use crate::mutants::Mutant;
 use std::time::Duration;
 
 impl Worker {

@@ -5,11 +5,11 @@ use super::{Outputs, Worker, WorkerPhase};
 use crate::lifecycle::connection::{Connection, ConnectionPhase, InputHalf, WriteState};
 use crate::lifecycle::farewell::Farewell;
 use crate::lifecycle::ids::{ConnectionId, ListenerId, TransportId, Tuple};
-use crate::lifecycle::mutants::Mutant;
 use crate::lifecycle::output::{Output, Verdict};
 use crate::lifecycle::queue::{FrameKind, SendQueue};
 use crate::lifecycle::state::DropReason;
 use crate::lifecycle::timer::Timer;
+use crate::mutants::Mutant;
 use std::net::SocketAddr;
 
 impl Worker {

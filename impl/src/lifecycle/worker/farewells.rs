@@ -3,11 +3,11 @@
 use super::{Outputs, Worker, WorkerPhase};
 use crate::lifecycle::farewell::{Farewell, QueuedRecord};
 use crate::lifecycle::ids::{SocketId, TransportId, Tuple};
-use crate::lifecycle::mutants::Mutant;
 use crate::lifecycle::output::{About, Output, Verdict};
 use crate::lifecycle::queue::FrameKind;
 use crate::lifecycle::state::DropReason;
 use crate::lifecycle::timer::Timer;
+use crate::mutants::Mutant;
 
 impl Worker {
     /// DTLS made the record: offer it to the socket, or queue it on the connection.

@@ -2,10 +2,10 @@
 
 use super::{Outputs, Worker};
 use crate::lifecycle::ids::TransportId;
-use crate::lifecycle::mutants::{Mutant, Planted};
 use crate::lifecycle::output::Verdict;
 use crate::lifecycle::state::{CloseReason, DtlsReason, DtlsState, NotNeeded};
 use crate::lifecycle::transport::{Phase, Transport};
+use crate::mutants::{Mutant, Planted};
 
 impl Worker {
     /// Whether this worker has that defect.

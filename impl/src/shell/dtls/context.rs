@@ -14,6 +14,7 @@ use super::certificate::{Certificate, fingerprint_of};
 use super::event::DtlsFailure;
 use super::{srtp, timer};
 use crate::fingerprint::{Fingerprint, strongest_matches};
+use crate::mutants::{Mutant, Planted};
 
 /// Default of [`DtlsOptions::mtu`] (mediasoup DtlsTransport.cpp).
 const MTU_BYTES_DEFAULT: usize = 1350;
@@ -142,6 +143,8 @@ pub(super) const VERIFY_MODE: SslVerifyMode =
 pub(super) struct PeerCheck {
     /// Set once, before or after the handshake.
     pub(super) expected: OnceLock<Vec<Fingerprint>>,
+    /// Its defect, if it has one.
+    pub(super) planted: Planted,
     /// Why the callback refused the peer.
     pub(super) refusal: OnceLock<DtlsFailure>,
 }
@@ -154,7 +157,7 @@ impl PeerCheck {
     pub(super) fn accepts(&self, certificate: &X509Ref) -> bool {
         self.expected.get().is_none_or(|expected| {
             strongest_matches(expected, |algorithm| fingerprint_of(certificate, algorithm))
-        })
+        }) || self.planted.is(Mutant::FingerprintIgnored)
     }
 
     /// The verify callback: the place where a refusal makes OpenSSL itself send a fatal alert.

@@ -14,6 +14,7 @@ use super::queue::DatagramQueues;
 use super::records::{HandshakeAdmission, records};
 use super::{srtp, timer};
 use crate::fingerprint::Fingerprint;
+use crate::mutants::{Mutant, Planted};
 
 /// Record header (13), explicit nonce (8) and tag (16) of AES-GCM, the largest among our ciphers.
 const RECORD_OVERHEAD_BYTES: usize = 37;
@@ -66,6 +67,7 @@ pub struct DtlsSession {
     admission: HandshakeAdmission,
     events: VecDeque<DtlsEvent>,
     data_bytes_max: usize,
+    planted: Planted,
 }
 
 impl DtlsSession {
@@ -75,12 +77,21 @@ impl DtlsSession {
     ///
     /// What OpenSSL says, which can only be a lack of memory.
     pub fn new(context: &DtlsContext, role: DtlsRole) -> Result<Self, ErrorStack> {
+        Self::with_defect(context, role, Planted::default())
+    }
+
+    /// As [`Self::new`], with the defect that its worker has.
+    pub(crate) fn with_defect(
+        context: &DtlsContext,
+        role: DtlsRole,
+        planted: Planted,
+    ) -> Result<Self, ErrorStack> {
         discard_stale_errors();
         let mut ssl = Ssl::new(&context.ssl)?;
         let mtu = u32::try_from(context.options.mtu).unwrap_or(u32::MAX);
         ssl.set_mtu(mtu)?;
         timer::install(&mut ssl, context.options.retransmission_initial)?;
-        let peer = Arc::new(PeerCheck::default());
+        let peer = Arc::new(PeerCheck { planted, ..PeerCheck::default() });
         let check = Arc::clone(&peer);
         ssl.set_verify_callback(VERIFY_MODE, move |_, store| check.verify(store));
         //= DTL-01
@@ -102,6 +113,7 @@ impl DtlsSession {
             admission: HandshakeAdmission::default(),
             events: VecDeque::new(),
             data_bytes_max: context.options.mtu - RECORD_OVERHEAD_BYTES,
+            planted,
         })
     }
 
@@ -239,6 +251,11 @@ impl DtlsSession {
         self.events.pop_front()
     }
 
+    /// `SSL_shutdown` whatever the state, without a look at what comes of it: [`Mutant::ErrorQueueLeft`].
+    pub(crate) fn shut_down_blindly(&self) {
+        timer::shut_down(self.stream.ssl());
+    }
+
     #[cfg(test)]
     pub(super) fn ssl(&self) -> &openssl::ssl::SslRef {
         self.stream.ssl()
@@ -248,7 +265,9 @@ impl DtlsSession {
     //= CLS-36
     //= N1
     fn call<T>(&mut self, operation: impl FnOnce(&mut SslStream<DatagramQueues>) -> T) -> T {
-        discard_stale_errors();
+        if !self.planted.is(Mutant::ErrorQueueLeft) {
+            discard_stale_errors();
+        }
         operation(&mut self.stream)
     }
 

@@ -1,5 +1,5 @@
-//! The retransmission timer of an `SSL` object, and the only unsafe code of the engine: neither
-//! `openssl` nor `openssl-sys` wraps these calls.
+//! The retransmission timer of an `SSL` object, and the only unsafe code of the engine: `openssl`
+//! does not wrap these calls.
 #![allow(unsafe_code)]
 
 use std::ffi::{c_int, c_uint};
@@ -63,6 +63,12 @@ pub(super) fn retransmit_if_due(ssl: &SslRef) -> Result<(), ErrorStack> {
     let result =
         unsafe { openssl_sys::SSL_ctrl(ssl.as_ptr(), DTLS_CTRL_HANDLE_TIMEOUT, 0, nothing) };
     if result < 0 { Err(ErrorStack::get()) } else { Ok(()) }
+}
+
+/// `SSL_shutdown` and nothing else: the crate's own empties the error queue when it fails. Only a mutant wants that.
+pub(super) fn shut_down(ssl: &SslRef) {
+    // SAFETY: as in `retransmit_if_due`; in mid-handshake the call fails and changes nothing but the error queue.
+    unsafe { openssl_sys::SSL_shutdown(ssl.as_ptr()) };
 }
 
 /// The verification result that OpenSSL answers with a fatal `bad_certificate` alert. It is here

@@ -1,6 +1,6 @@
 //! What the handles ask for, and the other workers.
 
-use super::{Owner, Worker};
+use super::{Owner, Strangers, Worker};
 use crate::control::command::{Command, Refused};
 use crate::control::dump::{CarrierDump, ConnectionCounts, TransportState, WorkerDump};
 use crate::lifecycle::{ConnectionPhase, Input, TransportId, Tuple, Verdict};
@@ -42,6 +42,8 @@ impl Worker {
             Command::CloseServer { deadline } => {
                 let _ = self.feed(Input::ServerCloseRequested { deadline });
             }
+            //= CLS-31
+            Command::Drain { .. } => self.strangers = Strangers::TurnedAway,
             Command::GrantRelease => {
                 let _ = self.feed(Input::ReleaseGranted);
             }

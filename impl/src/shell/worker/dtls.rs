@@ -4,8 +4,10 @@ use super::Worker;
 use crate::control::events::DtlsConnected;
 use crate::fingerprint::Fingerprint;
 use crate::lifecycle::{self, DtlsReason, DtlsState, Input, RecordKind, TransportId};
+use crate::mutants::Mutant;
 use crate::shell::dtls::{DtlsEvent, DtlsFailure, DtlsRole, DtlsSession};
 use crate::shell::timers::Alarm;
+use std::time::Duration;
 
 /// What a worker keeps for the DTLS of one transport.
 #[derive(Default)]
@@ -18,7 +20,7 @@ pub(super) struct DtlsSlot {
 impl Worker {
     pub(super) fn start_dtls(&mut self, id: TransportId, role: lifecycle::DtlsRole) {
         let slot = self.slots.entry(id).or_default();
-        match DtlsSession::new(&self.dtls, role.into()) {
+        match DtlsSession::with_defect(&self.dtls, role.into(), self.planted) {
             Ok(mut session) => {
                 if let Some(fingerprints) = slot.fingerprints.clone() {
                     session.expect_fingerprints(fingerprints);
@@ -70,7 +72,10 @@ impl Worker {
 
     pub(super) fn drop_dtls(&mut self, id: TransportId) {
         self.timers.disarm(Alarm::Retransmit(id));
-        self.slots.remove(&id);
+        let session = self.slots.remove(&id).and_then(|slot| slot.session);
+        if self.planted.is(Mutant::ErrorQueueLeft) {
+            session.iter().for_each(DtlsSession::shut_down_blindly);
+        }
     }
 
     /// No input of the core leads here: what comes of it is fed by itself.
@@ -136,6 +141,9 @@ impl Worker {
             });
         }
         match session.next_timeout() {
+            Some(_) if self.planted.is(Mutant::TimerAtZero) => {
+                self.arm(Alarm::Retransmit(id), Duration::ZERO);
+            }
             Some(after) => self.arm(Alarm::Retransmit(id), after),
             None => self.timers.disarm(Alarm::Retransmit(id)),
         }

@@ -89,6 +89,10 @@ impl Worker {
         let hand_over = HandOver::Connection { listener, remote, stream, check, deframer, queue };
         let taken = neighbours.offer(to, hand_over);
         self.count_hand_over(taken);
+        #[cfg(feature = "testing")]
+        if !taken {
+            self.tell_dropped(listener, remote);
+        }
         true
     }
 
@@ -185,6 +189,8 @@ impl Worker {
                 let arrival = Arrival::HandedOver;
                 if self.carriers.add_connection(id, stream, remote, deframer, arrival).is_err() {
                     self.stats.accept_errors += 1;
+                    #[cfg(feature = "testing")]
+                    self.tell_dropped(listener, remote);
                     return;
                 }
                 // Closing, or with too many already, we close it.

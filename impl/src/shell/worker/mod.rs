@@ -8,6 +8,7 @@
 mod commands;
 mod dtls;
 mod handover;
+mod mistakes;
 mod perform;
 mod receive;
 
@@ -26,13 +27,16 @@ use crate::control::handover::Neighbours;
 use crate::control::latch::Latch;
 use crate::lifecycle::{self, ConnectionId, Input, Limits, ListenerId, SocketId, TransportId};
 use crate::lifecycle::{CloseReason, DropReason, Outcome, Verdict};
+use crate::mutants::Planted;
 use crate::sync::{Arc, Mutex};
 #[cfg(feature = "testing")]
-use crate::trace::{Cause, Stepped, Tracer};
+use crate::trace::{Cause, Stepped, Tracer, Word};
 use dtls::DtlsSlot;
 use mio::{Events, Poll, Token, Waker};
 use std::collections::{HashMap, VecDeque};
 use std::io;
+#[cfg(feature = "testing")]
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -93,7 +97,7 @@ pub struct WorkerConfig {
     pub notify: Box<dyn Notify>,
     /// Who advances time.
     pub clock: Clock,
-    /// The defect of the core, if it is to have one.
+    /// Its defect, if it is to have one.
     #[cfg(feature = "testing")]
     pub mutant: Option<lifecycle::Mutant>,
 }
@@ -105,6 +109,15 @@ pub(super) enum Arrival {
     Own,
     /// From another worker, where it had arrived.
     HandedOver,
+}
+
+/// What becomes of connections of strangers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Strangers {
+    /// They may bind to a transport.
+    Welcome,
+    /// The server drains: they are closed as soon as they are accepted.
+    TurnedAway,
 }
 
 /// What the owner of a transport is told, and with what.
@@ -162,6 +175,7 @@ pub struct Worker {
     ready: VecDeque<Ready>,
     answers: VecDeque<Input>,
     next_connection: u64,
+    strangers: Strangers,
     limiter: Arc<Mutex<ReplyLimiter>>,
     nominations: Nominations,
     /// `None` when it is alone: then nothing is handed over.
@@ -171,6 +185,7 @@ pub struct Worker {
     notify: Box<dyn Notify>,
     buffer: Box<[u8]>,
     stats: Stats,
+    planted: Planted,
     /// Every step of the core since the last [`Worker::take_journal`]; none before the first.
     #[cfg(feature = "testing")]
     journal: Option<Vec<JournalEntry>>,
@@ -190,11 +205,19 @@ impl Worker {
     }
 
     /// One of several workers. As [`Worker::new`].
-    pub(crate) fn among(config: WorkerConfig, neighbours: Option<Neighbours>) -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn among(config: WorkerConfig, neighbours: Option<Neighbours>) -> io::Result<Self> {
         let role = neighbours.as_ref().map_or(Role::Receive, Neighbours::role);
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        let mut carriers = Carriers::new(poll.registry().try_clone()?, WAKER.0 + 1);
+        #[cfg(feature = "testing")]
+        let planted = Planted::new(config.mutant);
+        #[cfg(not(feature = "testing"))]
+        let planted = Planted::default();
+        let mut carriers = Carriers::new(poll.registry().try_clone()?, WAKER.0 + 1, planted);
         for (index, bound) in (0_u32..).zip(config.bound) {
             match bound.carrier {
                 BoundCarrier::Udp(socket) => {
@@ -226,6 +249,7 @@ impl Worker {
             ready: VecDeque::new(),
             answers: VecDeque::new(),
             next_connection: 0,
+            strangers: Strangers::Welcome,
             limiter: neighbours.as_ref().map(Neighbours::limiter).unwrap_or_default(),
             nominations: Nominations::default(),
             neighbours,
@@ -234,6 +258,7 @@ impl Worker {
             notify: config.notify,
             buffer: vec![0; RECEIVE_BUFFER_BYTES].into_boxed_slice(),
             stats: Stats::default(),
+            planted,
             #[cfg(feature = "testing")]
             journal: None,
             #[cfg(feature = "testing")]
@@ -438,6 +463,13 @@ impl Worker {
         }
     }
 
+    /// Something that was handed over ends on the way.
+    fn tell_dropped(&self, listener: ListenerId, remote: SocketAddr) {
+        if let Some((tracer, _)) = &self.tracer {
+            tracer.said(Word::HandOverDropped { listener, remote });
+        }
+    }
+
     /// The sockets are as full as the observer says.
     fn follow_faults(&mut self) {
         let Some((tracer, _)) = &self.tracer else { return };
@@ -469,6 +501,11 @@ impl Worker {
     /// Lets the poll refuse every connection that is accepted from now on, as without memory or descriptors.
     pub fn set_refuses_connections(&mut self, refuses: bool) {
         self.carriers.refuses_connections = refuses;
+    }
+
+    /// For how many carriers the poll is asked.
+    pub fn watched(&self) -> usize {
+        self.carriers.watched()
     }
 
     /// The token by which the events of a connection name it.

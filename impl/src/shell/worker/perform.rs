@@ -6,6 +6,7 @@ use crate::lifecycle::{
     About, CloseReason, ConnectionId, DropReason, DtlsState, Event, Input, Outcome, Output,
     SocketId, TransportId, WorkerPhase,
 };
+use crate::mutants::Mutant;
 use crate::shell::timers::Alarm;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
@@ -88,6 +89,9 @@ impl Worker {
                 self.stats.alerts_sent += 1;
                 Input::CloseNotifySent { transport }
             }
+            SendResult::TryAgain if self.planted.is(Mutant::TryAgainDrops) => {
+                Input::CloseNotifyFailed { transport, reason: DropReason::Io }
+            }
             SendResult::TryAgain => Input::CloseNotifyBlocked { transport },
             SendResult::Refused(reason) => Input::CloseNotifyFailed { transport, reason },
         });
@@ -100,6 +104,10 @@ impl Worker {
         #[cfg(feature = "testing")]
         if carrier.full {
             return SendResult::TryAgain;
+        }
+        #[cfg(feature = "testing")]
+        if self.tracer.as_ref().is_some_and(|(tracer, _)| tracer.datagrams_are_refused()) {
+            return SendResult::Refused(DropReason::Io);
         }
         let mut result = carrier.socket.send_to(datagram, remote);
         // An ICMP error that another peer caused is reported once, on whatever is sent next.
@@ -126,8 +134,13 @@ impl Worker {
                 result => break result,
             }
         };
+        #[cfg(feature = "testing")]
+        self.carriers.note_leftover(&result, bytes);
         self.answers.push_back(match result {
             Ok(0) => Input::ConnectionBlocked { connection },
+            Ok(_) if self.planted.is(Mutant::RestForgotten) => {
+                Input::BytesWritten { connection, bytes: bytes.len() }
+            }
             Ok(bytes) => {
                 self.stats.bytes_sent += bytes as u64;
                 Input::BytesWritten { connection, bytes }
@@ -142,18 +155,27 @@ impl Worker {
 
     fn shutdown(&mut self, connection: ConnectionId) {
         let Some(carrier) = self.carriers.connections.get(&connection) else { return };
-        // ENOTCONN: the peer has reset it, which the next read will say.
-        let _ = carrier.stream.shutdown(Shutdown::Write);
+        if self.planted.is(Mutant::ClosesUnread) {
+            drop(self.carriers.take_connection(connection));
+        } else {
+            // ENOTCONN: the peer has reset it, which the next read will say.
+            let _ = carrier.stream.shutdown(Shutdown::Write);
+        }
         self.arm(Alarm::Acknowledged(connection), ACKNOWLEDGED_PAUSE);
     }
 
     fn forget(&mut self, connection: ConnectionId) {
-        self.timers.disarm(Alarm::Acknowledged(connection));
+        if !self.planted.is(Mutant::AlarmKept) {
+            self.timers.disarm(Alarm::Acknowledged(connection));
+        }
         drop(self.carriers.take_connection(connection));
     }
 
     fn abort(&mut self, connection: ConnectionId) {
         self.timers.disarm(Alarm::Acknowledged(connection));
+        if self.planted.is(Mutant::NeverGivesUp) {
+            return;
+        }
         if let Some(carrier) = self.carriers.take_connection(connection) {
             let _ = socket2::SockRef::from(&carrier.stream).set_linger(Some(Duration::ZERO));
         }
@@ -163,7 +185,8 @@ impl Worker {
         // What a failed handshake had to say has left. Its memory goes, and with it the timer that would repeat the
         // last flight.
         //= DTL-15
-        if matches!(event, Event::DtlsStateChanged(DtlsState::Failed, _)) {
+        let failed = matches!(event, Event::DtlsStateChanged(DtlsState::Failed, _));
+        if failed && !self.planted.is(Mutant::SessionKept) {
             self.drop_dtls(transport);
         }
         let event = match event {
@@ -197,5 +220,8 @@ impl Worker {
         }
         (owner.sink)(TransportEvent::Close { reason, outcome });
         owner.answer(reason, outcome);
+        if self.planted.is(Mutant::OwnerKept) {
+            self.owners.insert(transport, owner);
+        }
     }
 }

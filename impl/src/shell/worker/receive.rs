@@ -1,9 +1,10 @@
 //! What arrives becomes an input.
 
-use super::{Arrival, Ready, Worker};
+use super::{Arrival, Ready, Strangers, Worker};
 use crate::lifecycle::{
     Check, ConnectionId, ConnectionPhase, Credential, Input, ListenerId, SocketId, Tuple, Verdict,
 };
+use crate::mutants::Mutant;
 use crate::shell::bind::Role;
 use crate::shell::sys::unacknowledged_bytes;
 use crate::shell::timers::Alarm;
@@ -81,7 +82,7 @@ impl Worker {
                 break;
             }
             if budget == 0 {
-                self.ready.push_back(Ready::SocketReadable(id));
+                self.deliver_later(Ready::SocketReadable(id));
                 break;
             }
             budget -= 1;
@@ -89,7 +90,7 @@ impl Worker {
                 Ok((length, remote)) => {
                     self.stats.datagrams_received += 1;
                     self.stats.bytes_received += length as u64;
-                    let tuple = Tuple::Udp { socket: id, remote };
+                    let tuple = Tuple::Udp { socket: self.socket_in_keys(id), remote };
                     let _ = self.receive(Arrival::Own, tuple, remote, &buffer[..length]);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -116,17 +117,32 @@ impl Worker {
                     return;
                 }
             };
+            //= CLS-31
+            if self.strangers == Strangers::TurnedAway {
+                self.stats.connections_refused += 1;
+                continue;
+            }
             let (connection, deframer) = (self.next_connection(), Deframer::new());
             let added =
                 self.carriers.add_connection(connection, stream, remote, deframer, Arrival::Own);
             if added.is_err() {
                 self.stats.accept_errors += 1;
+                if self.planted.is(Mutant::ErrorEndsListener) {
+                    self.carriers.stop_accepting(listener);
+                }
                 continue;
             }
             self.stats.connections_accepted += 1;
             let _ = self.feed(Input::ConnectionAccepted { connection, listener, remote });
         }
-        self.ready.push_back(Ready::ListenerReadable(listener));
+        self.deliver_later(Ready::ListenerReadable(listener));
+    }
+
+    /// The poll does not tell a second time of what one delivery leaves.
+    fn deliver_later(&mut self, ready: Ready) {
+        if !self.planted.is(Mutant::RestUnread) {
+            self.ready.push_back(ready);
+        }
     }
 
     pub(super) fn next_connection(&mut self) -> ConnectionId {
@@ -147,6 +163,9 @@ impl Worker {
                     (reads, bytes) = (reads + 1, bytes + length);
                     carrier.deframer.push(&self.buffer[..length]);
                     self.take_frames(id, remote);
+                    if self.planted.is(Mutant::ReadIsFrame) {
+                        self.forget_half_a_frame(id);
+                    }
                 }
                 ReadResult::End => {
                     let cut = carrier.deframer.is_mid_frame();
@@ -165,7 +184,7 @@ impl Worker {
                 }
             }
         }
-        self.ready.push_back(Ready::ConnectionReadable(id));
+        self.deliver_later(Ready::ConnectionReadable(id));
     }
 
     /// Handles the frames that are complete; one may end the connection under the next.
@@ -178,9 +197,12 @@ impl Worker {
                 carrier.deframer = Deframer::new();
                 return;
             }
+            if self.planted.is(Mutant::FramesAfterEnd) {
+                return self.take_all_frames(id, remote);
+            }
             let Some(frame) = carrier.deframer.next_frame() else { return };
-            let arrival = carrier.arrival;
-            let _ = self.receive(arrival, Tuple::Tcp(id), remote, &frame);
+            let (arrival, tuple) = (carrier.arrival, self.tuple_in_keys(id, remote));
+            let _ = self.receive(arrival, tuple, remote, &frame);
         }
     }
 
@@ -191,8 +213,12 @@ impl Worker {
             .connections()
             .get(&id)
             .is_some_and(|c| matches!(c.phase, ConnectionPhase::Draining { .. }));
-        let Some(carrier) = self.carriers.connections.get(&id).filter(|_| draining) else { return };
-        match unacknowledged_bytes(&carrier.stream) {
+        let unacknowledged = match self.carriers.connections.get(&id).filter(|_| draining) {
+            Some(carrier) => unacknowledged_bytes(&carrier.stream),
+            None if draining && self.planted.is(Mutant::ClosesUnread) => Some(0),
+            None => return,
+        };
+        match unacknowledged {
             Some(0) => {
                 let _ = self.feed(Input::ConnectionAcknowledged { connection: id });
             }

@@ -1,23 +1,25 @@
-//! A worker without a thread, whose clock stands still until a test lets a moment come.
+//! A worker without a thread, whose clock stands still until a test lets a moment come. What goes wrong panics.
 
-use crate::support::{FIRST, PATIENCE, parameters};
+use crate::peer::{DtlsRole, Path, Peer, PeerCertificate, Protocol, ServerCredentials, Via};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 use webrtc_server::control::Latch;
 use webrtc_server::control::command::{Command, Reply};
+use webrtc_server::control::dump::Stats;
 use webrtc_server::lifecycle::{
-    Credentials, DtlsRole as Role, Limits, Outcome, Output, Timer, Transport, TransportId,
+    Credentials, DtlsRole as Role, Limits, Mutant, Outcome, Output, Timer, Transport, TransportId,
 };
 use webrtc_server::shell::bind::{BoundCarrier, bind};
 use webrtc_server::shell::dtls::{Certificate, DtlsContext, DtlsOptions};
 use webrtc_server::shell::{Alarm, Clock, Notify, Worker, WorkerConfig};
 use webrtc_server::sync::Arc;
-use webrtc_server::{ListenInfo, TransportEvent};
-use webrtc_server_conformance::peer::{
-    DtlsRole, Path, Peer, PeerCertificate, Protocol, ServerCredentials,
-};
+use webrtc_server::{DtlsParameters, ListenInfo, TransportEvent};
 
+/// Deadline of every wait for something that must come. No assertion is about how long it took.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+/// The first path of a peer.
+pub const FIRST: Via = Via(0);
 /// Of the server's sockets and connections: enough for a flood to wait there.
 const RECEIVE_BUFFER_BYTES: u32 = 200_000;
 
@@ -25,10 +27,13 @@ const RECEIVE_BUFFER_BYTES: u32 = 200_000;
 type Heard = (u64, TransportEvent);
 
 /// A worker that does something only when told.
-pub(crate) struct Manual {
-    pub(crate) worker: Worker,
-    pub(crate) udp: SocketAddr,
-    pub(crate) tcp: SocketAddr,
+pub struct Manual {
+    /// The worker.
+    pub worker: Worker,
+    /// Where its UDP socket is.
+    pub udp: SocketAddr,
+    /// Where its listener is.
+    pub tcp: SocketAddr,
     events: (Sender<Heard>, Receiver<Heard>),
     drained: Receiver<Vec<(u64, Outcome)>>,
 }
@@ -43,12 +48,22 @@ impl Notify for Drained {
     fn released(&mut self) {}
 }
 
+impl Default for Manual {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Manual {
-    pub(crate) fn new() -> Self {
-        Self::with_clock(Clock::Manual)
+    /// Its clock stands still.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with(Clock::Manual, None)
     }
 
-    pub(crate) fn with_clock(clock: Clock) -> Self {
+    /// With the system's clock or none, and with a defect or none.
+    #[must_use]
+    pub fn with(clock: Clock, mutant: Option<Mutant>) -> Self {
         let loopback = Ipv4Addr::LOCALHOST.into();
         let infos = [webrtc_server::Protocol::Udp, webrtc_server::Protocol::Tcp]
             .map(|protocol| ListenInfo::new(protocol, loopback))
@@ -64,13 +79,13 @@ impl Manual {
         let (sender, drained) = channel();
         let notify = Box::new(Drained(sender));
         let limits = Limits::default();
-        let config = WorkerConfig { limits, dtls, bound, notify, clock, mutant: None };
+        let config = WorkerConfig { limits, dtls, bound, notify, clock, mutant };
         let worker = Worker::new(config).expect("descriptors");
         Manual { worker, udp, tcp, events: channel(), drained }
     }
 
     /// A transport whose peer is known.
-    pub(crate) fn transport(&mut self, number: u64, consent: Duration) {
+    pub fn transport(&mut self, number: u64, consent: Duration) {
         let transport = TransportId(number);
         let events = self.events.0.clone();
         let (reply, made) = Reply::new();
@@ -93,7 +108,7 @@ impl Manual {
     }
 
     /// A transport with a peer that has connected.
-    pub(crate) fn pair(&mut self, number: u64, protocol: Protocol) -> Peer {
+    pub fn pair(&mut self, number: u64, protocol: Protocol) -> Peer {
         self.transport(number, Duration::from_secs(30));
         let mut peer = self.peer(number, protocol);
         self.check(&mut peer);
@@ -106,11 +121,8 @@ impl Manual {
     }
 
     /// A peer with one path that has said nothing.
-    pub(crate) fn peer(&self, number: u64, protocol: Protocol) -> Peer {
-        let certificate = PeerCertificate::shared().expect("a certificate");
-        let Credentials { ufrag, password } = credentials(number);
-        let credentials = ServerCredentials { ufrag, password };
-        let mut peer = Peer::new(credentials, &certificate, DtlsRole::Client).expect("a session");
+    pub fn peer(&self, number: u64, protocol: Protocol) -> Peer {
+        let mut peer = self.peer_without_path(number);
         let server = match protocol {
             Protocol::Udp => self.udp,
             Protocol::Tcp => self.tcp,
@@ -119,8 +131,17 @@ impl Manual {
         peer
     }
 
+    /// A peer with no path yet.
+    #[must_use]
+    pub fn peer_without_path(&self, number: u64) -> Peer {
+        let certificate = PeerCertificate::shared().expect("a certificate");
+        let Credentials { ufrag, password } = credentials(number);
+        let credentials = ServerCredentials { ufrag, password };
+        Peer::new(credentials, &certificate, DtlsRole::Client).expect("a session")
+    }
+
     /// Has the peer's newest check granted.
-    pub(crate) fn check(&mut self, peer: &mut Peer) {
+    pub fn check(&mut self, peer: &mut Peer) {
         let id = peer.check(FIRST, true).expect("it leaves");
         self.until("a check is granted", |_| {
             peer.collect().expect("a socket");
@@ -129,7 +150,7 @@ impl Manual {
     }
 
     /// Handles what is here, without waiting for more.
-    pub(crate) fn step(&mut self) {
+    pub fn step(&mut self) {
         self.worker.poll(Some(Duration::ZERO)).expect("a poll");
         for _ in 0..self.worker.ready().len() {
             self.worker.deliver_next();
@@ -137,7 +158,7 @@ impl Manual {
     }
 
     /// Steps until a condition holds.
-    pub(crate) fn until(&mut self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+    pub fn until(&mut self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !holds(self) {
             assert!(Instant::now() < deadline, "never: {what}");
@@ -152,32 +173,36 @@ impl Manual {
     }
 
     /// Lets the moment of a lifecycle timer come; it must be armed.
-    pub(crate) fn fire(&mut self, timer: Timer) {
+    pub fn fire(&mut self, timer: Timer) {
         assert!(self.worker.fire(Alarm::Lifecycle(timer)), "{timer:?} is not armed");
         self.step();
     }
 
-    pub(crate) fn is_armed(&self, timer: Timer) -> bool {
+    /// Whether a lifecycle timer is armed.
+    #[must_use]
+    pub fn is_armed(&self, timer: Timer) -> bool {
         self.worker.alarms().contains(&Alarm::Lifecycle(timer))
     }
 
-    pub(crate) fn look(&self, number: u64) -> &Transport {
+    /// A transport as the core has it.
+    #[must_use]
+    pub fn look(&self, number: u64) -> &Transport {
         &self.worker.core().transports()[&TransportId(number)]
     }
 
     /// What the core put out since the last call; nothing before the first.
-    pub(crate) fn outputs(&mut self) -> Vec<Output> {
+    pub fn outputs(&mut self) -> Vec<Output> {
         self.worker.take_journal().into_iter().flat_map(|entry| entry.step.outputs).collect()
     }
 
     /// How often this timer was armed or moved since then.
-    pub(crate) fn moves(&mut self, wanted: Timer) -> usize {
+    pub fn moves(&mut self, wanted: Timer) -> usize {
         let is_move = |o: &&Output| matches!(o, Output::ArmTimer { timer, .. } if *timer == wanted);
         self.outputs().iter().filter(is_move).count()
     }
 
     /// States that the owner of a transport has heard of since the last call.
-    pub(crate) fn heard(&self, number: u64) -> Vec<String> {
+    pub fn heard(&self, number: u64) -> Vec<String> {
         let mine = self.events.1.try_iter().filter(|(owner, _)| *owner == number);
         mine.filter_map(|(_, event)| match event {
             TransportEvent::IceStateChange(state) => Some(format!("ice {state:?}")),
@@ -192,31 +217,48 @@ impl Manual {
         .collect()
     }
 
+    /// What it has counted.
+    pub fn stats(&mut self) -> Stats {
+        let (reply, stats) = Reply::new();
+        self.worker.execute(Command::GetStats { reply });
+        stats.try_recv().expect("an answer")
+    }
+
     /// Asks for the close of the server.
-    pub(crate) fn close(&mut self) {
+    pub fn close(&mut self) {
         self.worker.execute(Command::CloseServer { deadline: Duration::from_secs(3) });
         self.step();
     }
 
     /// What the worker reported when it was drained, if it is.
-    pub(crate) fn outcomes(&self) -> Option<Vec<(u64, Outcome)>> {
+    pub fn outcomes(&self) -> Option<Vec<(u64, Outcome)>> {
         self.drained.try_recv().ok()
     }
 
     /// After the drain: carriers are released, no alarm is armed and none that was does anything.
-    pub(crate) fn release(&mut self) {
+    pub fn release(&mut self) {
         self.worker.execute(Command::GrantRelease);
         assert!(self.worker.is_released());
         assert_eq!(self.worker.alarms(), []);
     }
 }
 
-pub(crate) fn credentials(number: u64) -> Credentials {
+/// What the transport of that number announces.
+#[must_use]
+pub fn credentials(number: u64) -> Credentials {
     Credentials { ufrag: format!("ufrag{number}"), password: format!("the password of {number}") }
 }
 
+/// What a peer with the shared certificate announces.
+#[must_use]
+pub fn parameters(role: &str) -> DtlsParameters {
+    let certificate = PeerCertificate::shared().expect("a certificate");
+    DtlsParameters::parse(Some(role), [("sha-256", certificate.fingerprint())])
+        .expect("well formed")
+}
+
 /// Data both ways.
-pub(crate) fn echo(manual: &mut Manual, number: u64, peer: &mut Peer) {
+pub fn echo(manual: &mut Manual, number: u64, peer: &mut Peer) {
     peer.send_data(FIRST, b"in").expect("connected");
     manual.until("data arrives", |manual| {
         manual

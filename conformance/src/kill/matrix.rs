@@ -1,0 +1,345 @@
+//! Every mistake on every rung that can have it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{self, Write};
+use std::path::Path;
+use webrtc_server::lifecycle::{Layer, Mutant};
+use webrtc_server_model::{Graph, KNOWN_BUGS};
+
+use super::{Shown, loom, of_the_lifecycle, of_the_shell, validation};
+use crate::lockstep::{Kill, kill_matrix};
+use crate::validate::kills;
+
+/// The rungs, in the order of the columns.
+pub const RUNGS: [&str; 5] = ["model", "lockstep", "real stack", "validation", "loom"];
+const REAL_STACK: usize = 2;
+const VALIDATION: usize = 3;
+
+/// The known bugs that must be seen on real sockets or in a real log, not in memory only.
+const ON_THE_REAL_STACK: [&str; 20] = [
+    "K01", "K03", "K04", "K08", "K11", "K13", "K17", "K19", "K21", "K23", "K24", "K25", "K26",
+    "K27", "K28", "K29", "K30", "K35", "K36", "K40",
+];
+
+/// Mistakes of the shell that are known bugs of the model under another number, because the core can have them as well.
+const IN_THE_MODEL: [(&str, &str); 6] = [
+    ("R-1", "K24"),
+    ("R-2", "K25"),
+    ("R-3", "K26"),
+    ("R-4", "K27"),
+    ("O2", "K35"),
+    ("K21-TCP", "K21"),
+];
+
+/// What a rung makes of a mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// It is noticed: how.
+    Killed(String),
+    /// It is not.
+    Survives,
+    /// It cannot be made there.
+    Absent,
+    /// The rung could not say.
+    Failed(String),
+}
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its name in the code.
+    pub name: String,
+    /// Its number.
+    pub id: String,
+    /// Which part of the code it is in.
+    pub layer: &'static str,
+    /// Where it was made, and what is wrong.
+    pub about: String,
+    /// What each rung makes of it.
+    pub cells: [Cell; RUNGS.len()],
+}
+
+/// Every mistake on every rung.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Matrix {
+    /// By layer, then as in the table of mistakes.
+    pub lines: Vec<Line>,
+}
+
+/// Tries every mistake of the real code on every rung that can have it. `graphs`: what lockstep and replay walk;
+/// `workspace`: where the sources are.
+///
+/// # Panics
+///
+/// When a thread of it does.
+#[must_use]
+pub fn matrix(graphs: &[Graph], workspace: &Path) -> Matrix {
+    let (validated, mut lines) = std::thread::scope(|scope| {
+        let validated =
+            scope.spawn(|| Mutant::ALL.iter().map(|m| validated(*m)).collect::<Vec<_>>());
+        let of_the_shell =
+            scope.spawn(|| Mutant::of_the_shell().map(|m| of_shell(m, graphs)).collect::<Vec<_>>());
+        let lifecycle: Vec<_> = Mutant::of_the_lifecycle().collect();
+        let kills = kill_matrix(graphs, &lifecycle).unwrap_or_default();
+        let mut lines: Vec<_> = kills.iter().map(|kill| of_lifecycle(kill, graphs)).collect();
+        lines.extend(of_the_shell.join().expect("no panic"));
+        (validated.join().expect("no panic"), lines)
+    });
+    for (line, cell) in lines.iter_mut().zip(validated) {
+        line.cells[VALIDATION] = cell;
+    }
+    lines.extend(of_what_crosses_threads(workspace));
+    Matrix { lines }
+}
+
+fn of_lifecycle(kill: &Kill, graphs: &[Graph]) -> Line {
+    let Kill { mutant, found } = kill;
+    let Some(found) = found else {
+        return line(*mutant, Cell::Survives, Cell::Survives);
+    };
+    let last = found.divergence.action.map_or(String::new(), |action| format!(", {action:?}"));
+    let in_lockstep = Cell::Killed(format!("{} {}{last}", found.config, found.length()));
+    line(*mutant, in_lockstep, cell(of_the_lifecycle(*mutant, found, graphs)))
+}
+
+fn of_shell(mutant: Mutant, graphs: &[Graph]) -> Line {
+    line(mutant, Cell::Absent, cell(of_the_shell(mutant, graphs)))
+}
+
+fn line(mutant: Mutant, lockstep: Cell, real_stack: Cell) -> Line {
+    let layer = match mutant.layer() {
+        Layer::Core => "Core",
+        Layer::Barrier => "Barrier",
+        Layer::Shell => "Shell",
+    };
+    Line {
+        name: format!("{mutant:?}"),
+        id: mutant.id().to_owned(),
+        layer,
+        about: mutant.about().to_owned(),
+        cells: [in_the_model(mutant.id()), lockstep, real_stack, Cell::Absent, Cell::Absent],
+    }
+}
+
+fn cell(shown: Result<Option<Shown>, impl fmt::Display>) -> Cell {
+    match shown {
+        Ok(Some(shown)) => Cell::Killed(shown.to_string()),
+        Ok(None) => Cell::Survives,
+        Err(error) => Cell::Failed(error.to_string()),
+    }
+}
+
+/// The model's own tests run it: that it is seen after so many steps is in the table of known bugs.
+fn in_the_model(id: &str) -> Cell {
+    let other = IN_THE_MODEL.iter().find(|(real, _)| *real == id).map_or(id, |(_, model)| *model);
+    let bug = KNOWN_BUGS.iter().find(|bug| bug.id == other);
+    bug.map_or(Cell::Absent, |bug| {
+        Cell::Killed(format!("{} {}: {:?}", (bug.config)().name, bug.length, bug.mutant))
+    })
+}
+
+/// Without details, which are others in every run.
+fn validated(mutant: Mutant) -> Cell {
+    if validation::why_unseen(mutant).is_some() {
+        return Cell::Absent;
+    }
+    match kills(mutant) {
+        Some(_) => Cell::Killed("killed".to_owned()),
+        None => Cell::Survives,
+    }
+}
+
+fn of_what_crosses_threads(workspace: &Path) -> Vec<Line> {
+    let of = |weakness: loom::Weakness| {
+        let caught = match weakness.caught_by.as_slice() {
+            [] => Cell::Survives,
+            tests => Cell::Killed(tests.join(", ")),
+        };
+        Line {
+            id: "-".to_owned(),
+            layer: "Control",
+            name: weakness.name,
+            about: weakness.about,
+            cells: [Cell::Absent, Cell::Absent, Cell::Absent, Cell::Absent, caught],
+        }
+    };
+    match loom::weaknesses(workspace) {
+        Ok(weaknesses) => weaknesses.into_iter().map(of).collect(),
+        Err(error) => vec![Line {
+            name: "the sources".to_owned(),
+            id: "-".to_owned(),
+            layer: "Control",
+            about: String::new(),
+            cells: std::array::from_fn(|_| Cell::Failed(error.to_string())),
+        }],
+    }
+}
+
+impl Line {
+    fn is_killed_on(&self, rung: usize) -> bool {
+        matches!(self.cells[rung], Cell::Killed(_))
+    }
+
+    fn killers(&self) -> impl Iterator<Item = usize> {
+        (0..RUNGS.len()).filter(|rung| self.is_killed_on(*rung))
+    }
+}
+
+impl Matrix {
+    /// What is wrong with it, in sentences.
+    #[must_use]
+    pub fn failures(&self) -> Vec<String> {
+        let mut failures = Vec::new();
+        for line in &self.lines {
+            if line.killers().next().is_none() {
+                failures.push(format!("nobody notices {} {}", line.id, line.name));
+            }
+            for (cell, rung) in line.cells.iter().zip(RUNGS) {
+                if let Cell::Failed(why) = cell {
+                    failures.push(format!("{} {rung}: {why}", line.name));
+                }
+            }
+        }
+        let seen: BTreeSet<_> = self
+            .lines
+            .iter()
+            .filter(|line| line.is_killed_on(REAL_STACK) || line.is_killed_on(VALIDATION))
+            .map(|line| line.id.as_str())
+            .collect();
+        let unseen = ON_THE_REAL_STACK.iter().filter(|id| !seen.contains(*id));
+        failures.extend(unseen.map(|id| format!("{id} is not seen on the real stack")));
+        for (rung, name) in RUNGS.iter().enumerate() {
+            if !self.lines.iter().any(|line| line.is_killed_on(rung)) {
+                failures.push(format!("{name} notices nothing"));
+            }
+        }
+        failures
+    }
+
+    /// The mistakes that this rung alone notices.
+    fn needs(&self, rung: usize) -> Vec<&str> {
+        let alone = |line: &&Line| line.killers().eq([rung]);
+        self.lines.iter().filter(alone).map(|line| line.name.as_str()).collect()
+    }
+
+    /// As a document.
+    #[must_use]
+    pub fn document(&self) -> String {
+        let mut text = HEAD.to_owned();
+        let mut layer = "";
+        for line in &self.lines {
+            if line.layer != layer {
+                layer = line.layer;
+                let _ = write!(text, "\n## {layer}\n\n| Mutant | Number | What is wrong |");
+                let heads: String = RUNGS.iter().map(|rung| format!(" {rung} |")).collect();
+                let _ = writeln!(text, "{heads}\n|---|---|---|{}", "---|".repeat(RUNGS.len()));
+            }
+            let _ = write!(text, "| `{}` | {} | {} |", line.name, line.id, line.about);
+            for cell in &line.cells {
+                let _ = write!(text, " {cell} |");
+            }
+            text.push('\n');
+        }
+        text.push_str("\n## What validation does not look for\n\n");
+        let mut unseen = BTreeMap::<_, Vec<_>>::new();
+        for mutant in Mutant::ALL {
+            if let Some(why) = validation::why_unseen(*mutant) {
+                unseen.entry(why).or_default().push(format!("`{mutant:?}`"));
+            }
+        }
+        for (why, mutants) in unseen {
+            let _ = writeln!(text, "- {}: {why}.", mutants.join(", "));
+        }
+        text.push_str("\n## The rungs\n\n| Rung | Notices | Alone |\n|---|---|---|\n");
+        for (rung, name) in RUNGS.iter().enumerate() {
+            let count = self.lines.iter().filter(|line| line.is_killed_on(rung)).count();
+            let needs = self.needs(rung);
+            let alone =
+                if needs.is_empty() { "needed by no mutant".to_owned() } else { needs.join(", ") };
+            let _ = writeln!(text, "| {name} | {count} of {} | {alone} |", self.lines.len());
+        }
+        text
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cell::Killed(how) => f.write_str(how),
+            Cell::Survives => f.write_str("survives"),
+            Cell::Absent => f.write_str("-"),
+            Cell::Failed(_) => f.write_str("?"),
+        }
+    }
+}
+
+const HEAD: &str = "# Which mistake is noticed where\n\n\
+    Generated by `UPDATE=1 cargo test -p webrtc-server-conformance --test kill_matrix`.\n\n\
+    Each mutant is the right code with one mistake in it. A cell says how the rung notices it: for the model, lockstep and \
+    the real stack the configuration and after how many actions; what a check on real sockets without a trace is called. \
+    `-`: the mistake cannot be made there, or is not looked for.\n\n\
+    - The model has a mistake of its own under the same number, whose counterexample `model/traces/known_bugs` keeps. What \
+    only descriptors, OpenSSL or the poll can get wrong it does not know.\n\
+    - Lockstep walks the core without the shell, and without what crosses threads.\n\
+    - The real stack is replay, or a check where no trace of the model leads; it steps workers by hand, without threads.\n\
+    - Validation reads the logs of free-running servers. What happens when differs from run to run, so that it only says \
+    that it noticed. What no run shows is not looked for, and listed below.\n\
+    - Loom explores what crosses threads, and its tests demand that each weakness is caught.\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(id: &str, killer: Option<usize>) -> Line {
+        let cell = |rung| match killer == Some(rung) {
+            true => Cell::Killed("seen".to_owned()),
+            false => Cell::Survives,
+        };
+        let cells = std::array::from_fn(cell);
+        Line { name: id.to_owned(), id: id.to_owned(), layer: "Core", about: String::new(), cells }
+    }
+
+    /// Every known bug on the real stack, and something for each rung.
+    fn sound() -> Matrix {
+        let mut lines: Vec<_> =
+            ON_THE_REAL_STACK.iter().map(|id| line(id, Some(REAL_STACK))).collect();
+        lines.extend((0..RUNGS.len()).map(|rung| line("more", Some(rung))));
+        Matrix { lines }
+    }
+
+    #[test]
+    fn all_is_well() {
+        assert_eq!(sound().failures(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_mutant_that_nobody_notices_is_a_failure() {
+        let mut matrix = sound();
+        matrix.lines.push(line("O9", None));
+        assert_eq!(matrix.failures(), ["nobody notices O9 O9"]);
+    }
+
+    #[test]
+    fn a_known_bug_that_only_the_model_notices_is_a_failure() {
+        let mut matrix = sound();
+        matrix.lines[0] = line("K01", Some(0));
+        assert_eq!(matrix.failures(), ["K01 is not seen on the real stack"]);
+    }
+
+    #[test]
+    fn a_rung_that_notices_nothing_is_a_failure_and_one_that_nobody_needs_is_told() {
+        let mut matrix = sound();
+        let idle = matrix.lines.len() - 1;
+        matrix.lines[idle] = line("more", Some(0));
+        assert_eq!(matrix.failures(), ["loom notices nothing"]);
+        matrix.lines[idle].cells[VALIDATION] = Cell::Killed("as well".to_owned());
+        assert!(matrix.document().contains("| loom | 0 of 25 | needed by no mutant |"));
+    }
+
+    #[test]
+    fn a_rung_that_could_not_say_is_a_failure() {
+        let mut matrix = sound();
+        matrix.lines[0].cells[VALIDATION] = Cell::Failed("no socket".to_owned());
+        assert_eq!(matrix.failures(), ["K01 validation: no socket"]);
+    }
+}

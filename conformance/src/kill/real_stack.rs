@@ -1,0 +1,235 @@
+//! Where a mistake shows on real sockets and real OpenSSL.
+
+use std::fmt;
+use std::time::Instant;
+use webrtc_server::lifecycle::Mutant;
+use webrtc_server_model::{
+    Action, AddressId, CallerId, Config, ConnectionId, Graph, StunCheck, TransportId, Tuple,
+    WorkerId,
+};
+
+use super::directed::{self, Verdict};
+use crate::lockstep::Found;
+use crate::replay::{Plan, Replay, ReplayError, replay};
+use crate::verify::{Progress, Row};
+
+/// Mistakes that lockstep sees in an input that comes too late, for which the model has no action in so small a
+/// configuration: replay needs one that has.
+const ELSEWHERE: [(Mutant, &str); 1] = [(Mutant::RegistrationLeft, "owner")];
+
+/// How a mistake of the shell is looked for.
+enum Search {
+    /// In every class of the configuration of this name, until something differs.
+    Classes(&'static str),
+    /// On this way.
+    Trace(fn() -> (Config, Vec<Action>)),
+    /// With a check of its own, because no trace of the model leads there.
+    Directed(&'static str, fn(Option<Mutant>) -> Verdict),
+}
+
+/// Where a mistake showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// In a replay: the configuration, after how many actions, and in what model and stack disagreed.
+    Replay(&'static str, usize, String),
+    /// In a check of its own: its name, and what it says.
+    Directed(&'static str, String),
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Shown::Replay(config, length, what) => write!(f, "{config} {length}: {what}"),
+            Shown::Directed(check, what) => write!(f, "`{check}`: {what}"),
+        }
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are of the lifecycle")]
+fn search(mutant: Mutant) -> Option<Search> {
+    Some(match mutant {
+        Mutant::FramesAfterEnd
+        | Mutant::OwnerKept
+        | Mutant::RestForgotten
+        | Mutant::ErrorEndsListener
+        | Mutant::ListenerWatched
+        | Mutant::TokenKept
+        | Mutant::SocketKept
+        | Mutant::AlarmKept => Search::Classes("kernel"),
+        Mutant::TryAgainDrops => Search::Classes("small"),
+        Mutant::QueueInherited => Search::Classes("kernel-twice"),
+        Mutant::KeyWithoutSocket => Search::Classes("carriers"),
+        Mutant::TokenReused => Search::Classes("reuse"),
+        Mutant::SessionKept => Search::Classes("handshake"),
+        Mutant::ErrorQueueLeft => Search::Trace(closed_in_its_handshake),
+        Mutant::NeverGivesUp => Search::Trace(never_read),
+        Mutant::ClosesUnread => Search::Trace(closed_over_unread_input),
+        Mutant::FingerprintIgnored => Search::Directed(
+            "dtl_08_a_wrong_fingerprint_ends_the_handshake",
+            directed::dtl_08_a_wrong_fingerprint_ends_the_handshake,
+        ),
+        Mutant::TimerAtZero => Search::Directed(
+            "dtl_14_no_timer_goes_off_before_its_time",
+            directed::dtl_14_no_timer_goes_off_before_its_time,
+        ),
+        Mutant::KeyWithoutProtocol => Search::Directed(
+            "tcp_08_a_connection_is_no_tuple_of_the_same_address",
+            directed::tcp_08_a_connection_is_no_tuple_of_the_same_address,
+        ),
+        Mutant::RestUnread => Search::Directed(
+            "res_14_what_one_delivery_leaves_is_read_in_the_next",
+            directed::res_14_what_one_delivery_leaves_is_read_in_the_next,
+        ),
+        Mutant::ReadIsFrame => Search::Directed(
+            "tcp_03_segments_do_not_matter",
+            directed::tcp_03_segments_do_not_matter,
+        ),
+        _ => return None,
+    })
+}
+
+/// One transport ends in its handshake while another one is connected, whose old datagrams come again at the end.
+fn closed_in_its_handshake() -> (Config, Vec<Action>) {
+    let (t, innocent) = (TransportId(0), TransportId(1));
+    let check = |t, address| {
+        let (from, check) = (Tuple::Udp(AddressId(address)), StunCheck::Plain);
+        Action::PeerChecks { t, from, check }
+    };
+    let trace = vec![
+        check(innocent, 1),
+        Action::PeerHandshakes { t: innocent },
+        check(t, 0),
+        Action::PeerSendsFlight { t },
+        Action::OwnerClosesTransport { t },
+    ];
+    (Config::handshake(), trace)
+}
+
+/// The peer has sent what the server has not read when it closes.
+fn closed_over_unread_input() -> (Config, Vec<Action>) {
+    let (t, c) = (TransportId(0), ConnectionId(0));
+    let trace = vec![
+        Action::PeerConnects { c },
+        Action::PeerChecks { t, from: Tuple::Tcp(c), check: StunCheck::Plain },
+        Action::PeerHandshakes { t },
+        Action::PeerStreams { c },
+        Action::OwnerClosesTransport { t },
+    ];
+    (Config::kernel(), trace)
+}
+
+/// The peer reads nothing until the deadline of the server has passed.
+fn never_read() -> (Config, Vec<Action>) {
+    let (t, c, w) = (TransportId(0), ConnectionId(0), WorkerId(0));
+    let trace = vec![
+        Action::PeerConnects { c },
+        Action::PeerChecks { t, from: Tuple::Tcp(c), check: StunCheck::Plain },
+        Action::PeerHandshakes { t },
+        Action::KernelFillsConnection { c },
+        Action::OwnerClosesServer { caller: CallerId(0) },
+        Action::WorkerHearsClose { w },
+        Action::ServerDeadlinePasses { w },
+    ];
+    (Config::small(), trace)
+}
+
+/// Looks for a mistake of the shell.
+///
+/// # Errors
+///
+/// [`ReplayError`].
+pub fn of_the_shell(mutant: Mutant, graphs: &[Graph]) -> Result<Option<Shown>, ReplayError> {
+    match search(mutant) {
+        Some(Search::Classes(name)) => in_classes(name, graphs, mutant),
+        Some(Search::Trace(trace)) => {
+            let (config, trace) = trace();
+            in_replay(Plan::traces(&config, vec![trace])?, mutant)
+        }
+        Some(Search::Directed(name, check)) => {
+            Ok(check(Some(mutant)).err().map(|what| Shown::Directed(name, what)))
+        }
+        None => Ok(None),
+    }
+}
+
+/// All mistakes of the shell, as a row of `verify`.
+pub fn shell_mutants(graphs: &[Graph], progress: &mut dyn Progress) -> Row {
+    let of = "the shell, real stack".to_owned();
+    progress.begin(&format!("mutants of {of}"));
+    let began = Instant::now();
+    let mut row = Row { check: "mutants", of, things: "mutants", ..Row::default() };
+    let mutants: Vec<_> = Mutant::of_the_shell().collect();
+    for (done, mutant) in mutants.iter().enumerate() {
+        progress.at(done, mutants.len());
+        row.compared += 1;
+        match of_the_shell(*mutant, graphs) {
+            Ok(Some(_)) => {}
+            Ok(None) => row.failures.push(format!("{mutant:?} survives")),
+            Err(error) => row.failures.push(format!("{mutant:?}: {error}")),
+        }
+    }
+    Row { seconds: began.elapsed().as_secs_f64(), ..row }
+}
+
+/// Walks the way on which lockstep met a mistake of the lifecycle on real sockets.
+///
+/// # Errors
+///
+/// [`ReplayError`].
+pub fn of_the_lifecycle(
+    mutant: Mutant,
+    found: &Found,
+    graphs: &[Graph],
+) -> Result<Option<Shown>, ReplayError> {
+    match ELSEWHERE.iter().find(|(other, _)| *other == mutant) {
+        Some((_, name)) => in_classes(name, graphs, mutant),
+        None => {
+            let config = graphs.iter().map(Graph::config).find(|c| c.name == found.config);
+            let plan = config.map(|config| Plan::traces(config, vec![way_to(found)]));
+            plan.map_or(Ok(None), |plan| in_replay(plan?, mutant))
+        }
+    }
+}
+
+fn in_classes(name: &str, graphs: &[Graph], mutant: Mutant) -> Result<Option<Shown>, ReplayError> {
+    let graph = graphs.iter().find(|graph| graph.config().name == name);
+    graph.map_or(Ok(None), |graph| in_replay(Plan::classes(graph)?, mutant))
+}
+
+fn way_to(found: &Found) -> Vec<Action> {
+    found.divergence.trace.iter().copied().chain(found.divergence.action).collect()
+}
+
+fn in_replay(plan: Plan, mutant: Mutant) -> Result<Option<Shown>, ReplayError> {
+    let Replay { config, divergences, .. } =
+        replay(&plan.with_mutant(mutant).until_the_first(), &mut |_, _| {})?;
+    Ok(divergences.into_iter().next().map(|divergence| {
+        let length = divergence.trace.len() + usize::from(divergence.action.is_some());
+        let what = divergence.findings.into_iter().next().map(|finding| finding.what);
+        Shown::Replay(config.name, length, what.unwrap_or_default())
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A check that fails without the mistake shows nothing with it.
+    #[test]
+    fn the_right_shell_passes_the_checks_of_its_mistakes() {
+        for mutant in Mutant::of_the_shell() {
+            match search(mutant) {
+                Some(Search::Directed(name, check)) => assert_eq!(check(None), Ok(()), "{name}"),
+                Some(Search::Trace(trace)) => {
+                    let (config, trace) = trace();
+                    let plan = Plan::traces(&config, vec![trace]).unwrap();
+                    let replay = replay(&plan, &mut |_, _| {}).unwrap();
+                    assert!(replay.is_complete(), "{replay}");
+                }
+                // Their configurations are replayed whole, and agree.
+                Some(Search::Classes(_)) => {}
+                None => panic!("nobody looks for {mutant:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Which mistakes validation looks for in the log of a free-running server.
+
+use webrtc_server::lifecycle::{Layer, Mutant};
+
+/// Why no run shows this mistake, or none for sure. The others are looked for.
+pub(super) fn why_unseen(mutant: Mutant) -> Option<&'static str> {
+    match (mutant, mutant.layer()) {
+        (Mutant::TryAgainDrops, _) | (_, Layer::Core | Layer::Barrier) => None,
+        (_, Layer::Shell) => {
+            Some("the log is of what the core hears and wants, and the shell does something else")
+        }
+    }
+}
