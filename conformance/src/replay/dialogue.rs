@@ -47,12 +47,16 @@ impl Stage<'_> {
         from: Tuple,
         check: StunCheck,
     ) -> Result<(), Harness> {
+        let current = self.client(t)?.peer.credentials().clone();
         let asked = self.ask(t, from, check)?;
         let has_room = self.has_room(before, from);
-        self.expect_answer(t, asked, has_room)
+        self.expect_answer(t, asked, has_room)?;
+        self.client(t)?.peer.set_credentials(current);
+        Ok(())
     }
 
-    /// Sends an authenticated check, and lets the server read it.
+    /// Sends an authenticated check, and lets the server read it. The peer keeps the credentials that it was sent with: the
+    /// answer has them as well.
     pub(super) fn ask(
         &mut self,
         t: TransportId,
@@ -66,7 +70,6 @@ impl Stage<'_> {
         let local = self.wires.local(from)?;
         let client = self.client(t)?;
         let transaction = client.peer.next_transaction();
-        let current = client.peer.credentials().clone();
         if check == StunCheck::WithFormerCredentials {
             let former = client.former.clone();
             let former = former.ok_or_else(|| impossible("there are no former credentials"))?;
@@ -77,7 +80,6 @@ impl Stage<'_> {
         let request = client.peer.check_request(transaction, &options, |request| request);
         self.wires.send(from, &request)?;
         self.deliver_packets(from)?;
-        self.client(t)?.peer.set_credentials(current);
         Ok(Asked { transaction, check, from, local })
     }
 
