@@ -1,6 +1,7 @@
 //! The world of one trace: a server on loopback, its owner, its callers, and a peer for each transport.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
@@ -315,6 +316,20 @@ impl<'a> Stage<'a> {
     }
 }
 
+/// An address of this host: on Linux another one for each stage. Connections that ended keep their port for a minute, and
+/// where thousands of them have one address, the kernel looks long for a free port.
+fn loopback() -> Ipv4Addr {
+    static STAGES: AtomicU32 = AtomicU32::new(0);
+    if cfg!(target_os = "linux") {
+        let [.., high, low] = STAGES.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let [.., process] = std::process::id().to_be_bytes();
+        // Neither the first nor the last: they are the network's own.
+        Ipv4Addr::new(127, process, high, low.clamp(1, 254))
+    } else {
+        Ipv4Addr::LOCALHOST
+    }
+}
+
 /// Everything that the server will listen on.
 struct Carriers {
     udp: Vec<Option<UdpSocket>>,
@@ -331,13 +346,14 @@ impl Carriers {
             sockets: Vec::new(),
             listeners: Vec::new(),
         };
+        let ip = loopback();
         for _ in &config.sockets {
-            let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            let socket = UdpSocket::bind((ip, 0))?;
             carriers.sockets.push(socket.local_addr()?);
             carriers.udp.push(Some(socket));
         }
         for _ in &config.listeners {
-            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            let listener = TcpListener::bind((ip, 0))?;
             SockRef::from(&listener).set_send_buffer_size(SEND_BUFFER_BYTES)?;
             carriers.listeners.push(listener.local_addr()?);
             carriers.tcp.push(Some(listener));

@@ -9,9 +9,20 @@ use super::{Options, Progress, Row};
 use crate::kill::{lifecycle_mutants, shell_mutants};
 use crate::lockstep::{Kill, kill_matrix};
 use std::cmp::Reverse;
+use std::panic::resume_unwind;
+use std::thread;
 use std::time::Instant;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{Graph, KNOWN_BUGS, KnownBug, Verdict};
+
+/// Nobody watches.
+struct Silent;
+
+impl Progress for Silent {
+    fn begin(&mut self, _: &str) {}
+    fn at(&mut self, _: usize, _: usize) {}
+    fn end(&mut self, _: &Row) {}
+}
 
 /// What can be done beside other things.
 enum Job<'a> {
@@ -62,14 +73,18 @@ pub(super) fn all(
     // Longest first, so that all processors have something to do until the end.
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by_key(|job| (Reverse(jobs[*job].cost()), *job));
-    let done = {
-        progress.begin("replay, lockstep, model");
+    progress.begin("replay, lockstep, model");
+    let (done, mut last) = thread::scope(|scope| {
+        // They wait more than they work: for what a wrong server does not do, and for the time that runs take.
+        let aside = is_first
+            .then(|| scope.spawn(|| [shell_mutants(graphs, &mut Silent), validated(&mut Silent)]));
         let traces = parts.iter().map(Part::traces).sum();
         let tally = Tally::new(traces, &mut *progress);
         let mut done = jobs::map(&order, |job| (*job, run(&jobs[*job], graphs, options, &tally)));
         done.sort_by_key(|(job, _)| *job);
-        done.into_iter().map(|(_, done)| done)
-    };
+        let aside = aside.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        (done.into_iter().map(|(_, done)| done), Vec::from_iter(aside.into_iter().flatten()))
+    });
     let (mut models, mut verdicts) = (Vec::new(), Vec::new());
     let (mut rows, mut kills) = (Vec::new(), Vec::new());
     for done in done {
@@ -83,18 +98,13 @@ pub(super) fn all(
         }
     }
     let mut all = models;
-    let mut last = Vec::new();
     if is_first {
         all.push(reached(&verdicts));
         all.push(sum("mutants", "the model", "mutants", take(&mut rows, "mutants")));
         all.extend(take(&mut rows, "classes"));
         all.extend(take(&mut rows, "lockstep"));
         all.push(killed(&kills));
-        last = vec![
-            lifecycle_mutants(&kills, graphs, progress),
-            shell_mutants(graphs, progress),
-            validated(progress),
-        ];
+        last.insert(0, lifecycle_mutants(&kills, graphs, progress));
         last.iter().for_each(|row| progress.end(row));
     }
     all.extend(take(&mut rows, "replay"));
