@@ -116,8 +116,8 @@ impl HandOver {
         match self {
             HandOver::Datagram { datagram, .. } => DATAGRAM_COST + datagram.len(),
             HandOver::Question { check, .. } => DATAGRAM_COST + check.len(),
-            HandOver::Connection { check, queue, .. } => {
-                CONNECTION_COST + check.len() + queue.len()
+            HandOver::Connection { check, deframer, queue, .. } => {
+                CONNECTION_COST + check.len() + deframer.buffered_bytes() + queue.len()
             }
         }
     }

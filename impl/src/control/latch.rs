@@ -82,7 +82,7 @@ impl<T: Clone> Latch<T> {
         if waiters.sleepers > 0 && !is_weakened(Weakness::LatchNotifiesBeforeItIsSet) {
             self.changed.notify_all();
         }
-        waiters.tasks.into_values().for_each(Waker::wake);
+        wake_all(waiters.tasks.into_values());
         //= X3
         call_all(waiters.callbacks, &value);
         true
@@ -211,6 +211,15 @@ impl<T: Clone> Default for Latch<T> {
 impl<T> fmt::Debug for Latch<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Latch").finish_non_exhaustive()
+    }
+}
+
+/// Wakes each of them. How a task is woken is up to its runtime, which may be gone: a panic there is not the worker's.
+pub(super) fn wake_all(tasks: impl IntoIterator<Item = Waker>) {
+    for task in tasks {
+        if catch_unwind(AssertUnwindSafe(|| task.wake())).is_err() {
+            tracing::error!(target: "info", "a task cannot be woken: its runtime panicked");
+        }
     }
 }
 

@@ -107,7 +107,7 @@ impl Mailbox {
         answer.recv().map_err(|_| Error::Refused(Refused::Closed))
     }
 
-    /// The same for a task, on whatever thread: it does not block.
+    /// The same for a task, on whatever thread: it does not block. `put_in` is called once the command is on its way.
     ///
     /// # Errors
     ///
@@ -116,6 +116,7 @@ impl Mailbox {
     pub(super) async fn ask_awaiting<T: Clone>(
         &self,
         command: impl FnOnce(Reply<T>) -> Command,
+        put_in: impl FnOnce(),
     ) -> Result<T, Error> {
         let (reply, answer) = Reply::new();
         let mut command = Some(command(reply));
@@ -123,6 +124,7 @@ impl Mailbox {
         // Dropped here when it was not put in.
         drop(command);
         put.map_err(Refused::from)?;
+        put_in();
         answer.awaited(self.server_key).await.ok_or(Error::Refused(Refused::Closed))
     }
 }

@@ -12,8 +12,9 @@
 //! hand-over that was taken at most one answer.
 //!
 //! The worker looks at [`CommandQueue::take`] after each of its polls and sleeps only when nothing is left. It is woken
-//! by the first that comes into an empty queue. The lock is not touched when nothing waits.
+//! by the first that comes into an empty queue, and once more by the next if that failed. The lock is not touched when nothing waits.
 
+use super::latch::wake_all;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Condvar, Mutex, Weakness, is_weakened, lock, wait_while};
 use std::collections::VecDeque;
@@ -84,6 +85,8 @@ pub struct CommandQueue<T, W> {
 struct State<T, W> {
     /// `None`: nobody takes anything out.
     worker: Option<W>,
+    /// The last time that it ought to have been woken it was not.
+    wake_failed: bool,
     waiting: VecDeque<T>,
     /// How many of them are commands of the application.
     commands: usize,
@@ -101,6 +104,7 @@ impl<T: Weigh, W: Wake> CommandQueue<T, W> {
     pub fn new(bounds: Bounds) -> Self {
         let state = State {
             worker: None,
+            wake_failed: false,
             waiting: VecDeque::new(),
             commands: 0,
             hand_over_bytes: 0,
@@ -134,7 +138,7 @@ impl<T: Weigh, W: Wake> CommandQueue<T, W> {
         if !is_weakened(Weakness::QueueHangsUpSilently) {
             self.room.notify_all();
         }
-        tasks.into_iter().for_each(Waker::wake);
+        wake_all(tasks);
         drop(worker);
         left.into()
     }
@@ -240,7 +244,7 @@ impl<T: Weigh, W: Wake> CommandQueue<T, W> {
             }
             (more, if has_room { std::mem::take(&mut state.tasks) } else { Vec::new() })
         };
-        tasks.into_iter().for_each(Waker::wake);
+        wake_all(tasks);
         more
     }
 
@@ -288,7 +292,7 @@ impl<T, W: Wake> State<T, W> {
         fits || self.worker.is_none()
     }
 
-    /// The worker is woken for the first only: it takes what is there before it sleeps. How that went, or what was not
+    /// The worker is woken for the first only, unless that failed: it takes what is there before it sleeps. How that went, or what was not
     /// put in because nobody is there.
     fn put(&mut self, item: T, waits: &AtomicBool) -> Result<io::Result<()>, T>
     where
@@ -305,7 +309,10 @@ impl<T, W: Wake> State<T, W> {
         }
         self.waiting.push_back(item);
         waits.store(true, Ordering::Relaxed);
-        Ok(if is_first && !early { worker.wake() } else { woken })
+        let late = (is_first && !early) || self.wake_failed;
+        let woken = if late { worker.wake() } else { woken };
+        self.wake_failed = woken.is_err();
+        Ok(woken)
     }
 }
 
@@ -321,13 +328,34 @@ mod tests {
     use crate::sync::Arc;
     use crate::sync::atomic::AtomicUsize;
 
-    /// How often it was woken.
+    /// How often it was woken. The first time fails.
     struct Wakes(Arc<AtomicUsize>);
 
     impl Wake for Wakes {
         fn wake(&self) -> io::Result<()> {
+            match self.0.fetch_add(1, Ordering::Relaxed) {
+                0 => Err(io::Error::other("which nobody can help")),
+                _ => Ok(()),
+            }
+        }
+    }
+
+    /// A task whose runtime is gone.
+    struct Gone;
+
+    impl std::task::Wake for Gone {
+        fn wake(self: std::sync::Arc<Self>) {
+            panic!("nobody is there to run it");
+        }
+    }
+
+    /// A task that counts how often it is woken.
+    #[derive(Default)]
+    struct Counts(AtomicUsize);
+
+    impl std::task::Wake for Counts {
+        fn wake(self: std::sync::Arc<Self>) {
             self.0.fetch_add(1, Ordering::Relaxed);
-            Err(io::Error::other("which nobody can help"))
         }
     }
 
@@ -375,16 +403,37 @@ mod tests {
     #[test]
     fn the_worker_is_woken_for_the_first_that_waits() {
         let (queue, wakes) = connected();
-        for _ in 0..3 {
-            assert_eq!(queue.push(Weight::Nothing), Ok(()), "although the wake failed");
+        for woken in [1, 2, 2] {
+            assert_eq!(queue.push(Weight::Nothing), Ok(()), "although the first wake failed");
+            assert_eq!(wakes.load(Ordering::Relaxed), woken, "it is woken for that by the second");
         }
-        assert_eq!(wakes.load(Ordering::Relaxed), 1);
         assert!(queue.take(2, &mut VecDeque::new()), "it is not asleep yet");
         assert_eq!(queue.push(Weight::Nothing), Ok(()));
-        assert_eq!(wakes.load(Ordering::Relaxed), 1);
+        assert_eq!(wakes.load(Ordering::Relaxed), 2);
         assert!(!queue.take(2, &mut VecDeque::new()));
         assert_eq!(queue.push(Weight::Nothing), Ok(()));
-        assert_eq!(wakes.load(Ordering::Relaxed), 2);
+        assert_eq!(wakes.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn cls_07_a_task_whose_runtime_panics_keeps_neither_the_worker_nor_other_tasks() {
+        let (queue, _) = connected();
+        let counts = std::sync::Arc::new(Counts::default());
+        let tasks = [std::sync::Arc::new(Gone).into(), std::sync::Arc::clone(&counts).into()];
+        let ask = |queue: &CommandQueue<Weight, Wakes>| {
+            for _ in 0..2 {
+                let _ = queue.try_push(COMMAND);
+            }
+            for task in &tasks {
+                assert!(queue.poll_push(&mut Some(COMMAND), task).is_pending());
+            }
+        };
+        ask(&queue);
+        assert!(!queue.take(2, &mut VecDeque::new()));
+        assert_eq!(counts.0.load(Ordering::Relaxed), 1);
+        ask(&queue);
+        assert_eq!(queue.hang_up(), [COMMAND; 2]);
+        assert_eq!(counts.0.load(Ordering::Relaxed), 2);
     }
 
     #[test]

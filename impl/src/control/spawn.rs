@@ -209,7 +209,9 @@ impl WorkerThread {
                 self.worker.deliver_next();
             }
             let more = self.execute_some();
-            wait = if more { Some(Duration::ZERO) } else { self.until_close() };
+            // Looked at in any case: commands may come faster than they are executed.
+            let close = self.until_close();
+            wait = if more { Some(Duration::ZERO) } else { close };
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use super::view::{self, View};
 use crate::error::Error;
 use crate::lifecycle::{Credentials, DtlsRole, DtlsState, IceState, TransportId};
 use crate::parameters::{DtlsParameters, IceCandidate, IceParameters, TransportTuple};
+use crate::shell::dtls::RECORD_CONTENT_BYTES_MAX;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex, lock};
 use std::fmt;
@@ -74,7 +75,8 @@ impl Newcomer {
             view,
             restarting: Mutex::new(()),
             closed,
-            close_requested: AtomicBool::new(false),
+            // There is nothing to close before a worker hears of it.
+            close_requested: AtomicBool::new(true),
             server: Arc::clone(server),
         }));
         Ok(Newcomer { handle, credentials, consent, sink })
@@ -90,7 +92,8 @@ impl Newcomer {
     /// The same for a task. One that gives up has its transport closed, if it is made.
     pub(super) async fn create_awaiting(self) -> Result<WebRtcTransport, Error> {
         let (handle, command) = self.into_command();
-        let made = handle.0.mailbox().ask_awaiting(command).await;
+        let put_in = || handle.0.close_requested.store(false, Ordering::Relaxed);
+        let made = handle.0.mailbox().ask_awaiting(command, put_in).await;
         handle.made(flatten(made))
     }
 
@@ -111,10 +114,8 @@ impl Newcomer {
 
 impl WebRtcTransport {
     fn made(self, made: Result<(), Error>) -> Result<Self, Error> {
-        if made.is_err() {
-            // There is nothing to close.
-            self.0.close_requested.store(true, Ordering::Relaxed);
-        }
+        // What was not made is not to be closed.
+        self.0.close_requested.store(made.is_err(), Ordering::Relaxed);
         made.map(|()| self)
     }
 
@@ -221,7 +222,7 @@ impl WebRtcTransport {
     ///
     /// `NotConnected`, `TooLong`, `Closed`, [`Error::OnWorkerThread`] (use [`WebRtcTransport::post`] there).
     pub fn send(&self, data: &[u8]) -> Result<(), Error> {
-        let (transport, data) = (self.0.transport, data.to_vec());
+        let (transport, data) = (self.0.transport, message(data)?);
         flatten(self.0.mailbox().ask(|reply| Command::Send { transport, data, reply: Some(reply) }))
     }
 
@@ -231,9 +232,9 @@ impl WebRtcTransport {
     /// # Errors
     ///
     /// `Closed`, when the whole server is gone; `QueueFull` inside an event callback, where nothing was lost yet: try
-    /// again at another event.
+    /// again at another event; `TooLong` for what no record holds.
     pub fn post(&self, data: &[u8]) -> Result<(), Error> {
-        let (transport, data) = (self.0.transport, data.to_vec());
+        let (transport, data) = (self.0.transport, message(data)?);
         Ok(self.0.mailbox().post(Command::Send { transport, data, reply: None })?)
     }
 
@@ -282,6 +283,12 @@ impl fmt::Debug for WebRtcTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebRtcTransport").field("id", &self.0.id).finish_non_exhaustive()
     }
+}
+
+/// What waits in a queue that counts messages is no longer than the worker could ever send: it knows the exact bound.
+//= RES-14
+fn message(data: &[u8]) -> Result<Vec<u8>, Refused> {
+    if data.len() > RECORD_CONTENT_BYTES_MAX { Err(Refused::TooLong) } else { Ok(data.to_vec()) }
 }
 
 impl Inner {

@@ -14,7 +14,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 /// Connections that the kernel accepts ahead of a listener (mediasoup TcpServerHandle.cpp).
-const BACKLOG: i32 = 512;
+pub(super) const BACKLOG: i32 = 512;
 
 /// One bound socket. Nonblocking, and closed on drop.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Sockets, listeners and connections by the token that mio knows them by. Tokens are counted up and never used again,
 //! because the events of one poll outlive a deregistration (mutant K40).
 
-use super::bind::Role;
+use super::bind::{BACKLOG, Role};
 use super::worker::Arrival;
 use crate::lifecycle::{ConnectionId, ListenerId, SocketId};
 use crate::mutants::{Mutant, Planted};
@@ -236,11 +236,17 @@ impl Carriers {
         }
     }
 
-    /// Accepts and closes what the kernel has accepted already, so that those peers see a FIN and not a reset.
+    /// Accepts and closes what the kernel has accepted already, so that those peers see a FIN and not a reset; no more than
+    /// can be there: peers who connect again and again must not hold up the close.
     //= CLS-34
     fn empty_backlog(&self, id: ListenerId) {
-        while let Ok(Some((stream, _))) = self.accept(id) {
-            drop(stream);
+        // One more than asked for is let in.
+        for _ in 0..=BACKLOG {
+            match self.accept(id) {
+                Ok(Some((stream, _))) => drop(stream),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Ok(None) | Err(_) => break,
+            }
         }
     }
 

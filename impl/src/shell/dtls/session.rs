@@ -19,7 +19,7 @@ use crate::mutants::{Mutant, Planted};
 /// Record header (13), explicit nonce (8) and tag (16) of AES-GCM, the largest among our ciphers.
 const RECORD_OVERHEAD_BYTES: usize = 37;
 /// Content of one record (RFC 5246 section 6.2.1).
-const RECORD_CONTENT_BYTES_MAX: usize = 16_384;
+pub(crate) const RECORD_CONTENT_BYTES_MAX: usize = 16_384;
 /// Messages kept between the end of the handshake and the arrival of the fingerprints; more are
 /// dropped.
 const HELD_MESSAGES_MAX: usize = 16;
