@@ -6,7 +6,8 @@
 //! (`source`), and of a counterexample which mistake is planted (`mutant`) and what that breaks (`breaks`).
 //!
 //! [`read`] performs the actions again and refuses a file that says what cannot happen, or that says of a state what is
-//! not so; and it says which properties are broken if that is how it was. Whoever writes a trace by hand writes its actions: [`draft`] takes them alone, [`write`] adds the states.
+//! not so; and it says which properties are broken if that is how it was. Whoever writes a trace by hand writes its
+//! actions: [`draft`] takes them alone, [`write()`] adds the states.
 
 use std::fmt;
 

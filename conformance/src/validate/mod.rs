@@ -13,7 +13,7 @@
 //! # Several workers, and tuples that change hands
 //!
 //! A transport is of one worker, and sees nothing of the others but what they hand over and that the grant waits for
-//! them. So each is simulated on a worker of its own; see [`parties`] and [`turns`] for what becomes of a tuple that was
+//! them. So each is simulated on a worker of its own; see `parties` and `turns` for what becomes of a tuple that was
 //! another transport's. What holds between the workers is a rule: nobody releases a carrier before every worker is
 //! drained, nobody who closes returns before every worker has released, a connection is at one worker at a time or on its
 //! way, and is closed once.

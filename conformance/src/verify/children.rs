@@ -53,7 +53,7 @@ pub(super) struct Performed {
     pub(super) failures: Vec<String>,
 }
 
-/// Performs a task in this process: the other end of [`in_a_child`]. Nothing else may run in it.
+/// Performs a task in this process: the other end of `in_a_child`. Nothing else may run in it.
 ///
 /// # Errors
 ///
