@@ -70,7 +70,12 @@ pub const ORDERINGS: &[Row] = &[
     ),
     row(
         "control/transport.rs",
-        "self.0.close_requested.store(true, Ordering::Relaxed);",
+        "let put_in = || handle.0.close_requested.store(false, Ordering::Relaxed);",
+        NothingWeaker("nobody else has the handle yet"),
+    ),
+    row(
+        "control/transport.rs",
+        "self.0.close_requested.store(made.is_err(), Ordering::Relaxed);",
         NothingWeaker("nobody else has the handle yet"),
     ),
     row(
