@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use webrtc_server::control::Latch;
 use webrtc_server::control::command::{Command, Reply};
 use webrtc_server::control::dump::Stats;
+use webrtc_server::control::owner::Owner;
 use webrtc_server::lifecycle::{
     Credentials, DtlsRole as Role, Limits, Mutant, Outcome, Output, Timer, Transport, TransportId,
 };
@@ -88,15 +89,15 @@ impl Manual {
     pub fn transport(&mut self, number: u64, consent: Duration) {
         let transport = TransportId(number);
         let events = self.events.0.clone();
+        let sink = Box::new(move |event| {
+            let _ = events.send((number, event));
+        });
         let (reply, made) = Reply::new();
         self.worker.execute(Command::CreateTransport {
             transport,
             credentials: credentials(number),
             consent: Some(consent),
-            sink: Box::new(move |event| {
-                let _ = events.send((number, event));
-            }),
-            closed: Arc::new(Latch::new()),
+            owner: Owner::new(sink, Arc::new(Latch::new())),
             reply,
         });
         made.try_recv().expect("an answer").expect("it is made");

@@ -39,8 +39,8 @@ pub enum Error {
     /// The caller's: the state does not allow it.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// The caller's: an answer was awaited on the thread that has to give it, inside an event callback.
-    #[error("this call waits for the worker and was made on the worker's own thread")]
+    /// The caller's: this call waits for a worker, and no callback may: it runs on the thread of one.
+    #[error("this call waits for a worker and was made inside a callback, on the thread of one")]
     OnWorkerThread,
     /// The system's.
     #[error("the system refused: {0}")]

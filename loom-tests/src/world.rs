@@ -9,9 +9,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use webrtc_server::control::queue::{Bounds, Wake};
 
-/// The key of the only server of a race.
-pub const SERVER_KEY: u64 = 1;
-
 /// Room for one command, and for one more of who cannot wait.
 pub const NARROW: Bounds = Bounds { commands: 1, reserve: 1, hand_over_bytes: 1 };
 

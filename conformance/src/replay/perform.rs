@@ -37,6 +37,7 @@ use std::sync::Arc;
 
 use webrtc_server::control::by_hand::ufrag_of;
 use webrtc_server::control::command::{Command, Refused, Reply};
+use webrtc_server::control::owner::Owner;
 use webrtc_server::fingerprint::Fingerprint;
 use webrtc_server::shell::Ready;
 use webrtc_server_model::{Action, Closes, Role, SocketId, State, TransportId, Tuple, WorkerId};
@@ -182,10 +183,9 @@ impl Stage<'_> {
         let transport = names::transport(t);
         let (reply, created) = Reply::new();
         let sink = self.owners[t.index()].sink(&self.arm);
-        let closed = Arc::clone(&self.owners[t.index()].closed);
+        let owner = Owner::new(sink, Arc::clone(&self.owners[t.index()].closed));
         let consent = Some(names::CONSENT);
-        let create =
-            Command::CreateTransport { transport, credentials, consent, sink, closed, reply };
+        let create = Command::CreateTransport { transport, credentials, consent, owner, reply };
         self.worker_of(t).execute(create);
         match created.try_recv() {
             Ok(Ok(())) => {}

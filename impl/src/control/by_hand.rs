@@ -11,9 +11,6 @@ use crate::sync::{Arc, Mutex};
 use mio::Waker;
 use std::collections::VecDeque;
 
-/// The server that they are of: no thread works for it.
-const SERVER_KEY: u64 = 0;
-
 /// The mailboxes of all workers of a server, each of which listens at addresses of its own.
 pub struct Mailboxes {
     mailboxes: Arc<[Mailbox]>,
@@ -24,7 +21,7 @@ impl Mailboxes {
     /// For so many workers.
     #[must_use]
     pub fn new(workers: usize) -> Self {
-        let mailboxes = (0..workers).map(|_| Mailbox::new(SERVER_KEY)).collect();
+        let mailboxes = (0..workers).map(|_| Mailbox::new()).collect();
         Mailboxes { mailboxes, limiter: Arc::default() }
     }
 

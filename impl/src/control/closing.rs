@@ -10,34 +10,27 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 thread_local! {
-    static WORKS_FOR: Cell<Option<u64>> = Cell::default();
+    static IS_WORKER: Cell<bool> = Cell::default();
 }
 
-/// Says that this thread is a worker of the server with this key from now on.
+/// Says that this thread works for some server from now on.
 ///
-/// A worker that blocked until its own server is closed would wait for itself: [`Closing::wait`]
-/// refuses there.
-pub fn mark_worker_thread(server_key: u64) {
-    WORKS_FOR.with(|key| key.set(Some(server_key)));
+/// A worker that blocked until its own server is closed would wait for itself, and two that waited for each other's
+/// would do so for ever: [`Closing::wait`] refuses on all of them.
+pub fn mark_worker_thread() {
+    IS_WORKER.with(|is_worker| is_worker.set(true));
 }
 
-/// Whether this thread was marked for this server.
-#[cfg(feature = "net")]
-pub(crate) fn is_worker_thread(server_key: u64) -> bool {
-    WORKS_FOR.with(Cell::get) == Some(server_key)
-}
-
-/// Whether this thread was marked for any server.
-#[cfg(feature = "net")]
-pub(crate) fn is_on_a_worker_thread() -> bool {
-    WORKS_FOR.with(Cell::get).is_some()
+/// Whether this thread was marked.
+pub(super) fn is_worker_thread() -> bool {
+    IS_WORKER.with(Cell::get)
 }
 
 /// Why a wait has no answer.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, thiserror::Error)]
 pub enum WaitError {
-    /// The close needs the thread that wants to sleep. Use [`Closing::on_complete`] or the future.
-    #[error("a worker thread cannot wait for the close of its own server; use on_complete")]
+    /// The close may need the thread that wants to sleep. Use [`Closing::on_complete`] or the future.
+    #[error("a callback cannot wait for a close: it runs on a worker's thread; use on_complete")]
     OnWorkerThread,
     /// The close is not over yet. It goes on.
     #[error("the close did not complete within the time given")]
@@ -51,39 +44,42 @@ pub enum WaitError {
 /// answer.
 pub struct Closing<T: Clone> {
     latch: Arc<Latch<T>>,
-    server_key: u64,
     /// Where the latch keeps the waker of the task that polls this one.
     slot: Option<TaskSlot>,
 }
 
 impl<T: Clone> Closing<T> {
-    /// The answer that `latch` will hold; its setter is the server with this key, or one of its
-    /// workers.
+    /// The answer that `latch` will hold.
     #[must_use]
-    pub fn new(latch: &Arc<Latch<T>>, server_key: u64) -> Self {
-        Self { latch: Arc::clone(latch), server_key, slot: None }
+    pub fn new(latch: &Arc<Latch<T>>) -> Self {
+        Self { latch: Arc::clone(latch), slot: None }
     }
 
     /// Blocks until the close is over.
     ///
     /// # Errors
     ///
-    /// [`WaitError::OnWorkerThread`] where waiting could never end.
+    /// [`WaitError::OnWorkerThread`] inside a callback, where waiting could never end.
     pub fn wait(&self) -> Result<T, WaitError> {
         //= CLS-04
-        if self.would_wait_for_itself() {
+        if is_worker_thread() {
             return self.try_get().ok_or(WaitError::OnWorkerThread);
         }
-        Ok(self.latch.wait())
+        Ok(self.wait_anywhere())
+    }
+
+    /// The same for who knows that no callback of its workers waits for this thread.
+    pub(super) fn wait_anywhere(&self) -> T {
+        self.latch.wait()
     }
 
     /// Blocks until the close is over, for at most `timeout`; the close itself goes on.
     ///
     /// # Errors
     ///
-    /// [`WaitError::TimedOut`], and [`WaitError::OnWorkerThread`] where waiting could never end.
+    /// [`WaitError::TimedOut`], and [`WaitError::OnWorkerThread`] inside a callback.
     pub fn wait_timeout(&self, timeout: Duration) -> Result<T, WaitError> {
-        if self.would_wait_for_itself() {
+        if is_worker_thread() {
             return self.try_get().ok_or(WaitError::OnWorkerThread);
         }
         self.latch.wait_timeout(timeout).ok_or(WaitError::TimedOut)
@@ -102,14 +98,9 @@ impl<T: Clone> Closing<T> {
     }
 
     /// Has `callback` called once with the answer: on the thread that completes the close, or here
-    /// and now if it is over already. It may close, wait for and ask anything, as long as it does
-    /// not wait for its own thread.
+    /// and now if it is over already. It may close and create anything, but not wait.
     pub fn on_complete(&self, callback: impl FnOnce(T) + Send + 'static) {
         self.latch.on_set(callback);
-    }
-
-    fn would_wait_for_itself(&self) -> bool {
-        WORKS_FOR.with(Cell::get) == Some(self.server_key)
     }
 }
 
@@ -127,7 +118,7 @@ impl<T: Clone> Future for Closing<T> {
 
 impl<T: Clone> Clone for Closing<T> {
     fn clone(&self) -> Self {
-        Self::new(&self.latch, self.server_key)
+        Self::new(&self.latch)
     }
 }
 
@@ -141,7 +132,7 @@ impl<T: Clone> Drop for Closing<T> {
 
 impl<T: Clone> fmt::Debug for Closing<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Closing").field("server_key", &self.server_key).finish_non_exhaustive()
+        f.debug_struct("Closing").field("is_complete", &self.is_complete()).finish_non_exhaustive()
     }
 }
 
@@ -151,12 +142,9 @@ mod tests {
     use crate::sync::thread;
     use std::task::Waker;
 
-    const OURS: u64 = 1;
-    const ANOTHER: u64 = 2;
-
     fn pending() -> (Arc<Latch<u8>>, Closing<u8>) {
         let latch = Arc::new(Latch::new());
-        let closing = Closing::new(&latch, OURS);
+        let closing = Closing::new(&latch);
         (latch, closing)
     }
 
@@ -180,12 +168,10 @@ mod tests {
     }
 
     #[test]
-    fn l2_a_worker_never_waits_for_its_own_server() {
+    fn l2_a_worker_never_waits_for_a_server() {
         let (latch, closing) = pending();
         let worker = thread::spawn(move || {
-            mark_worker_thread(ANOTHER);
-            assert_eq!(closing.wait_timeout(Duration::ZERO), Err(WaitError::TimedOut));
-            mark_worker_thread(OURS);
+            mark_worker_thread();
             assert_eq!(closing.wait_timeout(Duration::ZERO), Err(WaitError::OnWorkerThread));
             assert_eq!(closing.wait(), Err(WaitError::OnWorkerThread));
             latch.set(4);

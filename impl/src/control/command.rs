@@ -3,7 +3,7 @@
 use super::dump::{Stats, TransportState, WorkerDump};
 use super::events::TransportEvent;
 use super::handover::HandOver;
-use super::latch::Latch;
+use super::owner::Owner;
 use super::queue::{Weigh, Weight};
 pub use super::reply::Reply;
 use crate::fingerprint::Fingerprint;
@@ -11,7 +11,6 @@ use crate::lifecycle::server::WorkerId;
 use crate::lifecycle::{
     CloseReason, ConnectionId, Credentials, DtlsRole, Outcome, TransportId, Tuple,
 };
-use crate::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Hears the events of one transport, on its worker's thread, and nothing after `Close`.
@@ -59,10 +58,8 @@ pub enum Command {
         credentials: Credentials,
         /// Silence after which consent has expired; `None`: never.
         consent: Option<Duration>,
-        /// Hears its events.
-        sink: EventSink,
-        /// Set when it is closed.
-        closed: Arc<Latch<ClosedTransport>>,
+        /// Hears what becomes of it.
+        owner: Owner,
         /// Whether it was made.
         reply: Reply<Result<(), Refused>>,
     },

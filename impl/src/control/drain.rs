@@ -119,7 +119,7 @@ mod tests {
     }
 
     fn open() -> (Arc<Admissions<char>>, Arc<Shutdown<char>>) {
-        let shutdown = Arc::new(Shutdown::new(1, 1, Nobody));
+        let shutdown = Arc::new(Shutdown::new(1, Nobody));
         (Arc::new(Admissions::new(Arc::clone(&shutdown))), shutdown)
     }
 

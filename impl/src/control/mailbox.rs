@@ -1,6 +1,6 @@
 //! The way from a handle to the worker that owns its transport.
 
-use super::closing::{is_on_a_worker_thread, is_worker_thread};
+use super::closing::is_worker_thread;
 use super::command::{Command, Refused};
 use super::handover::{HAND_OVERS_BYTES_MAX, HandOver};
 use super::queue::{Bounds, CommandQueue, NotPut, Wake};
@@ -26,25 +26,22 @@ impl Wake for Arc<Waker> {
 }
 
 /// Where commands for one worker are put.
-pub(super) struct Mailbox {
-    server_key: u64,
-    commands: Arc<Commands>,
-}
+pub(super) struct Mailbox(Arc<Commands>);
 
 impl Mailbox {
-    /// Of a worker of the server with this key. Refuses every command until it is connected.
-    pub(super) fn new(server_key: u64) -> Self {
+    /// Refuses every command until it is connected.
+    pub(super) fn new() -> Self {
         let bounds = Bounds {
             commands: COMMANDS_MAX,
             reserve: COMMANDS_RESERVE,
             hand_over_bytes: HAND_OVERS_BYTES_MAX,
         };
-        Mailbox { server_key, commands: Arc::new(CommandQueue::new(bounds)) }
+        Mailbox(Arc::new(CommandQueue::new(bounds)))
     }
 
     /// What is put in, for the worker.
     pub(super) fn commands(&self) -> Arc<Commands> {
-        Arc::clone(&self.commands)
+        Arc::clone(&self.0)
     }
 
     /// Puts in what must get through, whatever else waits. Those of one thread are executed in their order. Never blocks.
@@ -56,21 +53,20 @@ impl Mailbox {
     ///
     /// [`Refused::Closed`] when the worker is gone.
     pub(super) fn tell(&self, command: Command) -> Result<(), Refused> {
-        refused(self.commands.push(command))
+        refused(self.0.push(command))
     }
 
-    /// Puts a command of the application in. Where too many wait already this waits, but on no worker's thread: what two
-    /// callbacks of two servers send to each other must not make both wait.
+    /// Puts a command of the application in. Where too many wait already this waits, but on no worker's thread.
     ///
     /// # Errors
     ///
     /// [`Refused::Closed`] when the worker is gone; [`Refused::QueueFull`] inside an event callback.
     //= L2
     pub(super) fn post(&self, command: Command) -> Result<(), Refused> {
-        refused(if is_on_a_worker_thread() {
-            self.commands.try_push(command)
+        refused(if is_worker_thread() {
+            self.0.try_push(command)
         } else {
-            self.commands.push_waiting(command)
+            self.0.push_waiting(command)
         })
     }
 
@@ -78,17 +74,7 @@ impl Mailbox {
     /// it is dropped here and the answer is `false`. Never blocks.
     //= RES-14
     pub(super) fn offer(&self, hand_over: HandOver) -> bool {
-        refused(self.commands.try_push(Command::TakeOver(hand_over))).is_ok()
-    }
-
-    /// Whether this thread may wait for the worker, or for somebody who does.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::OnWorkerThread`] inside an event callback.
-    //= L2
-    pub(super) fn may_wait(&self) -> Result<(), Error> {
-        if is_worker_thread(self.server_key) { Err(Error::OnWorkerThread) } else { Ok(()) }
+        refused(self.0.try_push(Command::TakeOver(hand_over))).is_ok()
     }
 
     /// Puts a command in and waits for its answer. A worker that goes away without one has closed everything.
@@ -101,7 +87,7 @@ impl Mailbox {
         &self,
         command: impl FnOnce(Reply<T>) -> Command,
     ) -> Result<T, Error> {
-        self.may_wait()?;
+        may_wait()?;
         let (reply, answer) = Reply::new();
         self.post(command(reply))?;
         answer.recv().map_err(|_| Error::Refused(Refused::Closed))
@@ -120,13 +106,23 @@ impl Mailbox {
     ) -> Result<T, Error> {
         let (reply, answer) = Reply::new();
         let mut command = Some(command(reply));
-        let put = poll_fn(|context| self.commands.poll_push(&mut command, context.waker())).await;
+        let put = poll_fn(|context| self.0.poll_push(&mut command, context.waker())).await;
         // Dropped here when it was not put in.
         drop(command);
         put.map_err(Refused::from)?;
         put_in();
-        answer.awaited(self.server_key).await.ok_or(Error::Refused(Refused::Closed))
+        answer.awaited().await.ok_or(Error::Refused(Refused::Closed))
     }
+}
+
+/// Whether this thread may wait for a worker, or for somebody who does.
+///
+/// # Errors
+///
+/// [`Error::OnWorkerThread`] inside a callback: two that waited for each other's workers would wait for ever.
+//= L2
+pub(super) fn may_wait() -> Result<(), Error> {
+    if is_worker_thread() { Err(Error::OnWorkerThread) } else { Ok(()) }
 }
 
 /// What the application gave us, or a descriptor, is dropped here, outside the lock.

@@ -2,7 +2,7 @@
 //!
 //! | File | What |
 //! |---|---|
-//! | `server`, `transport`, `options`, `events`, `view`, `dump` | the handles, what they are made with and what they show |
+//! | `server`, `transport`, `owner`, `options`, `events`, `view`, `dump` | the handles, what they are made with and what they show |
 //! | `closing`, `latch`, `reply` | answers, before they are there |
 //! | `queue`, `mailbox`, `command` | the way to a worker: bounded, except for what must get through |
 //! | `shutdown`, `drain`, `life`, `spawn` | the barrier, who closes when the last has left, a worker's thread and its end |
@@ -21,8 +21,8 @@
 //!    into any of this. The waker of a worker does: it is gone when its queue has hung up.
 //! 5. What one worker hands to another is owned by one of them, or by the mailbox between them, at any
 //!    time; `handover` says why none of it outlives the close.
-//! 6. A thread that works for a server never blocks on that server's answer:
-//!    [`mark_worker_thread`]. No thread of any server waits for room in a queue.
+//! 6. A thread that works for a server waits for no answer of any server, and for no room in a queue:
+//!    [`mark_worker_thread`]. So two servers whose callbacks use each other never wait for each other.
 
 #[cfg(all(feature = "net", feature = "testing"))]
 #[doc(hidden)]
@@ -43,6 +43,8 @@ pub mod life;
 mod mailbox;
 #[cfg(feature = "net")]
 pub mod options;
+#[cfg(feature = "net")]
+pub mod owner;
 pub mod queue;
 #[cfg(feature = "net")]
 mod random;

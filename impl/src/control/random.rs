@@ -67,13 +67,6 @@ pub(super) fn uuid() -> Result<String, ErrorStack> {
     Ok(text)
 }
 
-/// Tells the worker threads of one server from those of another.
-pub(super) fn key() -> Result<u64, ErrorStack> {
-    let mut bytes = [0; 8];
-    rand_bytes(&mut bytes)?;
-    Ok(u64::from_be_bytes(bytes))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

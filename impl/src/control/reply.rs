@@ -63,10 +63,10 @@ impl<T: Clone> Answer<T> {
         self.0.get().ok_or(NoAnswer::Yet)?.ok_or(NoAnswer::Ever)
     }
 
-    /// The same to be awaited; `None`: nobody will answer. The key is that of the server which is asked.
+    /// The same to be awaited; `None`: nobody will answer.
     #[must_use]
-    pub fn awaited(&self, server_key: u64) -> Closing<Option<T>> {
-        Closing::new(&self.0, server_key)
+    pub fn awaited(&self) -> Closing<Option<T>> {
+        Closing::new(&self.0)
     }
 }
 

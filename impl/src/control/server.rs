@@ -54,7 +54,6 @@ pub(super) struct Shared {
     listen_infos: Vec<ListenInfo>,
     pub(super) fingerprints: Vec<Fingerprint>,
     pub(super) mailboxes: Arc<[Mailbox]>,
-    pub(super) server_key: u64,
     deadline: Arc<Deadline>,
     shutdown: Arc<Shutdown<Outcome>>,
     admissions: Arc<Admissions<Outcome>>,
@@ -82,8 +81,8 @@ impl WebRtcServer {
         let dtls = DtlsContext::new(&certificate, options.dtls)?;
         let bound = bind_for(&options.listen_infos, workers, sharing)?;
         let listen_infos = bound[0].iter().map(|bound| bound.info.clone()).collect();
-        let (id, server_key) = (random::uuid()?, random::key()?);
-        let mailboxes: Arc<[Mailbox]> = (0..workers).map(|_| Mailbox::new(server_key)).collect();
+        let id = random::uuid()?;
+        let mailboxes: Arc<[Mailbox]> = (0..workers).map(|_| Mailbox::new()).collect();
         let deadline = Arc::new(Deadline::new(&options.limits));
         let tell = Workers {
             mailboxes: Arc::clone(&mailboxes),
@@ -91,12 +90,11 @@ impl WebRtcServer {
             #[cfg(feature = "testing")]
             tracer: options.tracer.clone(),
         };
-        let shutdown = Shutdown::new(server_key, workers, tell);
+        let shutdown = Shutdown::new(workers, tell);
         #[cfg(feature = "testing")]
         let shutdown = shutdown.with_mutant(options.mutant);
         let shutdown = Arc::new(shutdown);
         let spawn = Spawn {
-            server_key,
             limits: options.limits,
             dtls,
             mailboxes: Arc::clone(&mailboxes),
@@ -114,7 +112,6 @@ impl WebRtcServer {
             listen_infos,
             fingerprints: certificate.fingerprints(),
             mailboxes,
-            server_key,
             deadline,
             admissions: Arc::new(Admissions::new(Arc::clone(&shutdown))),
             shutdown,
@@ -141,11 +138,13 @@ impl WebRtcServer {
     /// Makes a transport (mediasoup `router.createWebRtcTransport({ webRtcServer })`).
     ///
     /// Racing with a close it fails, or the transport is closed with the server. It waits for the worker, and while too
-    /// many commands wait for that.
+    /// many commands wait for that; in a callback it waits for neither, so that there the transport may turn out to be
+    /// closed: [`WebRtcTransport::closed`] tells, and no event does.
     ///
     /// # Errors
     ///
-    /// [`Error::NoCandidates`], [`Refused::Closed`], [`Refused::Draining`], [`Error::OnWorkerThread`].
+    /// [`Error::NoCandidates`], [`Error::Random`], [`Refused::Closed`], [`Refused::Draining`]; in a callback
+    /// [`Refused::QueueFull`].
     //= STN-25
     //= CLS-22
     pub fn create_transport(
@@ -160,7 +159,7 @@ impl WebRtcServer {
     ///
     /// # Errors
     ///
-    /// [`Error::NoCandidates`], [`Refused::Closed`], [`Refused::Draining`].
+    /// [`Error::NoCandidates`], [`Error::Random`], [`Refused::Closed`], [`Refused::Draining`].
     //= CLS-22
     pub async fn create_transport_async(
         &self,

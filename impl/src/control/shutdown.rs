@@ -72,7 +72,6 @@ impl<O: fmt::Debug> fmt::Debug for Outcomes<O> {
 
 /// The one close of one server, requested by anybody, performed by its workers, answered to all.
 pub struct Shutdown<O> {
-    server_key: u64,
     shared: Mutex<Shared<O>>,
     answer: Arc<Latch<Outcomes<O>>>,
     workers: Box<dyn TellWorkers>,
@@ -94,18 +93,12 @@ enum Task<O> {
 }
 
 impl<O: Send + Sync + 'static> Shutdown<O> {
-    /// For an open server. `server_key` is the one its workers pass to
-    /// [`mark_worker_thread`](super::mark_worker_thread).
+    /// For an open server.
     #[must_use]
-    pub fn new(server_key: u64, workers: usize, tell: impl TellWorkers + 'static) -> Self {
+    pub fn new(workers: usize, tell: impl TellWorkers + 'static) -> Self {
         let reported = (0..workers).map(|_| Vec::new()).collect();
         let shared = Shared { server: Server::new(workers), reported, lost: Vec::new() };
-        Self {
-            server_key,
-            shared: Mutex::new(shared),
-            answer: Arc::new(Latch::new()),
-            workers: Box::new(tell),
-        }
+        Self { shared: Mutex::new(shared), answer: Arc::new(Latch::new()), workers: Box::new(tell) }
     }
 
     /// The same with one defect, before anything was said.
@@ -129,7 +122,7 @@ impl<O: Send + Sync + 'static> Shutdown<O> {
     /// The answer to a close, whether or not one was requested.
     #[must_use]
     pub fn closing(&self) -> Closing<Outcomes<O>> {
-        Closing::new(&self.answer, self.server_key)
+        Closing::new(&self.answer)
     }
 
     /// A worker has no transport and no connection left: what became of them, by id.
@@ -228,7 +221,7 @@ impl<O> Shared<O> {
 
 impl<O> fmt::Debug for Shutdown<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shutdown").field("server_key", &self.server_key).finish_non_exhaustive()
+        f.debug_struct("Shutdown").finish_non_exhaustive()
     }
 }
 
@@ -254,7 +247,7 @@ mod tests {
 
     fn server_of_two() -> (Shutdown<char>, Told) {
         let told = Told::default();
-        (Shutdown::new(1, 2, Note(Arc::clone(&told))), told)
+        (Shutdown::new(2, Note(Arc::clone(&told))), told)
     }
 
     #[test]
@@ -338,7 +331,7 @@ mod tests {
             }
         }
         let own = Arc::new(Mutex::new(None));
-        let shutdown = Arc::new(Shutdown::new(1, 1, Inline(Arc::clone(&own))));
+        let shutdown = Arc::new(Shutdown::new(1, Inline(Arc::clone(&own))));
         *lock(&own) = Some(Arc::clone(&shutdown));
         assert!(shutdown.request_close().is_complete());
         lock(&own).take();

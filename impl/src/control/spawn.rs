@@ -87,7 +87,6 @@ impl Deadline {
 
 /// What all workers of a server are started with.
 pub(super) struct Spawn {
-    pub(super) server_key: u64,
     pub(super) limits: Limits,
     pub(super) dtls: DtlsContext,
     pub(super) mailboxes: Arc<[Mailbox]>,
@@ -119,7 +118,7 @@ impl Spawn {
             .and_then(|threads| threads.into_iter().try_for_each(WorkerThread::spawn));
         if started.is_err() {
             // Those that were not started have reported themselves lost; this waits for the others.
-            let _ = self.shutdown.request_close().wait();
+            let _ = self.shutdown.request_close().wait_anywhere();
         }
         Ok(started?)
     }
@@ -161,8 +160,7 @@ impl Spawn {
         #[cfg(feature = "testing")]
         worker.observe(self.tracer.clone(), life.worker());
         life.queue().connect(worker.waker());
-        let (server_key, closes_at) = (self.server_key, None);
-        Ok(WorkerThread { worker, taken: VecDeque::new(), closes_at, life, server_key })
+        Ok(WorkerThread { worker, taken: VecDeque::new(), closes_at: None, life })
     }
 }
 
@@ -176,7 +174,6 @@ struct WorkerThread {
     /// When a server that drains closes, whoever is left.
     closes_at: Option<Instant>,
     life: WorkerLife,
-    server_key: u64,
 }
 
 impl WorkerThread {
@@ -186,7 +183,7 @@ impl WorkerThread {
     }
 
     fn run(mut self) {
-        mark_worker_thread(self.server_key);
+        mark_worker_thread();
         match self.work() {
             Ok(()) => {
                 //= CLS-20
@@ -270,10 +267,8 @@ mod tests {
     use crate::shell::bind::bind;
     use crate::shell::dtls::{Certificate, DtlsOptions};
 
-    const SERVER_KEY: u64 = 1;
-
     fn spawn(workers: usize) -> Spawn {
-        let mailboxes: Arc<[Mailbox]> = (0..workers).map(|_| Mailbox::new(SERVER_KEY)).collect();
+        let mailboxes: Arc<[Mailbox]> = (0..workers).map(|_| Mailbox::new()).collect();
         let limits = Limits::default();
         let deadline = Arc::new(Deadline::new(&limits));
         let tell = Workers {
@@ -284,11 +279,10 @@ mod tests {
         };
         let certificate = Certificate::generate().expect("a certificate");
         Spawn {
-            server_key: SERVER_KEY,
             limits,
             dtls: DtlsContext::new(&certificate, DtlsOptions::default()).expect("a context"),
             mailboxes,
-            shutdown: Arc::new(Shutdown::new(SERVER_KEY, workers, tell)),
+            shutdown: Arc::new(Shutdown::new(workers, tell)),
             sharing: Sharing::default(),
             limiter: Arc::default(),
             #[cfg(feature = "testing")]

@@ -1,11 +1,12 @@
 //! The handle of a transport.
 
 use super::closing::Closing;
-use super::command::{ClosedTransport, Command, EventSink, Refused, Reply};
+use super::command::{ClosedTransport, Command, Refused, Reply};
 use super::dump::TransportDump;
 use super::latch::Latch;
-use super::mailbox::Mailbox;
+use super::mailbox::{Mailbox, may_wait};
 use super::options::WebRtcTransportOptions;
+use super::owner::Owner;
 use super::random;
 use super::server::Shared;
 use super::view::{self, View};
@@ -44,7 +45,7 @@ pub(super) struct Newcomer {
     handle: WebRtcTransport,
     credentials: Credentials,
     consent: Option<Duration>,
-    sink: EventSink,
+    owner: Owner,
 }
 
 impl Newcomer {
@@ -65,8 +66,8 @@ impl Newcomer {
         let consent = options.consent();
         let (view, sink) = view::new(&credentials, options.on_event);
         let closed = Arc::new(Latch::new());
-        // It is set when the transport is closed and dropped when it was never made: it leaves either way.
         closed.on_set(move |_| drop(admitted));
+        let owner = Owner::new(sink, Arc::clone(&closed));
         let handle = WebRtcTransport(Arc::new(Inner {
             id: server.transport_id(transport.0),
             transport,
@@ -79,14 +80,19 @@ impl Newcomer {
             close_requested: AtomicBool::new(true),
             server: Arc::clone(server),
         }));
-        Ok(Newcomer { handle, credentials, consent, sink })
+        Ok(Newcomer { handle, credentials, consent, owner })
     }
 
-    /// Has its worker make it, and waits for that.
+    /// Has its worker make it, and waits for that where it may: in a callback the answer is that the worker will hear
+    /// of it.
     pub(super) fn create(self) -> Result<WebRtcTransport, Error> {
         let (handle, command) = self.into_command();
-        let made = handle.0.mailbox().ask(command);
-        handle.made(flatten(made))
+        let mailbox = handle.0.mailbox();
+        let made = match may_wait() {
+            Ok(()) => flatten(mailbox.ask(command)),
+            Err(_) => mailbox.post(command(Reply::new().0)).map_err(Error::from),
+        };
+        handle.made(made)
     }
 
     /// The same for a task. One that gives up has its transport closed, if it is made.
@@ -98,16 +104,10 @@ impl Newcomer {
     }
 
     fn into_command(self) -> (WebRtcTransport, impl FnOnce(Reply<Result<(), Refused>>) -> Command) {
-        let Newcomer { handle, credentials, consent, sink } = self;
-        let (transport, closed) = (handle.0.transport, Arc::clone(&handle.0.closed));
-        let command = move |reply| Command::CreateTransport {
-            transport,
-            credentials,
-            consent,
-            sink,
-            closed,
-            reply,
-        };
+        let Newcomer { handle, credentials, consent, owner } = self;
+        let transport = handle.0.transport;
+        let command =
+            move |reply| Command::CreateTransport { transport, credentials, consent, owner, reply };
         (handle, command)
     }
 }
@@ -203,7 +203,7 @@ impl WebRtcTransport {
     //= STN-23
     pub fn restart_ice(&self) -> Result<IceParameters, Error> {
         // Who holds the lock waits for the worker.
-        self.0.mailbox().may_wait()?;
+        may_wait()?;
         let credentials = random::credentials(self.0.worker)?;
         let parameters = IceParameters::from(&credentials);
         let _restarting = lock(&self.0.restarting);
@@ -250,7 +250,7 @@ impl WebRtcTransport {
     /// The answer to a close, whoever asks for it and whenever.
     #[must_use]
     pub fn closed(&self) -> Closing<ClosedTransport> {
-        Closing::new(&self.0.closed, self.0.server.server_key)
+        Closing::new(&self.0.closed)
     }
 
     /// Whether it is closed or on its way, by itself or with its server. [`Closing::is_complete`] of [`Self::closed`]

@@ -1,12 +1,13 @@
 //! CLS-04, CLS-07, CLS-10, X3, X5: every caller of `close()` returns, once, with the same outcomes, and none before the
 //! last carrier is released, whatever the workers do meanwhile.
 //!
-//! The workers are told by loom's own channel: the queue that they really have is in `queue` and `server`, where fewer
-//! threads race.
+//! What a worker is told here unparks its thread, which is the least that wakes a sleeper and orders what comes before:
+//! so even two callers and two workers have few enough schedules to try all of them. The queue that workers really have
+//! is in `queue` and `server`, where fewer threads race.
 
 use crate::explore::Race;
-use crate::world::{Carrier, SERVER_KEY};
-use loom::sync::mpsc;
+use crate::world::Carrier;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use webrtc_server::control::{Shutdown, TellWorkers};
 use webrtc_server::lifecycle::Verdict;
@@ -24,19 +25,17 @@ pub const RACES: &[Race] = &[
     Race::new("close against a look", caller_who_looks),
     Race::new("callback that closes again", callback_that_closes_again),
     Race::new("close against the loss of the only worker", || {
-        caller_and_losses(&[true], &[(0, 'l')]);
+        caller_and_losses(&[End::Lost], &[(0, 'l')]);
     }),
     Race::new("close against the loss of one of two workers", || {
-        caller_and_losses(&[false, true], &[(0, 's'), (1, 'l')]);
+        caller_and_losses(&[End::InOrder, End::Lost], &[(0, 's'), (1, 'l')]);
     }),
     Race::new("last handle dropped against close", last_handle_against_close),
 ];
 
 fn callers_and_workers(callers: usize, workers: usize) {
-    let (server, workers) = Server::new(workers);
+    let (server, workers) = Server::start(&vec![End::InOrder; workers]);
     let expected: Vec<_> = (0..workers.len() as u64).map(|id| (id, 's')).collect();
-    let worker_threads: Vec<_> =
-        workers.into_iter().map(|worker| thread::spawn(move || worker.run())).collect();
     let other_callers: Vec<_> = (1..callers)
         .map(|_| {
             let server = Arc::clone(&server);
@@ -48,29 +47,23 @@ fn callers_and_workers(callers: usize, workers: usize) {
     for caller in other_callers {
         assert_eq!(caller.join().expect("no panic"), outcomes);
     }
-    for worker in worker_threads {
-        worker.join().expect("no panic");
-    }
+    join(workers);
 }
 
 /// Whoever sees the close complete may rely on it, without a lock.
 fn caller_who_looks() {
-    let (server, mut workers) = Server::new(1);
-    let worker = workers.remove(0);
-    let worker = thread::spawn(move || worker.run());
+    let (server, workers) = Server::start(&[End::InOrder]);
     let closing = server.shutdown.request_close();
     if closing.is_complete() {
         server.rely_on_release();
     }
-    worker.join().expect("no panic");
+    join(workers);
     assert!(closing.is_complete());
 }
 
 /// The callback of a close runs on the worker that completes it, or on the caller.
 fn callback_that_closes_again() {
-    let (server, mut workers) = Server::new(1);
-    let worker = workers.remove(0);
-    let worker = thread::spawn(move || worker.run());
+    let (server, workers) = Server::start(&[End::InOrder]);
     let calls = Arc::new(AtomicUsize::new(0));
     let (again, counter) = (Arc::clone(&server), Arc::clone(&calls));
     server.shutdown.request_close().on_complete(move |outcomes| {
@@ -78,43 +71,31 @@ fn callback_that_closes_again() {
         assert_eq!(again.shutdown.request_close().try_get(), Some(outcomes));
         counter.fetch_add(1, Ordering::Relaxed);
     });
-    worker.join().expect("no panic");
+    join(workers);
     assert_eq!(calls.load(Ordering::Relaxed), 1);
 }
 
 /// A worker whose thread panics at any moment of the close keeps nobody waiting.
-fn caller_and_losses(lost: &[bool], outcomes: &[(u64, char)]) {
-    let (server, workers) = Server::new(lost.len());
-    let threads: Vec<_> = workers
-        .into_iter()
-        .zip(lost.to_vec())
-        .map(|(worker, is_lost)| {
-            thread::spawn(move || {
-                if is_lost {
-                    worker.run_and_be_lost()
-                } else {
-                    worker.run()
-                }
-                worker
-            })
-        })
-        .collect();
+fn caller_and_losses(ends: &[End], outcomes: &[(u64, char)]) {
+    let (server, workers) = Server::start(ends);
     assert_eq!(server.close_and_rely(), outcomes);
-    // The channels last: loom wants to see their commands read or dropped.
-    let _workers: Vec<_> =
-        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect();
+    join(workers);
 }
 
 /// What the last handle does when it is dropped is a close, and its answer is nobody's.
 fn last_handle_against_close() {
-    let (server, mut workers) = Server::new(1);
-    let worker = workers.remove(0);
-    let worker = thread::spawn(move || worker.run());
+    let (server, workers) = Server::start(&[End::InOrder]);
     let last = Arc::clone(&server);
     let last = thread::spawn(move || drop(last.shutdown.request_close()));
     assert_eq!(server.close_and_rely(), [(0, 's')]);
     last.join().expect("no panic");
-    worker.join().expect("no panic");
+    join(workers);
+}
+
+fn join(workers: Vec<thread::JoinHandle<()>>) {
+    for worker in workers {
+        worker.join().expect("no panic");
+    }
 }
 
 /// A server under test: its shutdown, and a carrier for each worker.
@@ -122,48 +103,69 @@ struct Server {
     /// What the callers and the workers share.
     shutdown: Shutdown<char>,
     carriers: Vec<Carrier>,
+    threads: Arc<Threads>,
 }
 
 /// One worker of a [`Server`], for the thread that lives its life.
 struct Worker {
     server: Arc<Server>,
     id: usize,
-    commands: mpsc::Receiver<Command>,
 }
 
-/// What a worker is told. The queue is sticky, as an eventfd is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Command {
-    Close,
-    Release,
+/// How a worker ends.
+#[derive(Clone, Copy)]
+enum End {
+    InOrder,
+    Lost,
 }
 
-struct Queues(Vec<mpsc::Sender<Command>>);
+/// The threads of the workers, and how often they were told something. The host's: only the unparking orders.
+#[derive(Default)]
+struct Threads {
+    workers: OnceLock<Vec<thread::Thread>>,
+    told: AtomicUsize,
+}
 
-impl Queues {
-    fn tell(&self, command: Command) {
-        self.0.iter().for_each(|queue| queue.send(command).expect("workers are dropped last"));
+/// What the workers are told first.
+const CLOSE: usize = 1;
+/// What they are told after that.
+const GRANT: usize = 2;
+
+struct Unpark(Arc<Threads>);
+
+impl Unpark {
+    fn tell(&self, what: usize) {
+        assert_eq!(self.0.told.fetch_add(1, Ordering::Relaxed) + 1, what);
+        self.0.workers.get().into_iter().flatten().for_each(thread::Thread::unpark);
     }
 }
 
-impl TellWorkers for Queues {
+impl TellWorkers for Unpark {
     fn close(&self) {
-        self.tell(Command::Close);
+        self.tell(CLOSE);
     }
     fn grant_release(&self) {
-        self.tell(Command::Release);
+        self.tell(GRANT);
     }
 }
 
 impl Server {
-    /// An open server and its workers, which do not run yet.
-    fn new(workers: usize) -> (Arc<Self>, Vec<Worker>) {
-        let (senders, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel()).unzip();
-        let shutdown = Shutdown::new(SERVER_KEY, workers, Queues(senders));
-        let carriers = (0..workers).map(|_| Carrier::new()).collect();
-        let server = Arc::new(Self { shutdown, carriers });
-        let worker = |(id, commands)| Worker { server: Arc::clone(&server), id, commands };
-        let workers = receivers.into_iter().enumerate().map(worker).collect();
+    /// An open server, and the threads of its workers.
+    fn start(ends: &[End]) -> (Arc<Self>, Vec<thread::JoinHandle<()>>) {
+        let threads = Arc::<Threads>::default();
+        let shutdown = Shutdown::new(ends.len(), Unpark(Arc::clone(&threads)));
+        let carriers = ends.iter().map(|_| Carrier::new()).collect();
+        let server = Arc::new(Self { shutdown, carriers, threads });
+        let workers = ends.iter().enumerate().map(|(id, end)| {
+            let (worker, end) = (Worker { server: Arc::clone(&server), id }, *end);
+            thread::spawn(move || match end {
+                End::InOrder => worker.run(),
+                End::Lost => worker.be_lost(),
+            })
+        });
+        let workers: Vec<_> = workers.collect();
+        let handles = workers.iter().map(|worker| worker.thread().clone()).collect();
+        assert!(server.threads.workers.set(handles).is_ok(), "nobody was told anything yet");
         (server, workers)
     }
 
@@ -189,18 +191,24 @@ impl Worker {
     }
 
     /// The life of a worker whose thread panics before it drains, told to or not.
-    fn run_and_be_lost(&self) {
+    fn be_lost(&self) {
         self.carrier().work();
         let verdict = self.server.shutdown.worker_lost(self.id(), self.outcomes('l'));
         assert_eq!(verdict, Verdict::Applied);
     }
 
     fn drain_until_the_grant(&self) {
-        assert_eq!(self.commands.recv(), Ok(Command::Close));
+        self.sleep_until(CLOSE);
         self.carrier().work();
         let verdict = self.server.shutdown.worker_drained(self.id(), self.outcomes('s'));
         assert_eq!(verdict, Verdict::Applied);
-        assert_eq!(self.commands.recv(), Ok(Command::Release));
+        self.sleep_until(GRANT);
+    }
+
+    /// Sticky, as an eventfd is: what is told before the sleep ends it.
+    fn sleep_until(&self, what: usize) {
+        thread::park();
+        assert_eq!(self.server.threads.told.load(Ordering::Relaxed), what);
     }
 
     fn report_release(&self) {

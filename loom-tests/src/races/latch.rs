@@ -1,7 +1,7 @@
 //! X3: whoever waits while the latch is set is answered, once, and sees what the setter did.
 
 use crate::explore::Race;
-use crate::world::{Carrier, SERVER_KEY, block_on};
+use crate::world::{Carrier, block_on};
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -79,7 +79,7 @@ fn look() {
 fn task() {
     let shared = shared();
     let setter = setter(&shared);
-    assert_eq!(block_on(Closing::new(&shared.0, SERVER_KEY)), 7);
+    assert_eq!(block_on(Closing::new(&shared.0)), 7);
     shared.1.rely_on_release();
     setter.join().expect("no panic");
 }
@@ -88,7 +88,7 @@ fn task() {
 fn waiter_that_gives_up() {
     let shared = shared();
     let setter = setter(&shared);
-    let mut closing = Closing::new(&shared.0, SERVER_KEY);
+    let mut closing = Closing::new(&shared.0);
     let stays = closing.clone();
     let _ = pin!(&mut closing).poll(&mut Context::from_waker(Waker::noop()));
     drop(closing);

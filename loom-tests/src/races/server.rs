@@ -1,7 +1,7 @@
 //! A server of real queues, lives, barrier and latches; only what its workers do with their transports is made up.
 
 use crate::explore::Race;
-use crate::world::{Carrier, Descriptor, NARROW, SERVER_KEY, Token, TokenWaker};
+use crate::world::{Carrier, Descriptor, NARROW, Token, TokenWaker};
 use std::collections::VecDeque;
 use webrtc_server::control::drain::Admissions;
 use webrtc_server::control::life::Life;
@@ -90,7 +90,7 @@ struct Worker {
 impl Server {
     fn new(workers: usize) -> (Arc<Self>, Vec<Worker>) {
         let queues: Vec<_> = (0..workers).map(|_| Arc::new(Queue::new(NARROW))).collect();
-        let shutdown = Arc::new(Shutdown::new(SERVER_KEY, workers, Queues(queues.clone())));
+        let shutdown = Arc::new(Shutdown::new(workers, Queues(queues.clone())));
         let carrier = || Arc::new(Carrier::new());
         let mut carriers = Vec::new();
         let workers = queues.iter().enumerate().map(|(id, queue)| {
@@ -278,7 +278,7 @@ impl TellWorkers for Nobody {
 }
 
 fn admissions() -> (Arc<Admissions<char>>, Arc<Shutdown<char>>) {
-    let shutdown = Arc::new(Shutdown::new(SERVER_KEY, 1, Nobody));
+    let shutdown = Arc::new(Shutdown::new(1, Nobody));
     (Arc::new(Admissions::new(Arc::clone(&shutdown))), shutdown)
 }
 

@@ -3,21 +3,17 @@
 use super::{Owner, Strangers, Worker};
 use crate::control::command::{Command, Refused};
 use crate::control::dump::{CarrierDump, ConnectionCounts, TransportState, WorkerDump};
-use crate::lifecycle::{ConnectionPhase, Input, TransportId, Tuple, Verdict};
+use crate::lifecycle::{ConnectionPhase, Credentials, Input, TransportId, Tuple, Verdict};
 use crate::parameters::{ListenInfo, TransportTuple};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 impl Worker {
     /// Does what a handle or another worker asks for and answers it.
     pub fn execute(&mut self, command: Command) {
         match command {
-            Command::CreateTransport { transport, credentials, consent, sink, closed, reply } => {
-                self.owners.insert(transport, Owner { sink, closed });
-                let input = Input::TransportCreated { transport, credentials, consent };
-                let verdict = self.feed(input);
-                if verdict != Verdict::Applied {
-                    self.owners.remove(&transport);
-                }
+            Command::CreateTransport { transport, credentials, consent, owner, reply } => {
+                let verdict = self.create(transport, credentials, consent, owner);
                 reply.send(accepted(verdict));
             }
             Command::Connect { transport, remote_role, fingerprints, reply } => {
@@ -64,6 +60,23 @@ impl Worker {
                 let _ = self.feed(Input::CheckRefused { tuple: Tuple::Tcp(connection), reply });
             }
         }
+    }
+
+    fn create(
+        &mut self,
+        transport: TransportId,
+        credentials: Credentials,
+        consent: Option<Duration>,
+        owner: Owner,
+    ) -> Verdict {
+        self.owners.insert(transport, owner);
+        let verdict = self.feed(Input::TransportCreated { transport, credentials, consent });
+        if verdict != Verdict::Applied {
+            self.owners.remove(&transport);
+        } else if let Some(owner) = self.owners.get_mut(&transport) {
+            owner.made();
+        }
+        verdict
     }
 
     fn submit(&mut self, transport: TransportId, data: Vec<u8>) -> Result<(), Refused> {

@@ -21,12 +21,11 @@ use super::hints::Hints;
 use super::limiter::ReplyLimiter;
 use super::nominations::Nominations;
 use super::timers::{Alarm, Timers};
-use crate::control::command::{ClosedTransport, EventSink};
 use crate::control::dump::Stats;
 use crate::control::handover::Neighbours;
-use crate::control::latch::Latch;
+use crate::control::owner::{ABANDONED, Owner};
 use crate::lifecycle::{self, ConnectionId, Input, Limits, ListenerId, SocketId, TransportId};
-use crate::lifecycle::{CloseReason, DropReason, Outcome, Verdict};
+use crate::lifecycle::{Outcome, Verdict};
 use crate::mutants::Planted;
 use crate::sync::{Arc, Mutex};
 #[cfg(feature = "testing")]
@@ -37,7 +36,6 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 #[cfg(feature = "testing")]
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 /// Bytes that one receive call can take: the largest UDP payload, and a good read for TCP.
@@ -119,33 +117,6 @@ pub(super) enum Strangers {
     /// The server drains: they are closed as soon as they are accepted.
     TurnedAway,
 }
-
-/// What the owner of a transport is told, and with what.
-struct Owner {
-    sink: EventSink,
-    closed: Arc<Latch<ClosedTransport>>,
-}
-
-impl Owner {
-    /// Answers everybody who waits for the close. A callback among them that panics is logged and harms nobody else.
-    fn answer(&self, reason: CloseReason, outcome: Outcome) {
-        let closed = ClosedTransport { reason, outcome };
-        if catch_unwind(AssertUnwindSafe(|| self.closed.set(closed))).is_err() {
-            tracing::error!(target: "info", "a callback panicked that waited for a transport's close");
-        }
-    }
-}
-
-impl Drop for Owner {
-    /// A worker that ends out of turn leaves nobody waiting; after an orderly end this changes nothing.
-    //= X3
-    fn drop(&mut self) {
-        self.answer(CloseReason::ServerClosed, ABANDONED);
-    }
-}
-
-/// What becomes of a close_notify that its worker did not live to send.
-const ABANDONED: Outcome = Outcome::Dropped(DropReason::CarrierReleased);
 
 /// One step of the core, and what came of it.
 #[cfg(feature = "testing")]
