@@ -97,6 +97,16 @@ pub enum Weakness {
     QueueTakesSilently,
     /// The queue does not tell them when the worker ends.
     QueueHangsUpSilently,
+    /// It does not tell the tasks that do.
+    QueueTakesPastTasks,
+    /// It does not tell them when the worker ends.
+    QueueHangsUpPastTasks,
+    /// A latch that is set does not tell the tasks that wait for it.
+    LatchIsSetPastTasks,
+    /// A task that gives up takes the place of another.
+    LatchForgetsAnother,
+    /// The last handle closes nothing.
+    LastHandleClosesNothing,
     /// A reply that is dropped does not tell the asker.
     ReplyEndsSilently,
     /// A worker reports its release while others can still put something into its queue.

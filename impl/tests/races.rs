@@ -80,7 +80,7 @@ fn cls_10_closes_race_with_each_other_and_with_drops() {
 #[test]
 fn cls_07_nobody_waits_for_a_worker_that_died() {
     let server = WebRtcServer::new(with_workers(1, fixed_options())).expect("free a moment ago");
-    let (first, second) = (transport(&server), transport(&server));
+    let ((first, events), second) = (observed(&server), transport(&server));
     let info = server.listen_infos()[0].clone();
     // On the worker's thread, while it panics already.
     first.closed().on_complete(|_| panic!("another fault which this test provokes"));
@@ -90,6 +90,8 @@ fn cls_07_nobody_waits_for_a_worker_that_died() {
         let closed = transport.closed().wait_timeout(PATIENCE).expect("somebody answers");
         assert_eq!((closed.reason, closed.outcome), (CloseReason::ServerClosed, lost));
     }
+    let close = TransportEvent::Close { reason: CloseReason::ServerClosed, outcome: lost };
+    assert_eq!(all_of(&events), [TransportEvent::ListenServerClose, close]);
     let closed = (0..2000).any(|_| {
         thread::sleep(Duration::from_millis(10));
         server.is_closed()

@@ -135,6 +135,20 @@ pub const STRUCTURE: &[Row] = &[
         ),
     ),
     row(
+        "control/latch.rs",
+        "pub fn set(",
+        Caught(Weakness::LatchIsSetPastTasks, "completion against a task", DEADLOCK),
+    ),
+    row(
+        "control/latch.rs",
+        "pub(crate) fn forget(",
+        Caught(
+            Weakness::LatchForgetsAnother,
+            "completion against a waiter that gives up",
+            DEADLOCK,
+        ),
+    ),
+    row(
         "control/shutdown.rs",
         "fn tasks_of(",
         Caught(
@@ -159,6 +173,16 @@ pub const STRUCTURE: &[Row] = &[
     ),
     row(
         "control/queue.rs",
+        "pub fn take(",
+        Caught(Weakness::QueueTakesPastTasks, "full queue against a task", DEADLOCK),
+    ),
+    row(
+        "control/queue.rs",
+        "pub fn hang_up(",
+        Caught(Weakness::QueueHangsUpPastTasks, "full queue against worker exit, a task", DEADLOCK),
+    ),
+    row(
+        "control/queue.rs",
         "pub fn hang_up(",
         Caught(Weakness::QueueHangsUpSilently, "full queue against worker exit", DEADLOCK),
     ),
@@ -166,6 +190,11 @@ pub const STRUCTURE: &[Row] = &[
         "control/reply.rs",
         "fn drop(",
         Caught(Weakness::ReplyEndsSilently, "a dropped reply against the asker", DEADLOCK),
+    ),
+    row(
+        "control/life.rs",
+        "fn drop(",
+        Caught(Weakness::LastHandleClosesNothing, "last handle dropped against another", DEADLOCK),
     ),
     row(
         "control/life.rs",

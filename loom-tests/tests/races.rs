@@ -71,6 +71,11 @@ fn two_closers_two_workers() {
 }
 
 #[test]
+fn two_closers_who_wait_two_workers() {
+    explore(&named("two closers who wait, two workers"));
+}
+
+#[test]
 fn close_against_a_look() {
     explore(&named("close against a look"));
 }
@@ -93,6 +98,11 @@ fn close_against_the_loss_of_one_of_two_workers() {
 #[test]
 fn last_handle_dropped_against_close() {
     explore(&named("last handle dropped against close"));
+}
+
+#[test]
+fn last_handle_dropped_against_another() {
+    explore(&named("last handle dropped against another"));
 }
 
 #[test]

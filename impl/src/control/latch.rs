@@ -82,7 +82,9 @@ impl<T: Clone> Latch<T> {
         if waiters.sleepers > 0 && !is_weakened(Weakness::LatchNotifiesBeforeItIsSet) {
             self.changed.notify_all();
         }
-        wake_all(waiters.tasks.into_values());
+        if !is_weakened(Weakness::LatchIsSetPastTasks) {
+            wake_all(waiters.tasks.into_values());
+        }
         //= X3
         call_all(waiters.callbacks, &value);
         true
@@ -167,6 +169,9 @@ impl<T: Clone> Latch<T> {
     /// Forgets the waker of a task that no longer waits.
     pub(crate) fn forget(&self, slot: TaskSlot) {
         let _forgotten = match &mut *lock(&self.state) {
+            State::Waiting(waiters) if is_weakened(Weakness::LatchForgetsAnother) => {
+                waiters.tasks.pop_last().map(|(_, waker)| waker)
+            }
             State::Waiting(waiters) => waiters.tasks.remove(&slot),
             State::Set(_) => None,
         };

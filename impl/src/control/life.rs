@@ -10,6 +10,25 @@ use crate::trace::{Tracer, Word};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+/// What all handles of a server share, and nothing else: when the last of them is dropped, nobody can reach the server any
+/// more, and it closes in the background.
+//= CLS-24
+pub struct LastHandle<O: Send + Sync + 'static>(pub Arc<Shutdown<O>>);
+
+impl<O: Send + Sync + 'static> Drop for LastHandle<O> {
+    fn drop(&mut self) {
+        if !is_weakened(Weakness::LastHandleClosesNothing) {
+            self.0.request_close();
+        }
+    }
+}
+
+impl<O: Send + Sync + 'static> fmt::Debug for LastHandle<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LastHandle").finish()
+    }
+}
+
 /// What could be said of the transports of a worker that is lost.
 pub type Abandoned<O> = Arc<Mutex<Vec<(u64, O)>>>;
 

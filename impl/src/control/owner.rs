@@ -1,6 +1,7 @@
 //! Who hears what becomes of a transport.
 
 use super::command::{ClosedTransport, EventSink};
+use super::events::TransportEvent;
 use super::latch::Latch;
 use crate::lifecycle::{CloseReason, DropReason, NotNeeded, Outcome};
 use crate::sync::Arc;
@@ -12,27 +13,53 @@ pub(crate) const ABANDONED: Outcome = Outcome::Dropped(DropReason::CarrierReleas
 /// The owner of a transport, on the worker's side. Wherever it is dropped, on its way to the worker or with it, nobody
 /// is left waiting for the close.
 pub struct Owner {
-    /// Hears the events.
-    pub(crate) sink: EventSink,
+    sink: EventSink,
     closed: Arc<Latch<ClosedTransport>>,
-    /// What is answered if nobody says what became of the transport.
-    untold: Outcome,
+    told: Told,
+}
+
+/// What the owner was told last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// Nothing: its worker has not made the transport.
+    Nothing,
+    /// That the transport is made.
+    Made,
+    /// That it is closed.
+    Closed,
 }
 
 impl Owner {
-    /// Of a transport that is not made yet.
+    /// Of a transport that is not made yet: `sink` will hear its events, and `closed` is set when it is closed.
     #[must_use]
     pub fn new(sink: EventSink, closed: Arc<Latch<ClosedTransport>>) -> Self {
-        Owner { sink, closed, untold: Outcome::NotNeeded(NotNeeded::NotConnected) }
+        Owner { sink, closed, told: Told::Nothing }
     }
 
     /// Its worker has made the transport.
     pub(crate) fn made(&mut self) {
-        self.untold = ABANDONED;
+        self.told = Told::Made;
     }
 
-    /// Answers everybody who waits for the close. A callback among them that panics is logged and harms nobody else.
-    pub(crate) fn answer(&self, reason: CloseReason, outcome: Outcome) {
+    /// Something happens to the transport.
+    pub(crate) fn report(&mut self, event: TransportEvent) {
+        (self.sink)(event);
+    }
+
+    /// The last that it hears; then everybody is answered who waits for the close.
+    //= CLS-11
+    //= CLS-12
+    pub(crate) fn report_closed(&mut self, reason: CloseReason, outcome: Outcome) {
+        self.told = Told::Closed;
+        if reason == CloseReason::ServerClosed {
+            self.report(TransportEvent::ListenServerClose);
+        }
+        self.report(TransportEvent::Close { reason, outcome });
+        self.answer(reason, outcome);
+    }
+
+    /// A callback of those who wait that panics is logged and harms nobody else.
+    fn answer(&self, reason: CloseReason, outcome: Outcome) {
         let closed = ClosedTransport { reason, outcome };
         if catch_unwind(AssertUnwindSafe(|| self.closed.set(closed))).is_err() {
             tracing::error!(target: "info", "a callback panicked that waited for a transport's close");
@@ -41,9 +68,17 @@ impl Owner {
 }
 
 impl Drop for Owner {
-    /// After the answer this changes nothing.
+    /// A worker that ends out of turn leaves nobody waiting. Of a transport that was never made there are no events.
     //= X3
+    //= X5
     fn drop(&mut self) {
-        self.answer(CloseReason::ServerClosed, self.untold);
+        match self.told {
+            Told::Nothing => {
+                let outcome = Outcome::NotNeeded(NotNeeded::NotConnected);
+                self.answer(CloseReason::ServerClosed, outcome);
+            }
+            Told::Made => self.report_closed(CloseReason::ServerClosed, ABANDONED),
+            Told::Closed => {}
+        }
     }
 }

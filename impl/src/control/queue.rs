@@ -138,7 +138,9 @@ impl<T: Weigh, W: Wake> CommandQueue<T, W> {
         if !is_weakened(Weakness::QueueHangsUpSilently) {
             self.room.notify_all();
         }
-        wake_all(tasks);
+        if !is_weakened(Weakness::QueueHangsUpPastTasks) {
+            wake_all(tasks);
+        }
         drop(worker);
         left.into()
     }
@@ -244,7 +246,9 @@ impl<T: Weigh, W: Wake> CommandQueue<T, W> {
             }
             (more, if has_room { std::mem::take(&mut state.tasks) } else { Vec::new() })
         };
-        wake_all(tasks);
+        if !is_weakened(Weakness::QueueTakesPastTasks) {
+            wake_all(tasks);
+        }
         more
     }
 

@@ -4,6 +4,7 @@ use super::closing::Closing;
 use super::command::{Command, Refused};
 use super::drain::{Admissions, Admitted};
 use super::dump::{Stats, WebRtcServerDump, WorkerDump};
+use super::life::LastHandle;
 use super::mailbox::Mailbox;
 use super::options::{WebRtcServerOptions, WebRtcTransportOptions};
 use super::random;
@@ -45,8 +46,12 @@ use std::time::{Duration, Instant};
 #[derive(Clone)]
 pub struct WebRtcServer(Arc<Owned>);
 
-/// What the handles of a server have, and those of its transports have not: the last of them closes it.
-struct Owned(Arc<Shared>);
+/// What the handles of a server have.
+struct Owned {
+    shared: Arc<Shared>,
+    /// Those of its transports have none.
+    _last: LastHandle<Outcome>,
+}
 
 /// What every handle needs. Threads have no part in it.
 pub(super) struct Shared {
@@ -107,7 +112,8 @@ impl WebRtcServer {
             tracer: options.tracer,
         };
         spawn.start(bound)?;
-        Ok(WebRtcServer(Arc::new(Owned(Arc::new(Shared {
+        let last = LastHandle(Arc::clone(&shutdown));
+        let shared = Shared {
             id,
             listen_infos,
             fingerprints: certificate.fingerprints(),
@@ -116,11 +122,12 @@ impl WebRtcServer {
             admissions: Arc::new(Admissions::new(Arc::clone(&shutdown))),
             shutdown,
             created: AtomicU64::new(0),
-        })))))
+        };
+        Ok(WebRtcServer(Arc::new(Owned { shared: Arc::new(shared), _last: last })))
     }
 
     fn shared(&self) -> &Arc<Shared> {
-        &self.0.0
+        &self.0.shared
     }
 
     /// A random UUID, like mediasoup's ids.
@@ -269,14 +276,6 @@ impl fmt::Debug for WebRtcServer {
             .field("id", &self.id())
             .field("listen_infos", &self.listen_infos())
             .finish_non_exhaustive()
-    }
-}
-
-impl Drop for Owned {
-    /// Nobody can reach the server any more: it closes in the background, with its threads.
-    //= CLS-24
-    fn drop(&mut self) {
-        drop(self.0.shutdown.request_close());
     }
 }
 

@@ -9,6 +9,7 @@ use crate::explore::Race;
 use crate::world::Carrier;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use webrtc_server::control::life::LastHandle;
 use webrtc_server::control::{Shutdown, TellWorkers};
 use webrtc_server::lifecycle::Verdict;
 use webrtc_server::lifecycle::server::WorkerId;
@@ -21,7 +22,8 @@ pub const RACES: &[Race] = &[
     Race::new("barrier against the last acknowledgement, two workers", || {
         callers_and_workers(1, 2);
     }),
-    Race::bounded("two closers, two workers", || callers_and_workers(2, 2)),
+    Race::new("two closers, two workers", callers_who_are_called_and_workers),
+    Race::bounded("two closers who wait, two workers", || callers_and_workers(2, 2)),
     Race::new("close against a look", caller_who_looks),
     Race::new("callback that closes again", callback_that_closes_again),
     Race::new("close against the loss of the only worker", || {
@@ -31,6 +33,7 @@ pub const RACES: &[Race] = &[
         caller_and_losses(&[End::InOrder, End::Lost], &[(0, 's'), (1, 'l')]);
     }),
     Race::new("last handle dropped against close", last_handle_against_close),
+    Race::new("last handle dropped against another", last_handle_against_another),
 ];
 
 fn callers_and_workers(callers: usize, workers: usize) {
@@ -48,6 +51,24 @@ fn callers_and_workers(callers: usize, workers: usize) {
         assert_eq!(caller.join().expect("no panic"), outcomes);
     }
     join(workers);
+}
+
+/// A callback and an answer that nobody wants, in the place of threads that sleep: each sleeper has schedules of its own,
+/// which are all tried where there is one of them, or one worker.
+fn callers_who_are_called_and_workers() {
+    let (server, workers) = Server::start(&[End::InOrder; 2]);
+    let other = Arc::clone(&server);
+    let other = thread::spawn(move || drop(other.shutdown.request_close()));
+    let (relying, calls) = (Arc::clone(&server), Arc::new(AtomicUsize::new(0)));
+    let counter = Arc::clone(&calls);
+    server.shutdown.request_close().on_complete(move |outcomes| {
+        relying.rely_on_release();
+        assert_eq!(outcomes.transports(), [(0, 's'), (1, 's')]);
+        counter.fetch_add(1, Ordering::Relaxed);
+    });
+    other.join().expect("no panic");
+    join(workers);
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
 }
 
 /// Whoever sees the close complete may rely on it, without a lock.
@@ -82,13 +103,25 @@ fn caller_and_losses(ends: &[End], outcomes: &[(u64, char)]) {
     join(workers);
 }
 
-/// What the last handle does when it is dropped is a close, and its answer is nobody's.
+/// Whoever drops the last handle closes the server, also if it is closed already.
 fn last_handle_against_close() {
     let (server, workers) = Server::start(&[End::InOrder]);
-    let last = Arc::clone(&server);
-    let last = thread::spawn(move || drop(last.shutdown.request_close()));
+    let handle = LastHandle(Arc::clone(&server.shutdown));
+    let last = thread::spawn(move || drop(handle));
     assert_eq!(server.close_and_rely(), [(0, 's')]);
     last.join().expect("no panic");
+    join(workers);
+}
+
+/// One of the two is the last, whichever: nobody else closes.
+fn last_handle_against_another() {
+    let (server, workers) = Server::start(&[End::InOrder]);
+    let handle = Arc::new(LastHandle(Arc::clone(&server.shutdown)));
+    let other = Arc::clone(&handle);
+    let other = thread::spawn(move || drop(other));
+    drop(handle);
+    assert_eq!(server.wait_and_rely(), [(0, 's')]);
+    other.join().expect("no panic");
     join(workers);
 }
 
@@ -101,7 +134,7 @@ fn join(workers: Vec<thread::JoinHandle<()>>) {
 /// A server under test: its shutdown, and a carrier for each worker.
 struct Server {
     /// What the callers and the workers share.
-    shutdown: Shutdown<char>,
+    shutdown: Arc<Shutdown<char>>,
     carriers: Vec<Carrier>,
     threads: Arc<Threads>,
 }
@@ -153,7 +186,7 @@ impl Server {
     /// An open server, and the threads of its workers.
     fn start(ends: &[End]) -> (Arc<Self>, Vec<thread::JoinHandle<()>>) {
         let threads = Arc::<Threads>::default();
-        let shutdown = Shutdown::new(ends.len(), Unpark(Arc::clone(&threads)));
+        let shutdown = Arc::new(Shutdown::new(ends.len(), Unpark(Arc::clone(&threads))));
         let carriers = ends.iter().map(|_| Carrier::new()).collect();
         let server = Arc::new(Self { shutdown, carriers, threads });
         let workers = ends.iter().enumerate().map(|(id, end)| {
@@ -171,7 +204,12 @@ impl Server {
 
     /// The life of a caller: closes, waits, relies on what it was told. Returns the outcomes.
     fn close_and_rely(&self) -> Vec<(u64, char)> {
-        let outcomes = self.shutdown.request_close().wait().expect("no worker calls this");
+        self.shutdown.request_close();
+        self.wait_and_rely()
+    }
+
+    fn wait_and_rely(&self) -> Vec<(u64, char)> {
+        let outcomes = self.shutdown.closing().wait().expect("no worker calls this");
         self.rely_on_release();
         outcomes.transports().to_vec()
     }

@@ -202,24 +202,17 @@ impl Worker {
             Event::DataReceived(data) => TransportEvent::Data(data),
         };
         if let Some(owner) = self.owners.get_mut(&transport) {
-            (owner.sink)(event);
+            owner.report(event);
         }
     }
 
-    /// The last that an owner hears.
-    //= CLS-11
-    //= CLS-12
     fn report_closed(&mut self, transport: TransportId, reason: CloseReason, outcome: Outcome) {
         self.nominations.forget(transport);
         if self.core.phase() != WorkerPhase::Open {
             self.outcomes.push((transport.0, outcome));
         }
         let Some(mut owner) = self.owners.remove(&transport) else { return };
-        if reason == CloseReason::ServerClosed {
-            (owner.sink)(TransportEvent::ListenServerClose);
-        }
-        (owner.sink)(TransportEvent::Close { reason, outcome });
-        owner.answer(reason, outcome);
+        owner.report_closed(reason, outcome);
         if self.planted.is(Mutant::OwnerKept) {
             self.owners.insert(transport, owner);
         }
