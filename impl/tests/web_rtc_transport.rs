@@ -4,7 +4,8 @@
 mod common;
 
 use common::{
-    PATIENCE, all_of, fixed_options, hold_worker, is_closed, nominate, observed, server, transport,
+    PATIENCE, all_of, fixed_options, hold_worker, is_closed, nominate, observed, options, server,
+    transport, with_workers,
 };
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -230,15 +231,15 @@ fn on_worker<T: Send + 'static>(
     result.recv_timeout(PATIENCE).expect("no deadlock")
 }
 
+/// Also by other servers: a callback of theirs may wait for this one.
 #[test]
-fn l2_a_callback_is_refused_what_would_wait_for_itself() {
-    let server = server();
+fn l2_a_callback_is_refused_what_would_wait_for_a_worker() {
+    let [server, other] = [server(), server()];
     let transport = transport(&server);
     let (inner, on) = (server.clone(), transport.clone());
     let refused = on_worker(&server, move || {
-        let options = WebRtcTransportOptions::default();
         vec![
-            inner.create_transport(options).err(),
+            other.dump().err(),
             inner.dump().err(),
             inner.get_stats().err(),
             on.connect(&remote(DtlsRole::Auto)).err(),
@@ -251,6 +252,48 @@ fn l2_a_callback_is_refused_what_would_wait_for_itself() {
         "{refused:?}"
     );
     assert_eq!(server.dump().expect("it goes on").transport_ids, [transport.id()]);
+}
+
+#[test]
+fn cls_22_a_callback_may_create_transports_of_every_server() {
+    let servers = [server(), server()];
+    let inner = servers.clone();
+    let made = on_worker(&servers[0], move || {
+        inner.map(|server| server.create_transport(WebRtcTransportOptions::default()))
+    });
+    for (server, made) in servers.iter().zip(made) {
+        let made = made.expect("it is open");
+        assert_eq!(made.connect(&remote(DtlsRole::Client)).ok(), Some(DtlsRole::Server));
+        let outcomes = server.close().wait_timeout(PATIENCE).expect("it closes in time");
+        assert_eq!(outcomes.transports().len(), 1);
+        assert!(made.closed().is_complete());
+    }
+}
+
+/// Nobody waits for the worker's answer, so the handle itself has to tell.
+#[test]
+fn cls_22_what_a_callback_creates_too_late_is_closed_with_the_server() {
+    let server = WebRtcServer::new(with_workers(1, options())).expect("free ports");
+    let (inner, (sender, made)) = (server.clone(), channel());
+    let options = WebRtcTransportOptions {
+        on_event: Box::new(move |event| {
+            if matches!(event, TransportEvent::Close { .. }) {
+                let (heard, on_event) = (sender.clone(), sender.clone());
+                let on_event = Box::new(move |event| on_event.send(Err(event)).expect("a test"));
+                let late = WebRtcTransportOptions { on_event, ..WebRtcTransportOptions::default() };
+                heard.send(Ok(inner.create_transport(late))).expect("the test waits");
+            }
+        }),
+        ..WebRtcTransportOptions::default()
+    };
+    let _transport = server.create_transport(options).expect("the server is open");
+    let outcomes = server.close().wait_timeout(PATIENCE).expect("it closes in time");
+    assert_eq!(outcomes.transports().len(), 1, "it was never made");
+    let late = made.recv().expect("the callback ran").expect("no event").expect("a handle");
+    let closed = late.closed().try_get().expect("answered before the server");
+    let not_made = Outcome::NotNeeded(NotNeeded::NotConnected);
+    assert_eq!((closed.reason, closed.outcome), (CloseReason::ServerClosed, not_made));
+    assert!(late.is_closed() && made.recv().is_err(), "what does not exist has no events");
 }
 
 /// One thread restarts ICE and waits for the worker; the worker is in a callback that restarts it too.
