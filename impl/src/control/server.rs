@@ -293,9 +293,11 @@ impl Shared {
         self.admissions.admit().ok_or_else(why)
     }
 
-    /// They go to the workers in turn.
+    /// They go to the workers in turn, in each round from another on: where every second transport receives much and the
+    /// others little, as when each participant has one of both, no worker gets only the ones or the others.
     pub(super) fn worker_of(&self, transport: TransportId) -> usize {
-        usize::try_from(transport.0).unwrap_or(0) % self.mailboxes.len()
+        let (number, workers) = (transport.0, self.mailboxes.len() as u64);
+        usize::try_from((number + number / workers) % workers).expect("below the number of workers")
     }
 
     /// The id of the transport with this number.
