@@ -2,8 +2,9 @@
 
 use super::command::{ClosedTransport, EventSink};
 use super::latch::Latch;
-use crate::lifecycle::{CloseReason, DropReason, NotNeeded, Outcome};
-use crate::sync::Arc;
+use super::view::View;
+use crate::lifecycle::{CloseReason, DropReason, DtlsRole, NotNeeded, Outcome};
+use crate::sync::{Arc, lock};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What becomes of a close_notify that its worker did not live to send.
@@ -14,6 +15,8 @@ pub(crate) const ABANDONED: Outcome = Outcome::Dropped(DropReason::CarrierReleas
 pub struct Owner {
     /// Hears the events.
     pub(crate) sink: EventSink,
+    /// What its handles look at.
+    view: Option<View>,
     closed: Arc<Latch<ClosedTransport>>,
     /// What is answered if nobody says what became of the transport.
     untold: Outcome,
@@ -23,7 +26,21 @@ impl Owner {
     /// Of a transport that is not made yet.
     #[must_use]
     pub fn new(sink: EventSink, closed: Arc<Latch<ClosedTransport>>) -> Self {
-        Owner { sink, closed, untold: Outcome::NotNeeded(NotNeeded::NotConnected) }
+        let untold = Outcome::NotNeeded(NotNeeded::NotConnected);
+        Owner { sink, view: None, closed, untold }
+    }
+
+    /// With handles that look at this view.
+    pub(super) fn with_view(mut self, view: &View) -> Self {
+        self.view = Some(Arc::clone(view));
+        self
+    }
+
+    /// `connect()` has decided our role.
+    pub(crate) fn play(&self, role: DtlsRole) {
+        if let Some(view) = &self.view {
+            lock(view).dtls_role = role;
+        }
     }
 
     /// Its worker has made the transport.
