@@ -7,7 +7,7 @@ use super::super::{Latch, random};
 use super::tests::{PATIENCE, spawn};
 use super::*;
 use crate::control::dump::Stats;
-use crate::lifecycle::{ConnectionPhase, Credentials, TransportId};
+use crate::lifecycle::{ConnectionId, ConnectionPhase, Credentials, TransportId, Tuple};
 use crate::parameters::{ListenInfo, Protocol};
 use crate::shell::bind::bind_for;
 use crate::wire::framing::frame;
@@ -225,4 +225,28 @@ fn res_14_a_flood_of_claims_keeps_nothing_out_that_was_proved() {
     };
     let waiting: Vec<_> = std::iter::from_fn(|| two.next(B)).collect();
     assert_eq!(waiting.iter().filter(|command| !is_claimed(command)).count(), 2);
+}
+
+/// Whatever peers make workers say to each other, the words of the barrier wait behind a bounded number of it.
+#[test]
+fn res_14_answers_between_workers_are_bounded() {
+    let spawn = spawn(1);
+    let _threads = spawn.prepare(vec![Vec::new()]).expect("descriptors");
+    let (connection, owner) = (ConnectionId(0), WorkerId(0));
+    let proved = || {
+        let (check, asking) = (vec![0; 100], Arc::default());
+        Command::ConnectionProved { connection, check, owner, asking }
+    };
+    let refused = || {
+        let (reply, asking) = (vec![0; 100], Arc::default());
+        Command::ConnectionRefused { connection, reply, asking }
+    };
+    let tuple_proved = || Command::TupleProved { tuple: Tuple::Tcp(connection), owner };
+    let most = HAND_OVERS_BYTES_MAX / WORD_COST;
+    let answers: [&dyn Fn() -> Command; 3] = [&refused, &proved, &tuple_proved];
+    for answer in answers {
+        let taken = (0..=most).take_while(|_| spawn.mailboxes[0].offer(answer())).count();
+        assert!(taken <= most, "there is no end");
+    }
+    spawn.mailboxes[0].tell(Command::GrantRelease).expect("it must get through");
 }
