@@ -227,7 +227,8 @@ impl Manual {
 
     /// Asks for the close of the server.
     pub fn close(&mut self) {
-        self.worker.execute(Command::CloseServer { deadline: Duration::from_secs(3) });
+        let until = Instant::now() + Duration::from_secs(3);
+        self.worker.execute(Command::CloseServer { until: Some(until) });
         self.step();
     }
 

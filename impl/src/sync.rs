@@ -26,7 +26,7 @@ pub use loom::{
 /// Nothing here relies on the order that the last drop of an `Arc` gives. Without loom's the
 /// explorer knows fewer orders, so that it accepts less, and it has no schedules to try for each
 /// clone and drop.
-pub use std::sync::Arc;
+pub use std::sync::{Arc, Weak};
 
 /// Locks, and goes on after a panic of another holder.
 ///

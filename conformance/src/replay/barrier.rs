@@ -1,6 +1,7 @@
 //! Who waits in `close()`, and the machine that lets them go.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Instant;
 use webrtc_server::control::by_hand::Mailboxes;
 use webrtc_server::control::command::Command;
 use webrtc_server::lifecycle::server::{self, Server, ServerInput, ServerOutput, ServerPhase};
@@ -150,8 +151,8 @@ impl Barrier {
             match output {
                 ServerOutput::TellWorkersToClose => {
                     self.closes.fill(Delivery::UnderWay);
-                    let deadline = Limits::default().server;
-                    self.mailboxes.tell_all(|| Command::CloseServer { deadline });
+                    let until = Instant::now().checked_add(Limits::default().server);
+                    self.mailboxes.tell_all(|| Command::CloseServer { until });
                 }
                 ServerOutput::GrantRelease => {
                     self.grants.fill(Delivery::UnderWay);

@@ -2,7 +2,7 @@
 //! may cost.
 
 use crate::support::{BOTH, FIRST, PATIENCE, Stage, end_of, eventually};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use webrtc_server::control::command::{Command, Reply};
 use webrtc_server::lifecycle::{
     ConnectionId, DtlsState, IceState, Input, NotNeeded, Outcome, SocketId, Timer, TransportId,
@@ -260,7 +260,8 @@ fn cls_34_connections_in_the_backlog_are_closed_with_the_server() {
     let mut bystander = manual.pair(0, Protocol::Udp);
     let connect = || TcpPath::connect(manual.tcp, TcpOptions::default()).expect("a listener");
     let mut waiting: Vec<_> = (0..5).map(|_| connect()).collect();
-    manual.worker.execute(Command::CloseServer { deadline: Duration::from_secs(3) });
+    let until = Instant::now() + Duration::from_secs(3);
+    manual.worker.execute(Command::CloseServer { until: Some(until) });
     // And one that comes while the farewells are under way.
     waiting.push(TcpPath::connect(manual.tcp, TcpOptions::default()).expect("still a listener"));
     let mut outcomes = None;

@@ -1,11 +1,15 @@
 //! Handshakes with the wrong peer, in the wrong order, or in the way of others.
 
 use crate::support::{BOTH, FIRST, Member, PATIENCE, Stage, echo, parameters};
-use webrtc_server::lifecycle::{DtlsState, NotNeeded, Outcome};
-use webrtc_server::{DtlsParameters, Error, Refused};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, OnceLock};
+use webrtc_server::lifecycle::{DtlsRole as Role, DtlsState, NotNeeded, Outcome};
+use webrtc_server::{
+    DtlsParameters, Error, Refused, TransportEvent, WebRtcTransport, WebRtcTransportOptions,
+};
 use webrtc_server_conformance::peer::{
     DtlsPhase, DtlsRole, DtlsSession, Feed, HandshakeStage, Path, Peer, PeerCertificate, Protocol,
-    Via, records,
+    ServerCredentials, Via, records,
 };
 
 /// Handshakes from where the peer stands, against a server that runs on its own.
@@ -307,6 +311,33 @@ fn cls_15_close_during_the_handshake_says_nothing() {
             stage.end();
         }
     }
+}
+
+/// Whoever hears that DTLS is connected sees what `connect()` has decided.
+#[test]
+fn dtl_03_the_role_is_seen_before_what_follows_from_connect() {
+    let stage = Stage::new();
+    let handle: Arc<OnceLock<WebRtcTransport>> = Arc::default();
+    let (seen, (sender, roles)) = (Arc::clone(&handle), channel());
+    let on_event = Box::new(move |event| {
+        if let TransportEvent::DtlsStateChange { state: DtlsState::Connected, .. } = event {
+            let transport = seen.get().expect("it has not connected before");
+            let _ = sender.send(transport.dtls_parameters().role);
+        }
+    });
+    let options = WebRtcTransportOptions { on_event, ..WebRtcTransportOptions::default() };
+    let transport = stage.server.create_transport(options).expect("an open server");
+    assert!(handle.set(transport.clone()).is_ok());
+    let ice = transport.ice_parameters();
+    let credentials = ServerCredentials { ufrag: ice.username_fragment, password: ice.password };
+    let certificate = PeerCertificate::shared().expect("a certificate");
+    let mut peer = Peer::new(credentials, &certificate, DtlsRole::Client).expect("a session");
+    peer.add_path(Path::Udp(stage.udp()));
+    peer.connect_via(FIRST, PATIENCE).expect("the peer's side is done");
+    assert_eq!(transport.dtls_parameters().role, Role::Auto);
+    transport.connect(&parameters("client")).expect("the first connect");
+    assert_eq!(roles.recv_timeout(PATIENCE), Ok(Role::Server));
+    stage.end();
 }
 
 #[test]

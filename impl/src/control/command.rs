@@ -2,7 +2,7 @@
 
 use super::dump::{Stats, TransportState, WorkerDump};
 use super::events::TransportEvent;
-use super::handover::HandOver;
+use super::handover::{HandOver, WORD_COST};
 use super::owner::Owner;
 use super::queue::{Weigh, Weight};
 pub use super::reply::Reply;
@@ -11,6 +11,7 @@ use crate::lifecycle::server::WorkerId;
 use crate::lifecycle::{
     CloseReason, ConnectionId, Credentials, DtlsRole, Outcome, TransportId, Tuple,
 };
+use crate::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Hears the events of one transport, on its worker's thread, and nothing after `Close`.
@@ -99,8 +100,8 @@ pub enum Command {
     },
     /// Closes this worker's share of the server in order.
     CloseServer {
-        /// From now.
-        deadline: Duration,
+        /// When whatever is left is aborted; `None`: never.
+        until: Option<Instant>,
     },
     /// The server drains: connections are closed as soon as they are accepted.
     Drain {
@@ -148,6 +149,8 @@ pub enum Command {
         check: Vec<u8>,
         /// Whose the connection is now.
         owner: WorkerId,
+        /// What came with the question.
+        asking: Arc<()>,
     },
     /// Answer to a question: the check is to be refused.
     ConnectionRefused {
@@ -155,11 +158,13 @@ pub enum Command {
         connection: ConnectionId,
         /// The error response.
         reply: Vec<u8>,
+        /// What came with the question.
+        asking: Arc<()>,
     },
 }
 
 impl Weigh for Command {
-    /// What the application can ask for as often as it likes is counted.
+    /// What the application can ask for as often as it likes is counted, and all that a peer can cause.
     fn weight(&self) -> Weight {
         match self {
             Command::CreateTransport { .. }
@@ -169,15 +174,15 @@ impl Weigh for Command {
             | Command::DumpServer { .. }
             | Command::DumpTransport { .. }
             | Command::GetStats { .. } => Weight::Command,
-            Command::TakeOver(hand_over) => Weight::HandOver(hand_over.cost()),
+            Command::TakeOver(hand_over) => hand_over.weight(),
+            Command::TupleProved { .. } => Weight::Proved(WORD_COST),
+            Command::ConnectionProved { check, .. } => Weight::Proved(WORD_COST + check.len()),
+            Command::ConnectionRefused { reply, .. } => Weight::Claimed(WORD_COST + reply.len()),
             Command::CloseTransport { .. }
             | Command::CloseServer { .. }
             | Command::Drain { .. }
             | Command::GrantRelease
-            | Command::TupleProved { .. }
-            | Command::TupleTaken { .. }
-            | Command::ConnectionProved { .. }
-            | Command::ConnectionRefused { .. } => Weight::Nothing,
+            | Command::TupleTaken { .. } => Weight::Nothing,
         }
     }
 }

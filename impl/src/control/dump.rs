@@ -245,7 +245,8 @@ pub struct Stats {
     /// Datagrams, connections, and checks on connections in use, that arrived at another worker than their transport's
     /// and were handed to that one.
     pub handed_over: u64,
-    /// The same, but dropped, and the connections closed, because that worker had too much to take or was gone.
+    /// The same, but dropped, and the connections closed, because that worker had too much to take or was gone. A check
+    /// also because another of the same connection was with that worker, and because the answer found no room.
     pub hand_overs_dropped: u64,
 }
 

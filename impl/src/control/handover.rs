@@ -9,6 +9,14 @@
 //! first check. After that it moves only when a check proved a password: the worker that has the connection asks the one
 //! that the check names, which answers with the proof or with the refusal to send.
 //!
+//! What is handed over, asked and answered is dropped where too much waits already: the next check of the peer leads to
+//! the same again. Only the word to a former owner that it must not use a tuple any more gets through always. There is one
+//! for each proof of its that the home knows, which are as many as the home's hints. Of one connection one question is
+//! under way at a time, so that a peer who repeats a check a thousand times is judged once.
+//!
+//! A word that is late can be wrong: a [`TupleProved`](Command::TupleProved) that waits while a check proves at home that
+//! the tuple has come back takes it away once more, until the next check.
+//!
 //! What is handed over exists in one place at any time, so that it is closed once: with the worker that has it, or in
 //! the mailbox of the one that will, or, if that one does not take it, with the one that had it.
 //!
@@ -41,6 +49,7 @@
 
 use super::command::Command;
 use super::mailbox::Mailbox;
+use super::queue::{Weigh, Weight};
 use super::random::worker_of;
 use crate::lifecycle::server::WorkerId;
 use crate::lifecycle::{ConnectionId, ListenerId, SendQueue, SocketId};
@@ -51,12 +60,13 @@ use crate::wire::framing::Deframer;
 use mio::net::TcpStream;
 use std::net::SocketAddr;
 
-/// Bytes that what is handed to a worker may cost until it takes it. Strangers choose how much arrives.
-pub(super) const HAND_OVERS_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Bytes that what is put in for a worker by others may cost until it takes it, for strangers, who choose how much
+/// arrives, and as much again for who has proved a password.
+pub(super) const HAND_OVERS_BYTES_MAX: usize = 1024 * 1024;
 /// What each costs beside its bytes.
-const DATAGRAM_COST: usize = 256;
+pub(super) const WORD_COST: usize = 256;
 /// A descriptor is dearer: 128 of them wait at most.
-const CONNECTION_COST: usize = 16 * 1024;
+const CONNECTION_COST: usize = 8 * 1024;
 
 /// Something that arrived at another worker than its owner.
 pub enum HandOver {
@@ -70,7 +80,7 @@ pub enum HandOver {
         datagram: Vec<u8>,
         /// Where it arrived.
         home: WorkerId,
-        /// Whether the home knows from the owner already that the tuple is its.
+        /// What the home knows: if nothing but a claim, it is to be told of a proof.
         hint: Hint,
     },
     /// A check that came on a connection of its home. It is to be judged, and nothing more.
@@ -83,6 +93,8 @@ pub enum HandOver {
         check: Vec<u8>,
         /// Who asks.
         home: WorkerId,
+        /// Goes with the question and with its answer. When it is gone, wherever that was, the next question may be put.
+        asking: Arc<()>,
     },
     /// A connection that is no transport's.
     Connection {
@@ -110,15 +122,19 @@ pub enum Hint {
     Proved,
 }
 
-impl HandOver {
-    /// What it costs while it waits, in bytes.
-    pub(super) fn cost(&self) -> usize {
+impl Weigh for HandOver {
+    fn weight(&self) -> Weight {
         match self {
-            HandOver::Datagram { datagram, .. } => DATAGRAM_COST + datagram.len(),
-            HandOver::Question { check, .. } => DATAGRAM_COST + check.len(),
-            HandOver::Connection { check, deframer, queue, .. } => {
-                CONNECTION_COST + check.len() + deframer.buffered_bytes() + queue.len()
+            HandOver::Datagram { datagram, hint: Hint::Claimed, .. } => {
+                Weight::Claimed(WORD_COST + datagram.len())
             }
+            HandOver::Datagram { datagram, hint: Hint::Proved, .. } => {
+                Weight::Proved(WORD_COST + datagram.len())
+            }
+            HandOver::Question { check, .. } => Weight::Claimed(WORD_COST + check.len()),
+            HandOver::Connection { check, deframer, queue, .. } => Weight::Claimed(
+                CONNECTION_COST + check.len() + deframer.buffered_bytes() + queue.len(),
+            ),
         }
     }
 }
@@ -165,12 +181,12 @@ impl Neighbours {
         worker_of(ufrag).filter(|worker| *worker != self.own && worker.0 < self.mailboxes.len())
     }
 
-    /// Hands something over; `false`: the neighbour is gone or has too much to take, and it is dropped.
-    pub(crate) fn offer(&self, to: WorkerId, hand_over: HandOver) -> bool {
-        self.mailboxes.get(to.0).is_some_and(|mailbox| mailbox.offer(hand_over))
+    /// Hands something over, or answers; `false`: the neighbour is gone or has too much to take, and it is dropped.
+    pub(crate) fn offer(&self, to: WorkerId, command: Command) -> bool {
+        self.mailboxes.get(to.0).is_some_and(|mailbox| mailbox.offer(command))
     }
 
-    /// Tells a neighbour something. One that is gone needs not know.
+    /// Tells a neighbour what it must know. One that is gone needs not.
     pub(crate) fn tell(&self, to: WorkerId, command: Command) {
         if let Some(mailbox) = self.mailboxes.get(to.0) {
             let _ = mailbox.tell(command);

@@ -2,7 +2,7 @@
 
 use super::closing::is_worker_thread;
 use super::command::{Command, Refused};
-use super::handover::{HAND_OVERS_BYTES_MAX, HandOver};
+use super::handover::HAND_OVERS_BYTES_MAX;
 use super::queue::{Bounds, CommandQueue, NotPut, Wake};
 use super::reply::Reply;
 use crate::error::Error;
@@ -70,11 +70,11 @@ impl Mailbox {
         })
     }
 
-    /// Puts in what another worker hands over, unless too much of that waits already; then, or when the worker is gone,
-    /// it is dropped here and the answer is `false`. Never blocks.
+    /// Puts in what another worker hands over or answers, unless too much of that waits already; then, or when the worker
+    /// is gone, it is dropped here and the answer is `false`. Never blocks.
     //= RES-14
-    pub(super) fn offer(&self, hand_over: HandOver) -> bool {
-        refused(self.0.try_push(Command::TakeOver(hand_over))).is_ok()
+    pub(super) fn offer(&self, command: Command) -> bool {
+        refused(self.0.try_push(command)).is_ok()
     }
 
     /// Puts a command in and waits for its answer. A worker that goes away without one has closed everything.

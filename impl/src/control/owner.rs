@@ -3,8 +3,9 @@
 use super::command::{ClosedTransport, EventSink};
 use super::events::TransportEvent;
 use super::latch::Latch;
-use crate::lifecycle::{CloseReason, DropReason, NotNeeded, Outcome};
-use crate::sync::Arc;
+use super::view::View;
+use crate::lifecycle::{CloseReason, DropReason, DtlsRole, NotNeeded, Outcome};
+use crate::sync::{Arc, lock};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What becomes of a close_notify that its worker did not live to send.
@@ -14,6 +15,8 @@ pub(crate) const ABANDONED: Outcome = Outcome::Dropped(DropReason::CarrierReleas
 /// is left waiting for the close.
 pub struct Owner {
     sink: EventSink,
+    /// What its handles look at.
+    view: Option<View>,
     closed: Arc<Latch<ClosedTransport>>,
     told: Told,
 }
@@ -33,7 +36,20 @@ impl Owner {
     /// Of a transport that is not made yet: `sink` will hear its events, and `closed` is set when it is closed.
     #[must_use]
     pub fn new(sink: EventSink, closed: Arc<Latch<ClosedTransport>>) -> Self {
-        Owner { sink, closed, told: Told::Nothing }
+        Owner { sink, view: None, closed, told: Told::Nothing }
+    }
+
+    /// With handles that look at this view.
+    pub(super) fn with_view(mut self, view: &View) -> Self {
+        self.view = Some(Arc::clone(view));
+        self
+    }
+
+    /// `connect()` has decided our role.
+    pub(crate) fn play(&self, role: DtlsRole) {
+        if let Some(view) = &self.view {
+            lock(view).dtls_role = role;
+        }
     }
 
     /// Its worker has made the transport.

@@ -5,11 +5,16 @@
 //! | a thread of the application | what a handle asks for | waits until the worker has taken some |
 //! | a task | the same | awaits that |
 //! | a worker's thread: an event callback | the same | uses the reserve, then is refused |
-//! | another worker | what it hands over, counted in bytes | is refused, and drops it |
-//! | barrier, closes, answers of other workers | what must get through | has no bound |
+//! | another worker | what it hands over or answers, counted in bytes | is refused, and drops it |
+//! | the same, barrier, drain, closes | what must get through | is put in all the same |
 //!
-//! What has no bound is still not endless: there is one close for each transport, two words of the barrier, and for each
-//! hand-over that was taken at most one answer.
+//! What another worker puts in has two bounds, one for what nobody has proved and one for the rest, so that strangers push
+//! out nothing of those who have proved a password. What must get through is not endless: one close for each transport,
+//! one drain, two words of the barrier, and a word for each tuple that was this worker's and is another's now.
+//!
+//! There is one order for all. The grant must stay behind what was handed over before it (`handover`), and what a thread
+//! asks for before it closes is done before the close. So the close waits behind what these bounds let in, and its
+//! deadline counts from when it was put in.
 //!
 //! The worker looks at [`CommandQueue::take`] after each of its polls and sleeps only when nothing is left. It is woken
 //! by the first that comes into an empty queue, and once more by the next if that failed. The lock is not touched when nothing waits.
@@ -39,8 +44,10 @@ pub trait Wake: Send {
 pub enum Weight {
     /// One command of the application.
     Command,
-    /// So many bytes that another worker hands over.
-    HandOver(usize),
+    /// So many bytes of another worker, for somebody who may have proved nothing.
+    Claimed(usize),
+    /// So many bytes of another worker, for somebody who has proved a password.
+    Proved(usize),
     /// Nothing: it must get through.
     Nothing,
 }
@@ -58,7 +65,7 @@ pub struct Bounds {
     pub commands: usize,
     /// Commands beyond these, of those who cannot.
     pub reserve: usize,
-    /// Bytes of hand-overs.
+    /// Bytes of other workers, as many again of those who have proved a password.
     pub hand_over_bytes: usize,
 }
 
@@ -90,8 +97,10 @@ struct State<T, W> {
     waiting: VecDeque<T>,
     /// How many of them are commands of the application.
     commands: usize,
-    /// What the hand-overs among them cost.
-    hand_over_bytes: usize,
+    /// What those cost that are other workers' for strangers.
+    claimed_bytes: usize,
+    /// What those cost that are other workers' for who has proved a password.
+    proved_bytes: usize,
     /// How many threads wait for room: with none, nobody is notified.
     sleepers: usize,
     /// The tasks that do. One that left is woken for nothing, once.
@@ -107,7 +116,8 @@ impl<T: Weigh, W: Wake> CommandQueue<T, W> {
             wake_failed: false,
             waiting: VecDeque::new(),
             commands: 0,
-            hand_over_bytes: 0,
+            claimed_bytes: 0,
+            proved_bytes: 0,
             sleepers: 0,
             tasks: Vec::new(),
         };
@@ -131,7 +141,7 @@ impl<T: Weigh, W: Wake> CommandQueue<T, W> {
     pub fn hang_up(&self) -> Vec<T> {
         let (worker, left, tasks) = {
             let state = &mut *lock(&self.state);
-            (state.commands, state.hand_over_bytes) = (0, 0);
+            (state.commands, state.claimed_bytes, state.proved_bytes) = (0, 0, 0);
             let left = std::mem::take(&mut state.waiting);
             (state.worker.take(), left, std::mem::take(&mut state.tasks))
         };
@@ -233,7 +243,8 @@ impl<T: Weigh, W: Wake> CommandQueue<T, W> {
             for item in state.waiting.drain(..count) {
                 match item.weight() {
                     Weight::Command => state.commands -= 1,
-                    Weight::HandOver(bytes) => state.hand_over_bytes -= bytes,
+                    Weight::Claimed(bytes) => state.claimed_bytes -= bytes,
+                    Weight::Proved(bytes) => state.proved_bytes -= bytes,
                     Weight::Nothing => {}
                 }
                 taken.push_back(item);
@@ -258,10 +269,10 @@ impl<T: Weigh, W: Wake> CommandQueue<T, W> {
         self.room.notify_all();
     }
 
-    /// What the hand-overs cost that wait, in bytes.
+    /// What those cost that are other workers' for strangers, in bytes.
     #[cfg(all(test, feature = "net"))]
-    pub(super) fn hand_over_bytes(&self) -> usize {
-        lock(&self.state).hand_over_bytes
+    pub(super) fn claimed_bytes(&self) -> usize {
+        lock(&self.state).claimed_bytes
     }
 
     /// Outside the lock: who logs may be the application.
@@ -286,11 +297,11 @@ impl Bounds {
 impl<T, W: Wake> State<T, W> {
     /// Where nobody takes anything out there is room: [`State::put`] will say so.
     fn has_room_for(&self, weight: Weight, bounds: Bounds) -> bool {
+        let fit = |waiting: usize, cost| waiting.saturating_add(cost) <= bounds.hand_over_bytes;
         let fits = match weight {
             Weight::Command => self.commands < bounds.commands,
-            Weight::HandOver(cost) => {
-                self.hand_over_bytes.saturating_add(cost) <= bounds.hand_over_bytes
-            }
+            Weight::Claimed(cost) => fit(self.claimed_bytes, cost),
+            Weight::Proved(cost) => fit(self.proved_bytes, cost),
             Weight::Nothing => true,
         };
         fits || self.worker.is_none()
@@ -308,7 +319,8 @@ impl<T, W: Wake> State<T, W> {
         let woken = if early { worker.wake() } else { Ok(()) };
         match item.weight() {
             Weight::Command => self.commands += 1,
-            Weight::HandOver(bytes) => self.hand_over_bytes += bytes,
+            Weight::Claimed(bytes) => self.claimed_bytes += bytes,
+            Weight::Proved(bytes) => self.proved_bytes += bytes,
             Weight::Nothing => {}
         }
         self.waiting.push_back(item);
@@ -388,20 +400,22 @@ mod tests {
         assert_eq!(queue.try_push(COMMAND), Ok(()), "the reserve");
         assert_eq!(queue.try_push(COMMAND), Err((NotPut::Full, COMMAND)));
         for bytes in [4, 6] {
-            assert_eq!(queue.try_push(Weight::HandOver(bytes)), Ok(()));
+            assert_eq!(queue.try_push(Weight::Claimed(bytes)), Ok(()));
         }
-        let hand_over = Weight::HandOver(1);
-        assert_eq!(queue.try_push(hand_over), Err((NotPut::Full, hand_over)));
+        let (claimed, proved) = (Weight::Claimed(1), Weight::Proved(1));
+        assert_eq!(queue.try_push(claimed), Err((NotPut::Full, claimed)));
+        assert_eq!(queue.try_push(Weight::Proved(10)), Ok(()), "strangers take nothing from it");
+        assert_eq!(queue.try_push(proved), Err((NotPut::Full, proved)));
         for _ in 0..20 {
             assert_eq!(queue.push(Weight::Nothing), Ok(()));
         }
         let mut taken = VecDeque::new();
         assert!(queue.take(3, &mut taken), "there is more");
         assert_eq!(taken, [COMMAND; 3], "in their order");
-        assert_eq!(queue.try_push(hand_over), Err((NotPut::Full, hand_over)));
+        assert_eq!(queue.try_push(claimed), Err((NotPut::Full, claimed)));
         assert_eq!(queue.push_waiting(COMMAND), Ok(()));
-        assert!(!queue.take(23, &mut taken));
-        assert_eq!(queue.try_push(hand_over), Ok(()));
+        assert!(!queue.take(24, &mut taken));
+        assert_eq!((queue.try_push(claimed), queue.try_push(proved)), (Ok(()), Ok(())));
     }
 
     #[test]

@@ -28,6 +28,9 @@ use std::time::{Duration, Instant};
 /// Commands that a worker executes before it looks at its carriers again.
 //= RES-14
 const COMMANDS_PER_TURN_MAX: usize = 256;
+/// Carriers and alarms that a worker looks at before it executes commands again.
+//= RES-14
+const DELIVERIES_PER_TURN_MAX: usize = 64;
 
 /// The barrier's way to the workers. One that is gone has reported itself already.
 pub(super) struct Workers {
@@ -41,9 +44,9 @@ impl TellWorkers for Workers {
     fn close(&self) {
         #[cfg(feature = "testing")]
         say(self.tracer.as_ref(), Word::CloseRequested);
-        let deadline = self.deadline.get();
+        let until = Instant::now().checked_add(self.deadline.get());
         for mailbox in self.mailboxes.iter() {
-            let _ = mailbox.tell(Command::CloseServer { deadline });
+            let _ = mailbox.tell(Command::CloseServer { until });
         }
     }
 
@@ -160,7 +163,7 @@ impl Spawn {
         #[cfg(feature = "testing")]
         worker.observe(self.tracer.clone(), life.worker());
         life.queue().connect(worker.waker());
-        Ok(WorkerThread { worker, taken: VecDeque::new(), closes_at: None, life })
+        Ok(WorkerThread { worker, taken: VecDeque::new(), left: 0, closes_at: None, life })
     }
 }
 
@@ -171,6 +174,8 @@ struct WorkerThread {
     worker: Worker,
     /// Commands that were taken out and not executed yet.
     taken: VecDeque<Command>,
+    /// How many of those that are ready were so at the last poll. They are delivered before the next.
+    left: usize,
     /// When a server that drains closes, whoever is left.
     closes_at: Option<Instant>,
     life: WorkerLife,
@@ -200,17 +205,27 @@ impl WorkerThread {
     fn work(&mut self) -> io::Result<()> {
         let mut wait = None;
         while !self.worker.is_released() {
-            self.worker.poll(wait)?;
-            // What is requeued meanwhile waits for the next turn, so that commands get theirs.
-            for _ in 0..self.worker.ready().len() {
-                self.worker.deliver_next();
-            }
-            let more = self.execute_some();
-            // Looked at in any case: commands may come faster than they are executed.
-            let close = self.until_close();
-            wait = if more { Some(Duration::ZERO) } else { close };
+            wait = self.turn(wait)?;
         }
         Ok(())
+    }
+
+    /// A portion of what is ready, and a portion of the commands. For how long the next may wait for something.
+    fn turn(&mut self, wait: Option<Duration>) -> io::Result<Option<Duration>> {
+        if self.left == 0 {
+            self.worker.poll(wait)?;
+            // What is requeued meanwhile waits for the next poll.
+            self.left = self.worker.ready().len();
+        }
+        let portion = self.left.min(DELIVERIES_PER_TURN_MAX);
+        self.left -= portion;
+        for _ in 0..portion {
+            self.worker.deliver_next();
+        }
+        let more = self.execute_some();
+        // Looked at in any case: commands may come faster than they are executed.
+        let close = self.until_close();
+        Ok(if more { Some(Duration::ZERO) } else { close })
     }
 
     /// Whether there may be more.
@@ -257,17 +272,27 @@ impl Notify for Report {
 }
 
 #[cfg(test)]
+#[path = "spawn_handover_tests.rs"]
+mod handover_tests;
+
+#[cfg(test)]
 mod tests {
     use super::super::command::Reply;
     use super::super::handover::{HAND_OVERS_BYTES_MAX, HandOver, Hint};
     use super::super::shutdown::Outcomes;
     use super::*;
-    use crate::lifecycle::SocketId;
+    use crate::lifecycle::server::ServerPhase;
+    use crate::lifecycle::{SocketId, Timer};
     use crate::parameters::{ListenInfo, Protocol};
     use crate::shell::bind::bind;
     use crate::shell::dtls::{Certificate, DtlsOptions};
+    use crate::shell::{Alarm, Ready};
+    use std::net::TcpStream;
 
-    fn spawn(workers: usize) -> Spawn {
+    /// Deadline of every wait for something that must come. No assertion is about how long it took.
+    pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
+    pub(super) fn spawn(workers: usize) -> Spawn {
         let mailboxes: Arc<[Mailbox]> = (0..workers).map(|_| Mailbox::new()).collect();
         let limits = Limits::default();
         let deadline = Arc::new(Deadline::new(&limits));
@@ -323,6 +348,77 @@ mod tests {
     }
 
     #[test]
+    fn res_14_commands_get_their_turn_before_all_that_is_ready_is_delivered() {
+        let spawn = spawn(1);
+        let localhost = "127.0.0.1".parse().expect("an address");
+        let bound = bind(&[ListenInfo::new(Protocol::Tcp, localhost)]).expect("a free port");
+        let address = (bound[0].info.ip, bound[0].info.port);
+        let mut thread = spawn.prepare(vec![bound]).expect("descriptors").pop().expect("one");
+        let _streams: Vec<_> = (0..=DELIVERIES_PER_TURN_MAX)
+            .map(|_| TcpStream::connect(address).expect("it listens"))
+            .collect();
+        let deadline = Instant::now() + PATIENCE;
+        // Each connection that was accepted can be written to.
+        while thread.worker.ready().len() <= DELIVERIES_PER_TURN_MAX {
+            assert!(Instant::now() < deadline, "they are not accepted");
+            thread.worker.poll(Some(Duration::from_millis(1))).expect("a poll");
+            if let Some(ready @ Ready::ListenerReadable(_)) = thread.worker.ready().front().copied()
+            {
+                thread.worker.deliver(ready);
+            }
+        }
+        let (reply, answer) = Reply::new();
+        spawn.mailboxes[0].post(Command::GetStats { reply }).expect("it is connected");
+        thread.turn(None).expect("a poll");
+        answer.try_recv().expect("it was executed");
+        assert!(!thread.worker.ready().is_empty(), "what is left is delivered later");
+        while !thread.worker.ready().is_empty() {
+            assert!(Instant::now() < deadline, "it is not delivered");
+            thread.turn(None).expect("a poll");
+        }
+    }
+
+    /// Commands come faster than they are executed.
+    #[test]
+    fn cls_31_the_deadline_of_a_drain_waits_for_no_command() {
+        let spawn = spawn(1);
+        let mut threads = spawn.prepare(vec![bound()]).expect("descriptors");
+        let drain = Command::Drain { until: Some(Instant::now()) };
+        spawn.mailboxes[0].tell(drain).expect("it is connected");
+        for _ in 0..COMMANDS_PER_TURN_MAX {
+            let command = Command::GetStats { reply: Reply::new().0 };
+            spawn.mailboxes[0].post(command).expect("it is connected");
+        }
+        assert_eq!(spawn.shutdown.phase(), ServerPhase::Open);
+        let wait = threads[0].turn(None).expect("a poll");
+        assert_eq!(wait, Some(Duration::ZERO), "commands are left");
+        assert_eq!(spawn.shutdown.phase(), ServerPhase::Closing);
+    }
+
+    /// It has waited too long for its turn. A connection that its peer does not end would keep it.
+    #[test]
+    fn cls_07_the_time_that_a_close_waits_in_the_queue_counts() {
+        let spawn = spawn(1);
+        let localhost = "127.0.0.1".parse().expect("an address");
+        let bound = bind(&[ListenInfo::new(Protocol::Tcp, localhost)]).expect("a free port");
+        let _stream =
+            TcpStream::connect((bound[0].info.ip, bound[0].info.port)).expect("it listens");
+        let mut thread = spawn.prepare(vec![bound]).expect("descriptors").pop().expect("one");
+        let deadline = Instant::now() + PATIENCE;
+        while thread.worker.core().connections().is_empty() {
+            assert!(Instant::now() < deadline, "it is not accepted");
+            thread.turn(Some(Duration::from_millis(1))).expect("a poll");
+        }
+        let until = Some(Instant::now());
+        spawn.mailboxes[0].tell(Command::CloseServer { until }).expect("it is connected");
+        assert!(!thread.execute_some(), "that is all");
+        assert!(!thread.worker.core().connections().is_empty(), "it is still to end");
+        thread.worker.poll(Some(Duration::ZERO)).expect("a poll");
+        let over = Ready::Alarm(Alarm::Lifecycle(Timer::Server));
+        assert!(thread.worker.ready().contains(&over), "{:?}", thread.worker.ready());
+    }
+
+    #[test]
     fn cls_10_several_workers_close_as_one() {
         let spawn = spawn(3);
         spawn.start(vec![bound(), bound(), bound()]).expect("threads");
@@ -367,12 +463,14 @@ mod tests {
         let spawn = spawn(2);
         spawn.start(vec![bound(), bound()]).expect("threads");
         let mailbox = &spawn.mailboxes[1];
-        let datagram = || HandOver::Datagram {
-            socket: SocketId(0),
-            remote: ([127, 0, 0, 1], 9).into(),
-            datagram: vec![0; 1000],
-            home: WorkerId(0),
-            hint: Hint::Claimed,
+        let datagram = || {
+            Command::TakeOver(HandOver::Datagram {
+                socket: SocketId(0),
+                remote: ([127, 0, 0, 1], 9).into(),
+                datagram: vec![0; 1000],
+                home: WorkerId(0),
+                hint: Hint::Claimed,
+            })
         };
         thread::scope(|scope| {
             let offer = || {
@@ -380,7 +478,7 @@ mod tests {
                     while !mailbox.offer(datagram()) {
                         thread::yield_now();
                     }
-                    assert!(mailbox.commands().hand_over_bytes() <= HAND_OVERS_BYTES_MAX);
+                    assert!(mailbox.commands().claimed_bytes() <= HAND_OVERS_BYTES_MAX);
                 }
             };
             for _ in 0..3 {
@@ -388,7 +486,7 @@ mod tests {
             }
         });
         let deadline = Instant::now() + Duration::from_secs(20);
-        while mailbox.commands().hand_over_bytes() > 0 {
+        while mailbox.commands().claimed_bytes() > 0 {
             assert!(Instant::now() < deadline, "some are overlooked");
             thread::yield_now();
         }

@@ -67,7 +67,7 @@ impl Newcomer {
         let (view, sink) = view::new(&credentials, options.on_event);
         let closed = Arc::new(Latch::new());
         closed.on_set(move |_| drop(admitted));
-        let owner = Owner::new(sink, Arc::clone(&closed));
+        let owner = Owner::new(sink, Arc::clone(&closed)).with_view(&view);
         let handle = WebRtcTransport(Arc::new(Inner {
             id: server.transport_id(transport.0),
             transport,
@@ -185,14 +185,12 @@ impl WebRtcTransport {
     //= DTL-03
     pub fn connect(&self, remote: &DtlsParameters) -> Result<DtlsRole, Error> {
         remote.check()?;
-        let role = flatten(self.0.mailbox().ask(|reply| Command::Connect {
+        flatten(self.0.mailbox().ask(|reply| Command::Connect {
             transport: self.0.transport,
             remote_role: remote.role,
             fingerprints: remote.fingerprints.clone(),
             reply,
-        }))?;
-        lock(&self.0.view).dtls_role = role;
-        Ok(role)
+        }))
     }
 
     /// Makes new ICE credentials; the old ones are valid until the new ones are used.

@@ -35,7 +35,7 @@ pub(super) fn new(credentials: &Credentials, on_event: EventSink) -> (View, Even
     let seen = Arc::clone(&view);
     let mut on_event = Some(on_event);
     let sink = move |event: TransportEvent| {
-        lock(&seen).update(&event);
+        update(&seen, &event);
         let Some(call) = &mut on_event else { return };
         if catch_unwind(AssertUnwindSafe(|| call(event))).is_err() {
             tracing::error!(target: "info", "the on_event of a transport panicked: it is not called again");
@@ -45,27 +45,28 @@ pub(super) fn new(credentials: &Credentials, on_event: EventSink) -> (View, Even
     (view, Box::new(sink))
 }
 
-impl Seen {
-    fn update(&mut self, event: &TransportEvent) {
-        match event {
-            TransportEvent::IceStateChange(state) => self.ice_state = *state,
-            TransportEvent::IceSelectedTupleChange(tuple) => {
-                self.ice_selected_tuple.clone_from(tuple);
-            }
-            TransportEvent::DtlsStateChange { state, connected, .. } => {
-                self.dtls_state = *state;
-                if let Some(connected) = connected {
-                    self.dtls_remote_cert = Some(connected.remote_certificate.clone());
-                }
-            }
-            //= CLS-11
-            TransportEvent::Close { .. } => {
-                self.ice_state = IceState::Closed;
-                self.ice_selected_tuple = None;
-                self.dtls_state = DtlsState::Closed;
-            }
-            TransportEvent::Data(_) | TransportEvent::ListenServerClose => {}
+/// What changes nothing, data for one, does not wait for who looks.
+fn update(view: &View, event: &TransportEvent) {
+    match event {
+        TransportEvent::IceStateChange(state) => lock(view).ice_state = *state,
+        TransportEvent::IceSelectedTupleChange(tuple) => {
+            lock(view).ice_selected_tuple.clone_from(tuple);
         }
+        TransportEvent::DtlsStateChange { state, connected, .. } => {
+            let mut seen = lock(view);
+            seen.dtls_state = *state;
+            if let Some(connected) = connected {
+                seen.dtls_remote_cert = Some(connected.remote_certificate.clone());
+            }
+        }
+        //= CLS-11
+        TransportEvent::Close { .. } => {
+            let mut seen = lock(view);
+            seen.ice_state = IceState::Closed;
+            seen.ice_selected_tuple = None;
+            seen.dtls_state = DtlsState::Closed;
+        }
+        TransportEvent::Data(_) | TransportEvent::ListenServerClose => {}
     }
 }
 
@@ -124,6 +125,18 @@ mod tests {
         assert_eq!(seen.ice_selected_tuple, Some(tuple()));
         assert_eq!(seen.dtls_remote_cert.as_deref(), Some("PEM"));
         assert_eq!(heard.try_iter().collect::<Vec<_>>(), events);
+    }
+
+    #[test]
+    fn a_message_does_not_wait_for_who_looks_at_the_view() {
+        let (sender, heard) = channel();
+        let (view, mut sink) =
+            new(&credentials(), Box::new(move |event| sender.send(event).expect("the test hears")));
+        let looking = lock(&view);
+        std::thread::spawn(move || sink(TransportEvent::Data(vec![1])));
+        let event = heard.recv_timeout(std::time::Duration::from_secs(20));
+        drop(looking);
+        assert_eq!(event, Ok(TransportEvent::Data(vec![1])));
     }
 
     #[test]

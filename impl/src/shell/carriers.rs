@@ -6,6 +6,7 @@ use super::worker::Arrival;
 use crate::lifecycle::{ConnectionId, ListenerId, SocketId};
 use crate::mutants::{Mutant, Planted};
 use crate::parameters::ListenInfo;
+use crate::sync::Weak;
 use crate::wire::framing::Deframer;
 use mio::net::{TcpListener, TcpStream, UdpSocket};
 use mio::{Interest, Registry, Token};
@@ -42,6 +43,8 @@ pub(super) struct TcpCarrier {
     pub(super) remote: SocketAddr,
     pub(super) deframer: Deframer,
     pub(super) arrival: Arrival,
+    /// Of the last question about it to another worker: whether that is still under way.
+    pub(super) asking: Weak<()>,
     token: Token,
     /// What the kernel pretends to have room for.
     #[cfg(feature = "testing")]
@@ -218,6 +221,7 @@ impl Carriers {
             remote,
             deframer,
             arrival,
+            asking: Weak::new(),
             token,
             #[cfg(feature = "testing")]
             room: WriteRoom::Real,

@@ -29,9 +29,10 @@ impl Default for Hints {
 }
 
 impl Hints {
-    /// Whom to ask about this tuple.
-    pub(super) fn owner(&mut self, tuple: Tuple) -> Option<WorkerId> {
-        self.proved.get(tuple).or_else(|| self.claimed.get(tuple))
+    /// Whom to ask about this tuple, and on whose word.
+    pub(super) fn owner(&mut self, tuple: Tuple) -> Option<(WorkerId, Hint)> {
+        let proved = self.proved.get(tuple).map(|owner| (owner, Hint::Proved));
+        proved.or_else(|| self.claimed.get(tuple).map(|owner| (owner, Hint::Claimed)))
     }
 
     /// A check says that the tuple is this worker's. What is known of it.
@@ -112,11 +113,12 @@ mod tests {
         assert_eq!(hints.owner(tuple(1)), None);
         assert_eq!(hints.claim(tuple(1), B), Hint::Claimed);
         assert_eq!(hints.claim(tuple(1), C), Hint::Claimed);
-        assert_eq!(hints.owner(tuple(1)), Some(C), "the last claim");
+        assert_eq!(hints.owner(tuple(1)), Some((C, Hint::Claimed)), "the last claim");
         assert_eq!(hints.prove(tuple(1), B), None);
         assert_eq!(hints.claim(tuple(1), B), Hint::Proved);
         assert_eq!(hints.claim(tuple(1), C), Hint::Claimed);
-        assert_eq!(hints.owner(tuple(1)), Some(B), "a claim changes nothing that was proved");
+        let proved = Some((B, Hint::Proved));
+        assert_eq!(hints.owner(tuple(1)), proved, "a claim changes nothing that was proved");
         assert_eq!(hints.prove(tuple(1), C), Some(B));
         assert_eq!(hints.forget(tuple(1)), Some(C));
         assert_eq!(hints.owner(tuple(1)), None);
@@ -131,7 +133,7 @@ mod tests {
         }
         let claims = hints.claimed.young.len() + hints.claimed.old.len();
         assert!(claims <= 2 * CLAIMED_MAX, "{claims}");
-        assert_eq!(hints.owner(tuple(1)), Some(B));
+        assert_eq!(hints.owner(tuple(1)), Some((B, Hint::Proved)));
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Weigh for Command {
     fn weight(&self) -> Weight {
         match self {
             Command::Create { .. } => Weight::Command,
-            Command::TakeOver(_) => Weight::HandOver(1),
+            Command::TakeOver(_) => Weight::Claimed(1),
             Command::CloseTransports | Command::Close | Command::Grant => Weight::Nothing,
         }
     }

@@ -6,7 +6,7 @@ use crate::control::dump::{CarrierDump, ConnectionCounts, TransportState, Worker
 use crate::lifecycle::{ConnectionPhase, Credentials, Input, TransportId, Tuple, Verdict};
 use crate::parameters::{ListenInfo, TransportTuple};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 impl Worker {
     /// Does what a handle or another worker asks for and answers it.
@@ -35,7 +35,10 @@ impl Worker {
             Command::CloseTransport { transport } => {
                 let _ = self.feed(Input::TransportCloseRequested { transport });
             }
-            Command::CloseServer { deadline } => {
+            Command::CloseServer { until } => {
+                // What it has waited for its turn is gone.
+                let left = |until: Instant| until.saturating_duration_since(Instant::now());
+                let deadline = until.map_or(Duration::MAX, left);
                 let _ = self.feed(Input::ServerCloseRequested { deadline });
             }
             //= CLS-31
@@ -53,10 +56,10 @@ impl Worker {
             Command::TupleTaken { tuple } => {
                 let _ = self.feed(Input::TupleTaken { tuple });
             }
-            Command::ConnectionProved { connection, check, owner } => {
+            Command::ConnectionProved { connection, check, owner, asking: _ } => {
                 self.connection_proved(connection, &check, owner);
             }
-            Command::ConnectionRefused { connection, reply } => {
+            Command::ConnectionRefused { connection, reply, asking: _ } => {
                 let _ = self.feed(Input::CheckRefused { tuple: Tuple::Tcp(connection), reply });
             }
         }

@@ -3,7 +3,7 @@
 use super::Worker;
 use crate::control::events::DtlsConnected;
 use crate::fingerprint::Fingerprint;
-use crate::lifecycle::{self, DtlsReason, DtlsState, Input, RecordKind, TransportId};
+use crate::lifecycle::{self, DtlsReason, DtlsState, Input, RecordKind, Transport, TransportId};
 use crate::mutants::Mutant;
 use crate::shell::dtls::{DtlsEvent, DtlsFailure, DtlsRole, DtlsSession};
 use crate::shell::timers::Alarm;
@@ -37,7 +37,13 @@ impl Worker {
         }
     }
 
+    /// The owner has connected. Our role is seen before what is heard because of that.
+    //= DTL-03
     pub(super) fn expect_fingerprints(&mut self, id: TransportId, fingerprints: Vec<Fingerprint>) {
+        let role = self.core.transports().get(&id).map(Transport::role_to_play);
+        if let (Some(owner), Some(role)) = (self.owners.get(&id), role) {
+            owner.play(role);
+        }
         let slot = self.slots.entry(id).or_default();
         slot.fingerprints = Some(fingerprints.clone());
         if let Some(session) = &mut slot.session {

@@ -10,9 +10,9 @@ use crate::lifecycle::server::WorkerId;
 use crate::lifecycle::{
     Connection, ConnectionId, ConnectionPhase, Input, SocketId, Tuple, Verdict,
 };
-use crate::sync::lock;
+use crate::sync::Arc;
+use crate::wire::stun::Message;
 use crate::wire::stun::check::{Judgement, judge};
-use crate::wire::stun::{self, Message};
 use std::net::SocketAddr;
 
 impl Worker {
@@ -55,8 +55,8 @@ impl Worker {
         if routes.by_tuple(&tuple).or_else(|| routes.by_parting(&tuple)).is_some() {
             return false;
         }
-        let Some(owner) = self.hints.owner(tuple) else { return false };
-        self.hand_over_datagram(owner, (socket, remote), packet, Hint::Proved);
+        let Some((owner, hint)) = self.hints.owner(tuple) else { return false };
+        self.hand_over_datagram(owner, (socket, remote), packet, hint);
         true
     }
 
@@ -70,13 +70,13 @@ impl Worker {
         let Some(neighbours) = &self.neighbours else { return };
         let (datagram, home) = (datagram.to_vec(), neighbours.own());
         let hand_over = HandOver::Datagram { socket, remote, datagram, home, hint };
-        let taken = neighbours.offer(to, hand_over);
+        let taken = neighbours.offer(to, Command::TakeOver(hand_over));
         self.count_hand_over(taken);
     }
 
     /// Gives a connection away, unless it is some transport's.
     fn hand_over_connection(&mut self, to: WorkerId, id: ConnectionId, check: &[u8]) -> bool {
-        let Some(connection) = self.core.connections().get(&id) else { return false };
+        let Some(connection) = self.unbound(id) else { return false };
         let (listener, queue) = (connection.listener, connection.queue.clone());
         if self.feed(Input::ConnectionHandedOver { connection: id }) != Verdict::Applied {
             return false;
@@ -87,7 +87,7 @@ impl Worker {
         let (remote, stream, deframer) = (carrier.remote, carrier.stream, carrier.deframer);
         let check = check.to_vec();
         let hand_over = HandOver::Connection { listener, remote, stream, check, deframer, queue };
-        let taken = neighbours.offer(to, hand_over);
+        let taken = neighbours.offer(to, Command::TakeOver(hand_over));
         self.count_hand_over(taken);
         #[cfg(feature = "testing")]
         if !taken {
@@ -96,12 +96,26 @@ impl Worker {
         true
     }
 
-    /// Asks another worker whether this check proves a password of its.
+    /// A connection that is no transport's.
+    fn unbound(&self, id: ConnectionId) -> Option<&Connection> {
+        let connection = self.core.connections().get(&id);
+        connection.filter(|connection| connection.phase == ConnectionPhase::Unbound)
+    }
+
+    /// Asks another worker whether this check proves a password of its; but not while it, or another, is asked about this
+    /// connection already.
+    //= RES-14
     fn ask_about(&mut self, owner: WorkerId, connection: ConnectionId, check: &[u8]) -> bool {
-        let carrier = self.carriers.connections.get(&connection);
+        let carrier = self.carriers.connections.get_mut(&connection);
         let (Some(neighbours), Some(carrier)) = (&self.neighbours, carrier) else { return false };
-        let (remote, check, home) = (carrier.remote, check.to_vec(), neighbours.own());
-        let taken = neighbours.offer(owner, HandOver::Question { connection, remote, check, home });
+        let may_ask = carrier.asking.strong_count() == 0;
+        let taken = may_ask && {
+            let (remote, check, home) = (carrier.remote, check.to_vec(), neighbours.own());
+            let asking = Arc::default();
+            carrier.asking = Arc::downgrade(&asking);
+            let question = HandOver::Question { connection, remote, check, home, asking };
+            neighbours.offer(owner, Command::TakeOver(question))
+        };
         self.count_hand_over(taken);
         true
     }
@@ -109,33 +123,25 @@ impl Worker {
     /// The answer to such a question. It may be stale: then nothing happens.
     //= DMX-06
     pub(super) fn connection_proved(&mut self, id: ConnectionId, check: &[u8], owner: WorkerId) {
-        let unbound = |c: &Connection| c.phase == ConnectionPhase::Unbound;
-        let is_unbound = self.core.connections().get(&id).is_some_and(unbound);
         let taken = Input::TupleTaken { tuple: Tuple::Tcp(id) };
-        if is_unbound || self.feed(taken) == Verdict::Applied {
+        if self.unbound(id).is_some() || self.feed(taken) == Verdict::Applied {
             let _ = self.hand_over_connection(owner, id, check);
         }
     }
 
-    /// Judges a check for the worker that has its connection.
-    fn answer(
-        &mut self,
-        connection: ConnectionId,
-        remote: SocketAddr,
-        check: Vec<u8>,
-        to: WorkerId,
-    ) {
-        let Some(answer) = self.judgement_of(connection, remote, check) else { return };
-        if let Some(neighbours) = &self.neighbours {
-            neighbours.tell(to, answer);
-        }
+    /// Hands an answer over. Only what is dropped counts.
+    fn answer(&mut self, to: WorkerId, answer: Command) {
+        let given = self.neighbours.as_ref().is_some_and(|neighbours| neighbours.offer(to, answer));
+        self.stats.hand_overs_dropped += u64::from(!given);
     }
 
+    /// Judges a check for the worker that has its connection.
     fn judgement_of(
         &mut self,
         connection: ConnectionId,
         remote: SocketAddr,
         check: Vec<u8>,
+        asking: Arc<()>,
     ) -> Option<Command> {
         let message = Message::parse(&check).ok()?;
         let known = message.local_ufrag().and_then(|ufrag| self.core.by_ufrag(ufrag));
@@ -148,16 +154,13 @@ impl Worker {
             Judgement::Ignore(_) => None,
             Judgement::Refuse { code, authenticated, unknown } => {
                 self.stats.stun_errors += 1;
-                if !authenticated && !lock(&self.limiter).allows(remote.ip().to_canonical()) {
-                    return None;
-                }
-                let password = authenticated.then_some(password);
-                let reply = stun::error_response(message.transaction, code, &unknown, password);
-                Some(Command::ConnectionRefused { connection, reply })
+                let proved = authenticated.then_some(password);
+                let reply = self.refusal(message.transaction, code, &unknown, proved, remote)?;
+                Some(Command::ConnectionRefused { connection, reply, asking })
             }
             Judgement::Check { .. } => {
                 let owner = self.neighbours.as_ref()?.own();
-                Some(Command::ConnectionProved { connection, check, owner })
+                Some(Command::ConnectionProved { connection, check, owner, asking })
             }
         }
     }
@@ -179,10 +182,12 @@ impl Worker {
                     return;
                 };
                 let owner = neighbours.own();
-                neighbours.tell(home, Command::TupleProved { tuple, owner });
+                self.answer(home, Command::TupleProved { tuple, owner });
             }
-            HandOver::Question { connection, remote, check, home } => {
-                self.answer(connection, remote, check, home);
+            HandOver::Question { connection, remote, check, home, asking } => {
+                if let Some(answer) = self.judgement_of(connection, remote, check, asking) {
+                    self.answer(home, answer);
+                }
             }
             HandOver::Connection { listener, remote, stream, check, deframer, queue } => {
                 let id = self.next_connection();

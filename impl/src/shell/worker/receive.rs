@@ -12,7 +12,7 @@ use crate::sync::lock;
 use crate::wire::demux::{PacketKind, classify};
 use crate::wire::framing::Deframer;
 use crate::wire::stun::check::{Judgement, judge};
-use crate::wire::stun::{self, Class, Message, Method};
+use crate::wire::stun::{self, Class, ErrorCode, Message, Method, TransactionId};
 use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -299,12 +299,11 @@ impl Worker {
             Judgement::Ignore(_) => return Proof::None,
             Judgement::Refuse { code, authenticated, unknown } => {
                 self.stats.stun_errors += 1;
-                if !authenticated && !lock(&self.limiter).allows(mapped.ip()) {
-                    return Proof::None;
+                let (id, proved) = (message.transaction, authenticated.then_some(password));
+                match self.refusal(id, code, &unknown, proved, remote) {
+                    Some(reply) => Input::CheckRefused { tuple, reply },
+                    None => return Proof::None,
                 }
-                let password = authenticated.then_some(password);
-                let reply = stun::error_response(message.transaction, code, &unknown, password);
-                Input::CheckRefused { tuple, reply }
             }
             Judgement::Check { use_candidate, nomination } => {
                 self.stats.stun_checks += 1;
@@ -317,6 +316,22 @@ impl Worker {
             }
         };
         self.feed_judged(arrival, tuple, input)
+    }
+
+    /// The error response to a check, unless it proves no password and its source has had its ration. The only lock that
+    /// a packet at the right worker meets, and no packet of a peer in order.
+    //= RES-08
+    pub(super) fn refusal(
+        &self,
+        id: TransactionId,
+        code: ErrorCode,
+        unknown: &[u16],
+        proved: Option<&[u8]>,
+        remote: SocketAddr,
+    ) -> Option<Vec<u8>> {
+        let source = remote.ip().to_canonical();
+        let may_leave = proved.is_some() || lock(&self.limiter).allows(source);
+        may_leave.then(|| stun::error_response(id, code, unknown, proved))
     }
 
     fn feed_judged(&mut self, arrival: Arrival, tuple: Tuple, input: Input) -> Proof {
