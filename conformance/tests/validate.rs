@@ -12,7 +12,7 @@ const AGAIN: &str = "cargo validate";
 
 fn assert_behaviour(options: Options) {
     let seed = options.seed;
-    let log = record(options).expect("a server");
+    let log = record(options).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     match validate(&log) {
         Ok(summary) => println!("seed {seed}: {summary}"),
         Err(rejection) => {

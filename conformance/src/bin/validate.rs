@@ -106,7 +106,8 @@ fn record(run: Run, out: &Path) -> Result<Vec<Entry>, Box<dyn Error>> {
         write(out, log)?;
         println!("{}: what it did until then", out.display());
     }
-    Ok(recorded?)
+    // In words: the log is part of the error.
+    recorded.map_err(|error| error.to_string().into())
 }
 
 fn write(path: &Path, log: &[Entry]) -> Result<(), Box<dyn Error>> {

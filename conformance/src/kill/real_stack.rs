@@ -228,12 +228,28 @@ fn in_replay(plan: Plan, mutant: Mutant) -> Result<Option<Shown>, SearchError> {
     let Replay { config, divergences, .. } =
         replay(&plan.with_mutant(mutant).until_the_first(), &mut |_, _| {})?;
     let Some(divergence) = divergences.into_iter().next() else { return Ok(None) };
-    let control = Plan::traces(&config, vec![divergence.way()])?;
-    let right = replay(&control, &mut |_, _| {})?;
-    if let Some(wrong) = right.divergences.first() {
-        return Err(SearchError::Control(wrong.to_string()));
-    }
+    control(&Plan::traces(&config, vec![divergence.way()])?)?;
     let length = divergence.trace.len() + usize::from(divergence.action.is_some());
     let what = divergence.findings.into_iter().next().map(|finding| finding.what);
     Ok(Some(Shown::Replay(config.name, length, what.unwrap_or_default())))
+}
+
+/// What shows a mistake must not show without it.
+fn control(plan: &Plan) -> Result<(), SearchError> {
+    let right = replay(plan, &mut |_, _| {})?;
+    right.divergences.first().map_or(Ok(()), |wrong| Err(SearchError::Control(wrong.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_that_shows_something_of_the_right_server_too_shows_no_mistake() {
+        let (config, trace) = closed_over_unread_input();
+        let plan = Plan::traces(&config, vec![trace]).unwrap();
+        control(&plan).unwrap();
+        let wrong = control(&plan.with_mutant(Mutant::ClosesUnread));
+        assert!(matches!(wrong, Err(SearchError::Control(_))), "{wrong:?}");
+    }
 }
