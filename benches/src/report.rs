@@ -39,12 +39,33 @@ impl Wanted {
 #[derive(Debug, Default)]
 pub struct Report {
     figures: Vec<(&'static str, Option<Measured>)>,
+    /// The ratios that some of these may have at most.
+    bounds: Vec<(&'static str, f64)>,
 }
 
 impl Report {
     /// Adds a figure, measured or not.
     pub fn add(&mut self, name: &'static str, measured: Option<Measured>) {
         self.figures.push((name, measured));
+    }
+
+    /// Adds a figure whose ratio may not be more than this.
+    pub fn add_bounded(&mut self, name: &'static str, measured: Option<Measured>, ratio_max: f64) {
+        self.add(name, measured);
+        self.bounds.push((name, ratio_max));
+    }
+
+    /// The figures whose ratio is more than it may be, in sentences.
+    #[must_use]
+    pub fn excesses(&self) -> Vec<String> {
+        let bounds = self.bounds.iter();
+        let measured = bounds.filter_map(|(name, max)| {
+            let (_, measured) = self.measured().find(|(other, _)| other == name)?;
+            Some((name, measured.ratio, max))
+        });
+        let over = measured.filter(|(_, ratio, max)| ratio > max);
+        over.map(|(name, ratio, max)| format!("{name}: the ratio is {ratio:.2}, above {max:.2}"))
+            .collect()
     }
 
     /// The figures that were not measured.
@@ -136,6 +157,17 @@ mod tests {
         }
         assert!(!text.contains("two"));
         assert_eq!(report.missing(), ["two"]);
+    }
+
+    #[test]
+    fn a_figure_above_its_bound_is_named() {
+        let mut report = Report::default();
+        report.add_bounded("just", Some(MEASURED), MEASURED.ratio);
+        report.add_bounded("missing", None, 1.0);
+        report.add("free", Some(MEASURED));
+        assert_eq!(report.excesses(), Vec::<String>::new());
+        report.add_bounded("above", Some(MEASURED), 1.25);
+        assert_eq!(report.excesses(), ["above: the ratio is 1.50, above 1.25"]);
     }
 
     #[test]

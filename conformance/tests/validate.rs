@@ -12,7 +12,7 @@ const AGAIN: &str = "cargo validate";
 
 fn assert_behaviour(options: Options) {
     let seed = options.seed;
-    let log = record(options).expect("a server");
+    let log = record(options).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     match validate(&log) {
         Ok(summary) => println!("seed {seed}: {summary}"),
         Err(rejection) => {
@@ -48,7 +48,8 @@ fn what_its_threads_do_on_one_core_is_one_too() {
 #[test]
 fn every_mistake_of_the_core_is_rejected() {
     for mutant in Mutant::of_the_lifecycle() {
-        let killed = kills(mutant).unwrap_or_else(|| panic!("{} passes", mutant.id()));
+        let killed = kills(mutant).expect("logs");
+        let killed = killed.unwrap_or_else(|| panic!("{} passes", mutant.id()));
         let Rejection { party, reason, .. } = *killed.rejection;
         println!("{}, seed {}: {party}, {reason}", mutant.id(), killed.seed);
     }

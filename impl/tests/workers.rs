@@ -90,7 +90,7 @@ fn stn_24_a_restart_keeps_the_worker_in_the_ufrag() {
 #[test]
 fn cls_10_closes_from_several_threads_over_transports_of_several_workers() {
     for round in 0..50 {
-        let sharing = [Sharing::OwnSockets, Sharing::FirstReceives][round % 2];
+        let sharing = [Sharing::default(), Sharing::FirstReceives][round % 2];
         let server = server(3, sharing);
         let transports: Vec<_> = (0..9).map(|_| observed(&server)).collect();
         let peers: Vec<_> =

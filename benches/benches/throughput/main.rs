@@ -53,11 +53,14 @@ fn main() -> ExitCode {
     conclude(&report, wanted, measures)
 }
 
-/// A figure that is missing, though nobody asked for it to be, is an error and no blank. The file holds all or is left
-/// as it was.
+/// A figure that is missing, though nobody asked for it to be, is an error and no blank, and so is one that is not as it
+/// must be. The file holds all or is left as it was.
 fn conclude(report: &Report, wanted: Wanted, measures: bool) -> ExitCode {
     let missing = report.missing().join(", ");
+    let excesses = report.excesses();
+    excesses.iter().filter(|_| measures).for_each(|excess| eprintln!("error: {excess}"));
     match wanted {
+        Wanted::Some | Wanted::All if measures && !excesses.is_empty() => ExitCode::FAILURE,
         Wanted::Names => ExitCode::SUCCESS,
         Wanted::Some | Wanted::All if missing.is_empty() && measures => write(report),
         Wanted::Some | Wanted::All if missing.is_empty() => ExitCode::SUCCESS,

@@ -12,7 +12,7 @@ use webrtc_server::lifecycle::Mutant;
 use webrtc_server_conformance::planted::mutant;
 use webrtc_server_conformance::validate::log::{self, Entry};
 use webrtc_server_conformance::validate::soak::{self, Levels, SoakError};
-use webrtc_server_conformance::validate::stress::{self, Options};
+use webrtc_server_conformance::validate::stress::{self, Options, StressError};
 use webrtc_server_conformance::validate::validate;
 
 /// Checks that the log of a server is a behaviour of the model. Exits with 1 when it is not.
@@ -83,7 +83,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let arguments = Arguments::parse();
     match (arguments.command, arguments.file) {
         (Some(Command::Record { run, out }), _) => {
-            let log = record(run)?;
+            let log = record(run, &out)?;
             write(&out, &log)?;
             println!("{}: {} entries; check it with: validate {0}", out.display(), log.len());
             Ok(ExitCode::SUCCESS)
@@ -98,9 +98,16 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     }
 }
 
-fn record(run: Run) -> Result<Vec<Entry>, Box<dyn Error>> {
+/// The log of a server that did not end is no result, and kept.
+fn record(run: Run, out: &Path) -> Result<Vec<Entry>, Box<dyn Error>> {
     let Run { seed, transports, workers, pinned, mutant } = run;
-    Ok(stress::record(Options { seed, transports, workers, pinned, mutant })?)
+    let recorded = stress::record(Options { seed, transports, workers, pinned, mutant });
+    if let Err(StressError::Endless(log)) = &recorded {
+        write(out, log)?;
+        println!("{}: what it did until then", out.display());
+    }
+    // In words: the log is part of the error.
+    recorded.map_err(|error| error.to_string().into())
 }
 
 fn write(path: &Path, log: &[Entry]) -> Result<(), Box<dyn Error>> {
@@ -110,7 +117,7 @@ fn write(path: &Path, log: &[Entry]) -> Result<(), Box<dyn Error>> {
 fn stress(run: Run, runs: u64, out: &Path) -> Result<ExitCode, Box<dyn Error>> {
     for seed in run.seed..run.seed + runs {
         println!("seed {seed}");
-        let log = record(Run { seed, ..run })?;
+        let log = record(Run { seed, ..run }, out)?;
         if validate(&log).is_err() {
             write(out, &log)?;
             return Ok(check(&log, out));

@@ -1,4 +1,4 @@
-//! `cargo verify`: the model, its mutants, lockstep and replay; a table at the end.
+//! `cargo verify`: the model, its mutants, lockstep, replay and validation; a table at the end.
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,8 +10,9 @@ use std::process::ExitCode;
 use webrtc_server_conformance::replay::Shard;
 use webrtc_server_conformance::verify::{Options, Program, Progress, Row, perform, verify};
 
-/// Checks the model, its mutants, and the real code against the model: in memory (lockstep) and on real sockets with
-/// real OpenSSL (replay). Exits with 1 when anything failed or nothing was compared.
+/// Checks the model, and the real code against the model: in memory (lockstep), on real sockets with real OpenSSL
+/// (replay), and by the logs of servers that run freely (validation); and that known mistakes are noticed. Exits with 1
+/// when anything failed or nothing was compared.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 use webrtc_server::lifecycle::{Layer, Mutant};
-use webrtc_server_model::{Graph, KNOWN_BUGS};
+use webrtc_server_model::{self as model, Graph, KNOWN_BUGS, run_mutant};
 
 use super::{Shown, loom, of_the_lifecycle, of_the_shell, validation};
-use crate::lockstep::{Kill, kill_matrix};
+use crate::lockstep::{Found, kill};
 use crate::validate::kills;
 
 /// The rungs, in the order of the columns.
@@ -21,14 +23,23 @@ const ON_THE_REAL_STACK: [&str; 20] = [
     "K27", "K28", "K29", "K30", "K35", "K36", "K40",
 ];
 
-/// Mistakes of the shell that are known bugs of the model under another number, because the core can have them as well.
-const IN_THE_MODEL: [(&str, &str); 6] = [
-    ("R-1", "K24"),
-    ("R-2", "K25"),
-    ("R-3", "K26"),
-    ("R-4", "K27"),
-    ("O2", "K35"),
-    ("K21-TCP", "K21"),
+/// Mistakes of the shell that the model has under another number, because the core can make them as well.
+const IN_THE_MODEL: [(Mutant, model::Mutant); 5] = [
+    (Mutant::ErrorQueueLeft, model::Mutant::ErrorLeaks),
+    (Mutant::NeverGivesUp, model::Mutant::NoDeadline),
+    (Mutant::TryAgainDrops, model::Mutant::AlertCancelled),
+    (Mutant::ClosesUnread, model::Mutant::HardClose),
+    (Mutant::RestForgotten, model::Mutant::PartIsWhole),
+];
+
+/// Under the number of these the model has another mistake.
+const OTHERWISE_IN_THE_MODEL: [Mutant; 6] = [
+    Mutant::CompletionAfterClose,
+    Mutant::FarewellForgotten,
+    Mutant::QueueInherited,
+    Mutant::FingerprintIgnored,
+    Mutant::TimerAtZero,
+    Mutant::ListenerWatched,
 ];
 
 /// What a rung makes of a mistake.
@@ -74,39 +85,48 @@ pub struct Matrix {
 /// When a thread of it does.
 #[must_use]
 pub fn matrix(graphs: &[Graph], workspace: &Path) -> Matrix {
-    let (validated, mut lines) = std::thread::scope(|scope| {
+    let (validated, walked) = thread::scope(|scope| {
         let validated =
-            scope.spawn(|| Mutant::ALL.iter().map(|m| validated(*m)).collect::<Vec<_>>());
-        let of_the_shell =
-            scope.spawn(|| Mutant::of_the_shell().map(|m| of_shell(m, graphs)).collect::<Vec<_>>());
-        let lifecycle: Vec<_> = Mutant::of_the_lifecycle().collect();
-        let kills = kill_matrix(graphs, &lifecycle).unwrap_or_default();
-        let mut lines: Vec<_> = kills.iter().map(|kill| of_lifecycle(kill, graphs)).collect();
-        lines.extend(of_the_shell.join().expect("no panic"));
-        (validated.join().expect("no panic"), lines)
+            scope.spawn(|| Vec::from_iter(Mutant::ALL.iter().map(|m| (*m, validated(*m)))));
+        let of_the_shell = scope.spawn(|| {
+            let walked = |mutant| [Cell::Absent, cell(of_the_shell(mutant, graphs))];
+            Vec::from_iter(Mutant::of_the_shell().map(|mutant| (mutant, walked(mutant))))
+        });
+        let of_the_lifecycle = Mutant::of_the_lifecycle().map(|m| (m, of_lifecycle(m, graphs)));
+        let mut walked = Vec::from_iter(of_the_lifecycle);
+        walked.extend(of_the_shell.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        (validated.join().unwrap_or_else(|panic| resume_unwind(panic)), walked)
     });
-    for (line, cell) in lines.iter_mut().zip(validated) {
-        line.cells[VALIDATION] = cell;
-    }
+    let mut lines = Vec::from_iter(Mutant::ALL.iter().map(|mutant| {
+        let [lockstep, real_stack] = of(*mutant, &walked);
+        let validation = of(*mutant, &validated);
+        line(*mutant, [in_the_model(*mutant), lockstep, real_stack, validation, Cell::Absent])
+    }));
     lines.extend(of_what_crosses_threads(workspace));
     Matrix { lines }
 }
 
-fn of_lifecycle(kill: &Kill, graphs: &[Graph]) -> Line {
-    let Kill { mutant, found } = kill;
-    let Some(found) = found else {
-        return line(*mutant, Cell::Survives, Cell::Survives);
+/// What was found of a mistake. Each was looked for.
+fn of<T: Clone>(mutant: Mutant, found: &[(Mutant, T)]) -> T {
+    let found = found.iter().find(|(other, _)| *other == mutant);
+    found.map(|(_, what)| what.clone()).expect("each mistake is of one layer")
+}
+
+/// In lockstep, and on the real stack.
+fn of_lifecycle(mutant: Mutant, graphs: &[Graph]) -> [Cell; 2] {
+    let found: Found = match kill(graphs, mutant) {
+        Ok(kill) => match kill.found {
+            Some(found) => found,
+            None => return [Cell::Survives, Cell::Survives],
+        },
+        Err(error) => return [Cell::Failed(error.to_string()), Cell::Absent],
     };
     let last = found.divergence.action.map_or(String::new(), |action| format!(", {action:?}"));
     let in_lockstep = Cell::Killed(format!("{} {}{last}", found.config, found.length()));
-    line(*mutant, in_lockstep, cell(of_the_lifecycle(*mutant, found, graphs)))
+    [in_lockstep, cell(of_the_lifecycle(mutant, &found, graphs))]
 }
 
-fn of_shell(mutant: Mutant, graphs: &[Graph]) -> Line {
-    line(mutant, Cell::Absent, cell(of_the_shell(mutant, graphs)))
-}
-
-fn line(mutant: Mutant, lockstep: Cell, real_stack: Cell) -> Line {
+fn line(mutant: Mutant, cells: [Cell; RUNGS.len()]) -> Line {
     let layer = match mutant.layer() {
         Layer::Core => "Core",
         Layer::Barrier => "Barrier",
@@ -117,7 +137,7 @@ fn line(mutant: Mutant, lockstep: Cell, real_stack: Cell) -> Line {
         id: mutant.id().to_owned(),
         layer,
         about: mutant.about().to_owned(),
-        cells: [in_the_model(mutant.id()), lockstep, real_stack, Cell::Absent, Cell::Absent],
+        cells,
     }
 }
 
@@ -129,13 +149,22 @@ fn cell(shown: Result<Option<Shown>, impl fmt::Display>) -> Cell {
     }
 }
 
-/// The model's own tests run it: that it is seen after so many steps is in the table of known bugs.
-fn in_the_model(id: &str) -> Cell {
-    let other = IN_THE_MODEL.iter().find(|(real, _)| *real == id).map_or(id, |(_, model)| *model);
-    let bug = KNOWN_BUGS.iter().find(|bug| bug.id == other);
-    bug.map_or(Cell::Absent, |bug| {
-        Cell::Killed(format!("{} {}: {:?}", (bug.config)().name, bug.length, bug.mutant))
-    })
+/// What the model makes of the mistake of its own that stands for this one.
+fn in_the_model(mutant: Mutant) -> Cell {
+    let is_other = OTHERWISE_IN_THE_MODEL.contains(&mutant);
+    let elsewhere = IN_THE_MODEL.iter().find(|(real, _)| *real == mutant);
+    let bug = KNOWN_BUGS.iter().find(|bug| match elsewhere {
+        Some((_, model)) => bug.mutant == *model,
+        None => bug.id == mutant.id(),
+    });
+    let Some(bug) = bug.filter(|_| !is_other) else { return Cell::Absent };
+    match run_mutant(bug).counterexample {
+        Some(way) => {
+            let config = (bug.config)().name;
+            Cell::Killed(format!("{config} {}: as `{:?}`", way.len(), bug.mutant))
+        }
+        None => Cell::Survives,
+    }
 }
 
 /// Without details, which are others in every run.
@@ -144,8 +173,9 @@ fn validated(mutant: Mutant) -> Cell {
         return Cell::Absent;
     }
     match kills(mutant) {
-        Some(_) => Cell::Killed("killed".to_owned()),
-        None => Cell::Survives,
+        Ok(Some(_)) => Cell::Killed("killed".to_owned()),
+        Ok(None) => Cell::Survives,
+        Err(error) => Cell::Failed(error.to_string()),
     }
 }
 
@@ -276,12 +306,13 @@ impl fmt::Display for Cell {
 const HEAD: &str = "# Which mistake is noticed where\n\n\
     Generated by `UPDATE=1 cargo test -p webrtc-server-conformance --test kill_matrix`.\n\n\
     Each mutant is the right code with one mistake in it. A cell says how the rung notices it: for the model, lockstep and \
-    the real stack the configuration and after how many actions; what a check on real sockets without a trace is called. \
+    the real stack the configuration and after how many actions; what a directed check on real sockets is called. \
     `-`: the mistake cannot be made there, or is not looked for.\n\n\
-    - The model has a mistake of its own under the same number, whose counterexample `model/traces/known_bugs` keeps. What \
-    only descriptors, OpenSSL or the poll can get wrong it does not know.\n\
+    - The model has mistakes of its own, each with a counterexample in `model/traces/known_bugs`; the cell names the one \
+    that stands for the mutant. What only descriptors, OpenSSL or the poll can get wrong it does not know.\n\
     - Lockstep walks the core without the shell, and without what crosses threads.\n\
-    - The real stack is replay, or a check where no trace of the model leads; it steps workers by hand, without threads.\n\
+    - The real stack is replay, or a directed check where no trace of the model leads; it steps workers by hand, without \
+    threads. The right code passes the same trace, or the same check.\n\
     - Validation reads the logs of free-running servers. What happens when differs from run to run, so that it only says \
     that it noticed. What no run shows is not looked for, and listed below.\n\
     - Loom explores what crosses threads: the races in which `loom-tests` demands that a weakness is caught.\n";

@@ -15,4 +15,6 @@ mod real_stack;
 mod validation;
 
 pub use matrix::{Cell, Line, Matrix, RUNGS, matrix};
-pub use real_stack::{Shown, lifecycle_mutants, of_the_lifecycle, of_the_shell, shell_mutants};
+pub use real_stack::{
+    SearchError, Shown, lifecycle_mutants, of_the_lifecycle, of_the_shell, shell_mutants,
+};

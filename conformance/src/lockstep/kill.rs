@@ -31,18 +31,14 @@ impl Found {
     }
 }
 
-/// Looks for each mistake in these graphs, the smaller ones first, until it shows.
+/// Looks for a mistake in these graphs, the smaller ones first, until it shows.
 ///
 /// # Errors
 ///
 /// When a graph has no edges.
-pub fn kill_matrix(graphs: &[Graph], mutants: &[Mutant]) -> Result<Vec<Kill>, Error> {
+pub fn kill(graphs: &[Graph], mutant: Mutant) -> Result<Kill, Error> {
     let mut graphs: Vec<_> = graphs.iter().collect();
     graphs.sort_by_key(|graph| graph.edges().len());
-    mutants.iter().map(|mutant| kill(&graphs, *mutant)).collect()
-}
-
-fn kill(graphs: &[&Graph], mutant: Mutant) -> Result<Kill, Error> {
     for graph in graphs {
         let lockstep = run_until(graph, Some(mutant), 1, &mut |_, _| {})?;
         if let Some(divergence) = lockstep.divergences.into_iter().next() {

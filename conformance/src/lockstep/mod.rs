@@ -52,7 +52,7 @@ mod tests;
 pub(crate) mod timers;
 mod way;
 
-pub use kill::{Found, Kill, kill_matrix};
+pub use kill::{Found, Kill, kill};
 pub use report::{Divergence, Lockstep};
 pub use run::{Error, run, run_until};
 pub use way::walk;

@@ -471,6 +471,19 @@ pub struct Sizes {
     pub listeners: usize,
 }
 
+/// Takes in what a step changed: another view, or none of what is gone.
+pub(super) fn learn<View: Clone>(
+    known: &mut BTreeMap<u64, View>,
+    changes: &BTreeMap<u64, Option<View>>,
+) {
+    for (id, view) in changes {
+        match view {
+            Some(view) => drop(known.insert(*id, view.clone())),
+            None => drop(known.remove(id)),
+        }
+    }
+}
+
 /// Why a file is no log.
 #[derive(Debug, Error)]
 pub enum LogError {

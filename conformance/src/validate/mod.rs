@@ -46,6 +46,7 @@
 //! | `rules`, `share`, `places` | what must hold of the whole log, of each worker, and of each connection |
 //! | `parties`, `turns`, `simulate`, `compare` | what one transport sees, simulated on the model |
 //! | `rejection` | why a log is no behaviour of the model |
+//! | `summary` | what a log is of, and how much of it was explained |
 //! | `kills` | which mistakes of the real server this notices |
 
 mod compare;
@@ -60,6 +61,7 @@ mod share;
 mod simulate;
 pub mod soak;
 pub mod stress;
+mod summary;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -74,50 +76,24 @@ pub use kills::{Killed, RUNS_MAX, kills};
 pub use recorder::Recorder;
 pub use rejection::{Reason, Rejection};
 pub use simulate::Mismatch;
+pub use summary::Summary;
 
 use log::Entry;
 use parties::{Carriers, Party};
 use std::collections::BTreeMap;
-use std::fmt;
 use turns::Turns;
-
-/// What was explained.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Lines of the log.
-    pub entries: usize,
-    /// Transports.
-    pub transports: usize,
-    /// Connections that never were anybody's.
-    pub strangers: usize,
-    /// Turns that were simulated, over all of these.
-    pub turns: usize,
-    /// The most states of the model that explained one turn.
-    pub candidates_max: usize,
-    /// States of the model that were looked at.
-    pub states: usize,
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Summary { entries, transports, strangers, turns, candidates_max, states } = self;
-        write!(f, "{entries} entries, {transports} transports, {strangers} strangers: ")?;
-        write!(f, "{turns} turns explained by {candidates_max} states at most, ")?;
-        write!(f, "{states} looked at")
-    }
-}
 
 /// Is this log a behaviour of the model?
 ///
 /// # Errors
 ///
-/// The first entry that cannot be explained.
+/// The first entry that cannot be explained. What is beyond the bounds of the model is told only if all else can be.
 pub fn validate(log: &[Entry]) -> Result<Summary, Box<Rejection>> {
     let mut first = rules::check(log).err();
     let Some(carriers) = Carriers::of(log) else {
         return Err(first.unwrap_or_else(|| Box::new(Rejection::empty())));
     };
-    let mut summary = Summary { entries: log.len(), ..Summary::default() };
+    let mut summary = Summary::of(log);
     let mut turns_of: BTreeMap<usize, Turns<'_>> = BTreeMap::new();
     for party in parties::parties(log) {
         summary.transports += usize::from(party.transport.is_some());
@@ -131,7 +107,7 @@ pub fn validate(log: &[Entry]) -> Result<Summary, Box<Rejection>> {
                 summary.states += explained.states;
             }
             Err(rejection) => {
-                if first.as_ref().is_none_or(|first| rejection.entry.n < first.entry.n) {
+                if first.as_ref().is_none_or(|first| rejection.comes_before(first)) {
                     first = Some(rejection);
                 }
             }
@@ -151,8 +127,8 @@ fn explain(
         let found = log.iter().find(|entry| entry.n == n);
         found.or(log.first()).cloned().unwrap_or_else(|| Rejection::empty().entry)
     };
-    if let Some(what) = party.beyond_bounds(carriers) {
-        return Err(Box::new(Rejection::new(&name, entry(0), 0, Reason::Bounds(what))));
+    if let Some((n, what)) = party.beyond_bounds(log, carriers) {
+        return Err(Box::new(Rejection::new(&name, entry(n), 0, Reason::Bounds(what))));
     }
     let turns = turns::turns(of_worker, party, carriers)
         .map_err(|(n, what)| Box::new(Rejection::new(&name, entry(n), 0, Reason::NoWords(what))))?;

@@ -259,19 +259,39 @@ impl Party {
     }
 
     /// Why the model has no room for it.
-    pub(super) fn beyond_bounds(&self, carriers: &Carriers) -> Option<String> {
-        let (connections, tuples) = (self.stays.len(), self.addresses.len() + self.stays.len());
-        if connections > CONNECTIONS_MAX {
-            return Some(format!("{connections} connections, and the model has {CONNECTIONS_MAX}"));
+    pub(super) fn beyond_bounds(
+        &self,
+        log: &[Entry],
+        carriers: &Carriers,
+    ) -> Option<(u64, String)> {
+        let mut connections: Vec<_> = self.stays.iter().map(|stay| stay.from).collect();
+        connections.sort_unstable();
+        if let Some(n) = connections.get(CONNECTIONS_MAX) {
+            let count = connections.len();
+            return Some((*n, format!("{count} connections, and the model has {CONNECTIONS_MAX}")));
         }
-        if tuples > TUPLES_MAX && carriers.tuples_max >= TUPLES_MAX {
-            return Some(format!("{tuples} tuples, and the model has {TUPLES_MAX} at a time"));
+        let checks = self.addresses.iter().filter_map(|address| self.first_check(log, *address));
+        let mut tuples: Vec<_> = connections.iter().copied().chain(checks).collect();
+        tuples.sort_unstable();
+        if let (Some(n), true) = (tuples.get(TUPLES_MAX), carriers.tuples_max >= TUPLES_MAX) {
+            let count = tuples.len();
+            return Some((*n, format!("{count} tuples, and the model has {TUPLES_MAX} at a time")));
         }
         if let Some((_, stay)) = self.stays().find(|(c, stay)| self.c(stay.connection) != Some(*c))
         {
-            return Some(format!("connection {} comes back to it", stay.connection));
+            return Some((stay.from, format!("connection {} comes back to it", stay.connection)));
         }
-        carriers.sockets.is_empty().then(|| "no UDP socket for its companion".to_owned())
+        carriers.sockets.is_empty().then(|| (0, "no UDP socket for its companion".to_owned()))
+    }
+
+    /// The entry with which a UDP tuple of its peer showed.
+    fn first_check(&self, log: &[Entry], (at, from): (u32, SocketAddr)) -> Option<u64> {
+        let shows = |step: &Step| {
+            let Input::CheckReceived { transport, tuple, .. } = step.input else { return false };
+            let is_this = tuple == Tuple::Udp { socket: at, remote: from };
+            self.transport == Some(transport) && is_this
+        };
+        steps(log).find(|(_, step)| shows(step)).map(|(n, _)| n)
     }
 
     /// The part of the model that it is simulated on.

@@ -5,7 +5,7 @@
 //! thread can have an entry that follows from it.
 
 use super::log::{
-    Begun, ConnectionView, Effect, Entry, Heard, Input, Sizes, Step, TransportView, What,
+    Begun, ConnectionView, Effect, Entry, Heard, Input, Sizes, Step, TransportView, What, learn,
 };
 use super::words;
 use std::collections::BTreeMap;
@@ -164,10 +164,11 @@ impl Known {
         let mut effects: Vec<_> = stepped.step.outputs.iter().filter_map(words::effect).collect();
         effects.splice(0..0, self.alert_written(&input, &connections));
         for transport in self.unmapped(&transports, core) {
-            let at = place_of_unmap(transport, &effects, self);
+            let at = place_of_table_change(transport, &effects, self);
             effects.insert(at, Effect::Unmap { transport });
         }
-        self.learn(&transports, &connections);
+        learn(&mut self.transports, &transports);
+        learn(&mut self.connections, &connections);
         self.sizes = words::sizes(core);
         Step {
             worker: stepped.worker.0,
@@ -189,15 +190,6 @@ impl Known {
         let connections =
             core.connections().iter().map(|(id, c)| (id.0, words::connection(*id, c, core)));
         (difference(&self.transports, transports), difference(&self.connections, connections))
-    }
-
-    fn learn(
-        &mut self,
-        transports: &Changes<TransportView>,
-        connections: &Changes<ConnectionView>,
-    ) {
-        learn(&mut self.transports, transports);
-        learn(&mut self.connections, connections);
     }
 
     /// The last byte of a close_notify has left: no output says so, the kernel's answer does.
@@ -240,18 +232,9 @@ fn difference<View: PartialEq>(
     changes
 }
 
-fn learn<View: Clone>(known: &mut BTreeMap<u64, View>, changes: &Changes<View>) {
-    for (id, view) in changes {
-        match view {
-            Some(view) => drop(known.insert(*id, view.clone())),
-            None => drop(known.remove(id)),
-        }
-    }
-}
-
 /// The core has changed before anything is performed. So what is asked of DTLS in the step that unmaps comes after the
 /// change, and what was decided before it stays before: an offer of an alert that was made.
-fn place_of_unmap(transport: u64, effects: &[Effect], known: &Known) -> usize {
+fn place_of_table_change(transport: u64, effects: &[Effect], known: &Known) -> usize {
     let of_transport =
         |id: u64| known.connections.get(&id).is_some_and(|view| view.owner == Some(transport));
     let is_later = |effect: &Effect| match effect {

@@ -41,6 +41,12 @@ impl Rejection {
         Rejection { party: party.to_owned(), entry, matched, reason, candidates: Vec::new() }
     }
 
+    /// The first verdict is told, and what is none only where there is no verdict.
+    pub(super) fn comes_before(&self, other: &Self) -> bool {
+        let rank = |of: &Self| (!of.reason.is_verdict(), of.entry.n);
+        rank(self) < rank(other)
+    }
+
     /// A log without a line says nothing, least of all that all went well.
     pub(super) fn empty() -> Self {
         let entry = Entry { n: 0, what: What::Begun(Begun::default()) };
@@ -69,6 +75,21 @@ impl fmt::Display for Rejection {
 }
 
 impl std::error::Error for Rejection {}
+
+impl Reason {
+    /// Whether it says that the log is wrong, and not only that nobody can tell.
+    #[must_use]
+    pub fn is_verdict(&self) -> bool {
+        match self {
+            Self::Rule(_) | Self::NoWords(_) => true,
+            Self::Bounds(_) => false,
+            Self::Mismatch(mismatch) => match mismatch {
+                Mismatch::NotEnabled(_) | Mismatch::Effects { .. } | Mismatch::State(_) => true,
+                Mismatch::TooMany => false,
+            },
+        }
+    }
+}
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,9 @@
 //! What must hold of one worker's part of a log: its maps are as large as the log says, each tuple is one transport's,
 //! and nobody answers what was not asked.
 
-use super::log::{ConnectionView, Effect, Input, Sizes, Step, TransportView, Tuple, WorkerPhase};
+use super::log::{
+    ConnectionView, Effect, Input, Sizes, Step, TransportView, Tuple, WorkerPhase, learn,
+};
 use super::rules::ensure;
 use std::collections::BTreeMap;
 
@@ -129,14 +131,5 @@ impl Share {
 
     pub(super) fn end(&self) -> Result<(), String> {
         ensure(self.unanswered.is_empty(), || format!("no answer: {:?}", self.unanswered))
-    }
-}
-
-fn learn<View: Clone>(known: &mut BTreeMap<u64, View>, changes: &BTreeMap<u64, Option<View>>) {
-    for (id, view) in changes {
-        match view {
-            Some(view) => drop(known.insert(*id, view.clone())),
-            None => drop(known.remove(id)),
-        }
     }
 }

@@ -10,18 +10,19 @@ use super::log::{Begun, Entry, What};
 use super::stress::choice::Choices;
 use super::stress::stage::{PATIENCE, certificate, limits};
 use super::{Recorder, Rejection, validate};
-use crate::peer::{DtlsPhase, Peer, PeerCertificate, Protocol, ServerCredentials, Via};
+use crate::peer::{DtlsPhase, Peer, PeerCertificate, PeerError, Protocol, ServerCredentials, Via};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 use thiserror::Error;
 use webrtc_server::control::shutdown::Outcomes;
-use webrtc_server::lifecycle::Outcome;
+use webrtc_server::lifecycle::{Limits, Outcome};
 use webrtc_server::{
     DtlsParameters, ListenInfo, WebRtcServer, WebRtcServerOptions, WebRtcTransport,
     WebRtcTransportOptions,
@@ -35,8 +36,8 @@ const BATCHES_OF_WARM_UP: usize = 4;
 const WORKERS: NonZeroUsize = NonZeroUsize::new(2).expect("two");
 /// One transport for each.
 const PROTOCOLS: [Protocol; 2] = [Protocol::Udp, Protocol::Tcp];
-/// How long a peer tries to connect; its server may be closed meanwhile.
-const CONNECTS_WITHIN: Duration = Duration::from_millis(300);
+/// How long a peer tries to connect whose server may be closed meanwhile. The others have to connect, all of them.
+const TRIES_FOR: Duration = Duration::from_millis(300);
 /// How often a peer looks whether everything is over.
 const TICK: Duration = Duration::from_millis(5);
 /// Memory may grow by so much over all servers that follow the warm-up, since what the allocator holds back varies from
@@ -50,6 +51,8 @@ pub struct Soak {
     pub servers: usize,
     /// Their transports.
     pub transports: usize,
+    /// Servers whose close was asked for before their peers connected, which these need not have done then.
+    pub early: usize,
     /// Peers that were connected when, or before, their server was closed: over UDP, and over TCP.
     pub connected: [usize; 2],
     /// What became of the transports.
@@ -60,9 +63,9 @@ pub struct Soak {
 
 impl fmt::Display for Soak {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Soak { servers, transports, connected: [udp, tcp], outcomes, entries } = self;
-        write!(f, "{servers} servers, {transports} transports, {udp} connected over UDP and ")?;
-        write!(f, "{tcp} over TCP, {entries} entries")?;
+        let Soak { servers, transports, early, connected: [udp, tcp], outcomes, entries } = self;
+        write!(f, "{servers} servers ({early} closed early), {transports} transports, ")?;
+        write!(f, "{udp} connected over UDP and {tcp} over TCP, {entries} entries")?;
         outcomes.iter().try_for_each(|(outcome, count)| write!(f, ", {count} {outcome}"))
     }
 }
@@ -97,9 +100,16 @@ pub enum SoakError {
         /// The log.
         log: Vec<Entry>,
     },
-    /// Nobody was connected.
-    #[error("nothing was connected over one of the protocols: {0}")]
-    Idle(Soak),
+    /// A peer was not connected although nobody closed its server.
+    #[error("server {server}: a peer over {protocol:?} was not connected: {why}")]
+    Unconnected {
+        /// Which.
+        server: usize,
+        /// What the peer speaks over.
+        protocol: Protocol,
+        /// Why not.
+        why: PeerError,
+    },
     /// Something is left.
     #[error("before: {before}; after: {after}")]
     Grown {
@@ -142,9 +152,6 @@ pub fn soak(
     if after.exceed(before, GROWTH_BYTES_MAX) {
         return Err(SoakError::Grown { before, after });
     }
-    if soak.connected.contains(&0) {
-        return Err(SoakError::Idle(soak));
-    }
     Ok(soak)
 }
 
@@ -166,6 +173,12 @@ struct Order {
     after: Duration,
 }
 
+/// What became of the peers of a server.
+struct Played {
+    early: bool,
+    connected: [Result<(), PeerError>; 2],
+}
+
 /// What each closer was answered, by server; none: it waited in vain.
 type Answers = Vec<(usize, Option<Outcomes<Outcome>>)>;
 
@@ -176,7 +189,7 @@ fn run(soak: &mut Soak, batch: usize, choices: &mut Choices) -> Result<Levels, S
     let subjects = subjects?;
     let alive = Levels::now()?;
     let recorders: Vec<_> = subjects.iter().map(|subject| subject.recorder.clone()).collect();
-    let (connected, answers) = thread::scope(|scope| {
+    let (played, answers) = thread::scope(|scope| {
         let closers = [0, 1].map(|caller| {
             let (orders, taken) = channel();
             (orders, scope.spawn(move || close_all(caller, &taken)))
@@ -192,16 +205,15 @@ fn run(soak: &mut Soak, batch: usize, choices: &mut Choices) -> Result<Levels, S
             })
             .collect();
         drop(orders);
-        let connected: Vec<_> = peers.into_iter().filter_map(|peer| peer.join().ok()).collect();
+        let joined = peers.into_iter().map(|peer| peer.join().unwrap_or_else(|p| resume_unwind(p)));
+        let played: Vec<_> = joined.collect();
         let answers = closers.map(|(orders, closer)| {
             drop(orders);
-            closer.join().unwrap_or_default()
+            closer.join().unwrap_or_else(|panic| resume_unwind(panic))
         });
-        (connected, answers)
+        (played, answers)
     });
-    for at in [0, 1] {
-        soak.connected[at] += connected.iter().filter(|connected| connected[at]).count();
-    }
+    soak.connect(played)?;
     soak.count(batch, &answers)?;
     for recorder in recorders {
         soak.judge(recorder.finish())?;
@@ -210,6 +222,24 @@ fn run(soak: &mut Soak, batch: usize, choices: &mut Choices) -> Result<Levels, S
 }
 
 impl Soak {
+    /// Each peer is connected, but for those whose server was closed early.
+    fn connect(&mut self, played: Vec<Played>) -> Result<(), SoakError> {
+        for (number, Played { early, connected }) in played.into_iter().enumerate() {
+            self.early += usize::from(early);
+            for (at, connected) in connected.into_iter().enumerate() {
+                match connected {
+                    Ok(()) => self.connected[at] += 1,
+                    Err(_) if early => {}
+                    Err(why) => {
+                        let (server, protocol) = (self.servers + number, PROTOCOLS[at]);
+                        return Err(SoakError::Unconnected { server, protocol, why });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Each closer of each server was told of each transport.
     fn count(&mut self, batch: usize, answers: &[Answers; 2]) -> Result<(), SoakError> {
         for of_closer in answers {
@@ -267,7 +297,8 @@ impl Subject {
     fn new(choices: &mut Choices) -> Result<Self, SoakError> {
         let loopback = Ipv4Addr::LOCALHOST.into();
         let protocols = [webrtc_server::Protocol::Udp, webrtc_server::Protocol::Tcp];
-        let limits = limits();
+        // No deadline passes before the close, however slow the machine is: all peers are to be connected.
+        let limits = Limits { bind: PATIENCE, handshake: PATIENCE, ..limits() };
         let recorder = Recorder::new(Begun {
             transports: PROTOCOLS.len(),
             workers: WORKERS.get(),
@@ -298,14 +329,14 @@ impl Subject {
         Ok(Subject { server, recorder, transports: transports?, early: choices.percent(30) })
     }
 
-    /// Has it closed and its peers connect, in one order or the other. Whether each of them was.
+    /// Has it closed and its peers connect, in one order or the other.
     fn play(
         self,
         number: usize,
         after: [Duration; 2],
         orders: &[Sender<Order>; 2],
         certificate: &PeerCertificate,
-    ) -> [bool; 2] {
+    ) -> Played {
         let Subject { server, recorder, transports, early } = self;
         let order = || {
             for (orders, after) in orders.iter().zip(after) {
@@ -316,12 +347,9 @@ impl Subject {
         if early {
             order();
         }
-        let mut peers: Vec<_> = transports
-            .iter()
-            .zip(PROTOCOLS)
-            .map(|(transport, protocol)| connect(&server, transport, protocol, certificate))
-            .collect();
-        let connected = [peers[0].is_some(), peers[1].is_some()];
+        let within = if early { TRIES_FOR } else { PATIENCE };
+        let mut peers =
+            [0, 1].map(|at| connect(&server, &transports[at], PROTOCOLS[at], certificate, within));
         if !early {
             order();
         }
@@ -329,7 +357,7 @@ impl Subject {
         while !recorder.is_answered() && Instant::now() < deadline {
             peers.iter_mut().for_each(linger);
         }
-        connected
+        Played { early, connected: peers.map(|peer| peer.map(drop)) }
     }
 }
 
@@ -339,24 +367,29 @@ fn connect(
     transport: &WebRtcTransport,
     protocol: Protocol,
     certificate: &PeerCertificate,
-) -> Option<Peer> {
+    within: Duration,
+) -> Result<Peer, PeerError> {
     let fingerprint = [("sha-256", certificate.fingerprint())];
-    transport.connect(&DtlsParameters::parse(Some("client"), fingerprint).ok()?).ok()?;
+    if let Ok(parameters) = DtlsParameters::parse(Some("client"), fingerprint) {
+        // Where that fails the handshake does.
+        let _ = transport.connect(&parameters);
+    }
     let wanted = match protocol {
         Protocol::Udp => webrtc_server::Protocol::Udp,
         Protocol::Tcp => webrtc_server::Protocol::Tcp,
     };
-    let info = server.listen_infos().iter().find(|info| info.protocol == wanted)?;
+    let infos = server.listen_infos();
+    let info = infos.iter().find(|info| info.protocol == wanted).unwrap_or(&infos[0]);
     let ice = transport.ice_parameters();
     let credentials = ServerCredentials { ufrag: ice.username_fragment, password: ice.password };
     let address = SocketAddr::new(info.ip, info.port);
-    let peer = Peer::connect_over(protocol, address, credentials, certificate, CONNECTS_WITHIN);
-    peer.ok().map(|(peer, _)| peer)
+    let (peer, _) = Peer::connect_over(protocol, address, credentials, certificate, within)?;
+    Ok(peer)
 }
 
 /// Reads, and says goodbye where the server does.
-fn linger(peer: &mut Option<Peer>) {
-    let Some(peer) = peer else { return thread::sleep(TICK) };
+fn linger(peer: &mut Result<Peer, PeerError>) {
+    let Ok(peer) = peer else { return thread::sleep(TICK) };
     if peer.await_readable(TICK).is_err() {
         return;
     }

@@ -16,7 +16,8 @@ fn sound() -> Vec<Entry> {
     // The tests count on the order of one worker.
     let workers = Some(NonZeroUsize::MIN);
     let run = |seed| Options { seed, transports: 40, workers, ..Options::default() };
-    let logs = || SEEDS.map(|seed| record(run(seed)).expect("a run"));
+    let recorded = |seed| record(run(seed)).unwrap_or_else(|error| panic!("{error}"));
+    let logs = || SEEDS.map(recorded);
     LOG.get_or_init(|| logs().find(|log| is_rich(log)).expect("one of these is rich")).clone()
 }
 

@@ -2,13 +2,14 @@
 //! over TCP that its owner closed. It is always the same, so that what is seen of it can be said exactly.
 
 use super::log::{self, Entry, Verdict, What};
-use super::parties::{Carriers, Party, parties};
+use super::parties::{Carriers, Party, Stay, parties};
 use super::simulate::simulate;
 use super::turns::{grouped, turns};
-use super::{Summary, validate};
+use super::{Reason, Summary, validate};
 use webrtc_server::lifecycle::DtlsState;
 use webrtc_server_model::{
-    Action, AddressId, CallerId, ConnectionId, SocketId, StunCheck, TransportId, Tuple, WorkerId,
+    Action, AddressId, CONNECTIONS_MAX, CallerId, ConnectionId, SocketId, StunCheck, TransportId,
+    Tuple, WorkerId,
 };
 
 fn recorded() -> Vec<Entry> {
@@ -46,6 +47,43 @@ fn the_recorded_run_is_explained() {
     let summary = validate(&recorded()).unwrap_or_else(|rejection| panic!("{rejection}"));
     let Summary { entries, transports, strangers, .. } = summary;
     assert_eq!((entries, transports, strangers), (96, 3, 0));
+}
+
+#[test]
+fn what_a_log_is_of_is_counted_in_its_entries() {
+    let Summary { connected, farewells, faults, .. } = Summary::of(&recorded());
+    assert_eq!((connected, farewells, faults), (2, 2, 1));
+}
+
+/// The bounds say nothing about the log, whichever entry comes first.
+#[test]
+fn a_broken_rule_is_told_before_what_is_beyond_the_bounds() {
+    let mut log = recorded();
+    let What::Begun(begun) = &mut log[0].what else { panic!("a log begins") };
+    begun.sockets.clear();
+    let rejection = validate(&log).expect_err("nobody has room for a companion");
+    assert!(matches!(rejection.reason, Reason::Bounds(_)), "{rejection}");
+    log.pop();
+    let rejection = validate(&log).expect_err("it does not end");
+    assert!(matches!(rejection.reason, Reason::Rule(_)), "{rejection}");
+}
+
+#[test]
+fn what_is_beyond_the_bounds_is_the_entry_that_brought_it() {
+    let log = recorded();
+    let carriers = Carriers::of(&log).expect("it begins");
+    let stay = |connection| Stay {
+        connection,
+        from: 10 + connection,
+        until: u64::MAX,
+        inherited: false,
+        leaves: false,
+    };
+    let alone = Party { worker: 0, transport: None, addresses: Vec::new(), stays: Vec::new() };
+    let with = |count| Party { stays: (0..count).map(stay).collect(), ..alone.clone() };
+    assert_eq!(with(CONNECTIONS_MAX as u64).beyond_bounds(&log, &carriers), None);
+    let beyond = with(CONNECTIONS_MAX as u64 + 1).beyond_bounds(&log, &carriers);
+    assert_eq!(beyond.expect("one too many").0, 10 + CONNECTIONS_MAX as u64);
 }
 
 #[test]

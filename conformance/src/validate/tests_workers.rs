@@ -13,7 +13,8 @@ const SEEDS: std::ops::RangeInclusive<u64> = 1..=60;
 
 fn recorded(seed: u64) -> Vec<Entry> {
     let workers = NonZeroUsize::new(2);
-    record(Options { seed, transports: 40, workers, ..Options::default() }).expect("a run")
+    let options = Options { seed, transports: 40, workers, ..Options::default() };
+    record(options).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A log in which a connection was taken over and every worker had to wait for the grant.

@@ -13,15 +13,18 @@ use webrtc_server_model::{
 /// Every `always` on every state, and every close to its end.
 pub(super) fn model(graph: &Graph, verdicts: &mut Vec<Verdict>) -> Row {
     *verdicts = judge(graph);
+    let again = again_in_the_model(graph);
     let broken = verdicts.iter().filter(|verdict| verdict.must_always_hold() && !verdict.holds());
     let mut failures: Vec<_> = broken
-        .map(|verdict| format!("violated: {} by {:?}", verdict.property, verdict.witness))
+        .map(|verdict| {
+            format!("violated: {} by {:?}\n  {again}", verdict.property, verdict.witness)
+        })
         .collect();
     if let Err(stuck) = check_endings(graph) {
-        failures.push(format!("{stuck:?}"));
+        failures.push(format!("{stuck:?}\n  {again}"));
     }
     if let Err(cycle) = check_cycles(graph) {
-        failures.push(format!("{cycle:?}"));
+        failures.push(format!("{cycle:?}\n  {again}"));
     }
     Row {
         states: graph.states().len(),
@@ -32,6 +35,11 @@ pub(super) fn model(graph: &Graph, verdicts: &mut Vec<Verdict>) -> Row {
         failures,
         ..Row::default()
     }
+}
+
+/// The model alone explores and checks a configuration in the same way, and keeps the counterexamples.
+fn again_in_the_model(graph: &Graph) -> String {
+    format!("again: cargo check-model standard --config {}", graph.config().name)
 }
 
 /// The states that the model comes near enough to, in one configuration or another.
@@ -78,27 +86,38 @@ pub(super) fn mutant_of_the_model(bug: &KnownBug) -> Row {
 }
 
 /// What makes a cover sound, on the graph that is covered: edges of a class have the same effect, and what happens to
-/// different groups of transports may happen in either order.
-pub(super) fn classes(graph: &Graph) -> Row {
+/// different groups of transports may happen in either order. `covered`: how many classes the cover has that is replayed.
+pub(super) fn classes(graph: &Graph, covered: Option<usize>) -> Row {
     let (mut compared, mut found, mut failures) = (0, 0, Vec::new());
+    let again = again_in_the_model(graph);
     match check_classes(Grain::Read, graph) {
-        Ok(classes) => (found, compared) = (classes, graph.edges().len()),
-        Err(conflict) => failures.push(format!("two edges of a class differ: {conflict:?}")),
+        Ok(classes) => {
+            (found, compared) = (classes, graph.edges().len());
+            failures.extend(other_cover(classes, covered));
+        }
+        Err(conflict) => {
+            failures.push(format!("two edges of a class differ: {conflict:?}\n  {again}"));
+        }
     }
     match check_commutation(graph) {
         Ok(pairs) => compared += pairs,
-        Err(order) => failures.push(format!("the order matters: {order:?}")),
+        Err(order) => failures.push(format!("the order matters: {order:?}\n  {again}")),
     }
     Row {
         states: graph.states().len(),
         transitions: graph.edges().len(),
         classes: found,
-        classes_total: found,
         compared,
         things: "effects of a class, orders of two actions",
         failures,
         ..Row::default()
     }
+}
+
+/// The classes that are replayed must be those that were found sound.
+fn other_cover(found: usize, covered: Option<usize>) -> Option<String> {
+    let other = covered.filter(|covered| *covered != found);
+    other.map(|covered| format!("{found} classes were checked, and the cover is of {covered}"))
 }
 
 /// Every edge of the model on the real core.
@@ -127,15 +146,30 @@ pub(super) fn in_lockstep(graph: &Graph) -> Row {
     }
 }
 
-/// Every mistake of the core shows in lockstep with some configuration.
-pub(super) fn killed(kills: &[Kill]) -> Row {
+/// Every mistake of the core shows in lockstep with some configuration. `errors`: why it could not be looked for.
+pub(super) fn killed(kills: &[Kill], errors: Vec<String>) -> Row {
     let survivors = kills.iter().filter(|kill| kill.found.is_none());
     Row {
         check: "mutants",
         of: "the core, lockstep".to_owned(),
         compared: kills.len(),
         things: "mutants",
-        failures: survivors.map(ToString::to_string).collect(),
+        failures: survivors.map(ToString::to_string).chain(errors).collect(),
         ..Row::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use webrtc_server_model::Config;
+
+    #[test]
+    fn a_cover_of_other_classes_than_were_checked_is_a_failure() {
+        let graph = Graph::explore(&Config::small());
+        let alone = classes(&graph, None);
+        assert!(alone.classes > 0 && !alone.has_failed(), "{alone:?}");
+        assert!(!classes(&graph, Some(alone.classes)).has_failed());
+        assert!(classes(&graph, Some(alone.classes + 1)).has_failed());
     }
 }

@@ -1,11 +1,11 @@
-//! The checks in one command: the model, its mutants, the classes of its edges, lockstep, the mutants of the core, replay,
-//! and validation.
+//! The checks in one command: the model and its mutants, the classes of its edges, lockstep, replay, the mutants of the
+//! core and of the shell, and validation.
 //!
 //! | File | What it holds |
 //! |---|---|
-//! | `rungs` | all checks, side by side, as rows |
+//! | `rungs` | all checks, side by side, as rows; the mutants on real sockets are looked for by `kill` |
 //! | `memory` | those in memory: model, mutants, classes, lockstep |
-//! | `sockets` | those on real sockets: replay, mutants of the core |
+//! | `sockets` | replay on real sockets |
 //! | `children` | replay in processes of its own |
 //! | `stress` | validation of free-running servers |
 //! | `jobs`, `tally` | work on all processors, and how far it is |

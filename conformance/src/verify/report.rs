@@ -24,7 +24,7 @@ pub struct Row {
     pub traces: usize,
     /// Steps of these.
     pub steps: usize,
-    /// DTLS handshakes of these.
+    /// DTLS handshakes: of these, or of servers that run freely.
     pub handshakes: usize,
     /// How many things were compared, and what they were.
     pub compared: usize,
@@ -32,6 +32,8 @@ pub struct Row {
     pub things: &'static str,
     /// What failed, in sentences.
     pub failures: Vec<String>,
+    /// What no column says of it.
+    pub note: Option<String>,
     /// Why nothing was done, if it was left out.
     pub skipped: Option<String>,
     /// How long it took.
@@ -137,6 +139,11 @@ impl fmt::Display for Report {
                 writeln!(f, "{why}")?;
             }
             row.failures.iter().try_for_each(|failure| writeln!(f, "{failure}"))?;
+        }
+        for row in &self.rows {
+            if let Some(note) = &row.note {
+                writeln!(f, "\n{} {}: {note}", row.check, row.of)?;
+            }
         }
         for why in self.rows.iter().filter_map(|row| row.skipped.as_ref()) {
             writeln!(f, "\nleft out: {why}")?;

@@ -7,7 +7,7 @@ use super::stress::validated;
 use super::tally::Tally;
 use super::{Options, Progress, Row};
 use crate::kill::{lifecycle_mutants, shell_mutants};
-use crate::lockstep::{Kill, kill_matrix};
+use crate::lockstep::{Kill, kill};
 use std::cmp::Reverse;
 use std::panic::resume_unwind;
 use std::thread;
@@ -28,7 +28,8 @@ impl Progress for Silent {
 enum Job<'a> {
     Replay(&'a Part),
     Model(&'a Graph),
-    Classes(&'a Graph),
+    /// With how many classes its cover has.
+    Classes(&'a Graph, Option<usize>),
     Lockstep(&'a Graph),
     MutantOfTheModel(&'a KnownBug),
     MutantOfTheCore(Mutant),
@@ -38,7 +39,7 @@ enum Job<'a> {
 enum Done {
     Model(Row, Vec<Verdict>),
     Row(Row),
-    Killed(Kill),
+    Killed(Result<Kill, String>),
 }
 
 impl Job<'_> {
@@ -47,7 +48,7 @@ impl Job<'_> {
         match self {
             Self::Replay(part) => 180 * part.steps(),
             Self::Lockstep(graph) => 8 * graph.edges().len(),
-            Self::Classes(graph) => 4 * graph.edges().len(),
+            Self::Classes(graph, _) => 4 * graph.edges().len(),
             Self::Model(graph) => graph.states().len(),
             Self::MutantOfTheModel(_) | Self::MutantOfTheCore(_) => 10_000,
         }
@@ -65,7 +66,8 @@ pub(super) fn all(
     let mut jobs: Vec<Job<'_>> = parts.iter().map(Job::Replay).collect();
     if is_first {
         jobs.extend(graphs.iter().map(Job::Model));
-        jobs.extend(graphs.iter().map(Job::Classes));
+        let covers = parts.iter().map(|part| part.classes(options));
+        jobs.extend(graphs.iter().zip(covers).map(|(graph, classes)| Job::Classes(graph, classes)));
         jobs.extend(graphs.iter().map(Job::Lockstep));
         jobs.extend(KNOWN_BUGS.iter().map(Job::MutantOfTheModel));
         jobs.extend(Mutant::of_the_lifecycle().map(Job::MutantOfTheCore));
@@ -86,7 +88,7 @@ pub(super) fn all(
         (done.into_iter().map(|(_, done)| done), Vec::from_iter(aside.into_iter().flatten()))
     });
     let (mut models, mut verdicts) = (Vec::new(), Vec::new());
-    let (mut rows, mut kills) = (Vec::new(), Vec::new());
+    let (mut rows, mut kills, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     for done in done {
         match done {
             Done::Model(row, judged) => {
@@ -94,7 +96,8 @@ pub(super) fn all(
                 verdicts.push(judged);
             }
             Done::Row(row) => rows.push(row),
-            Done::Killed(kill) => kills.push(kill),
+            Done::Killed(Ok(kill)) => kills.push(kill),
+            Done::Killed(Err(error)) => errors.push(error),
         }
     }
     let mut all = models;
@@ -103,7 +106,7 @@ pub(super) fn all(
         all.push(sum("mutants", "the model", "mutants", take(&mut rows, "mutants")));
         all.extend(take(&mut rows, "classes"));
         all.extend(take(&mut rows, "lockstep"));
-        all.push(killed(&kills));
+        all.push(killed(&kills, errors));
         last.insert(0, lifecycle_mutants(&kills, graphs, progress));
         last.iter().for_each(|row| progress.end(row));
     }
@@ -121,15 +124,17 @@ fn run(job: &Job<'_>, graphs: &[Graph], options: &Options, tally: &Tally<'_>) ->
             let row = timed("model", graph.config().name, || model(graph, &mut verdicts));
             return Done::Model(row, verdicts);
         }
-        Job::Classes(graph) => timed("classes", graph.config().name, || classes(graph)),
+        Job::Classes(graph, covered) => {
+            timed("classes", graph.config().name, || classes(graph, *covered))
+        }
         Job::Lockstep(graph) => timed("lockstep", graph.config().name, || in_lockstep(graph)),
         Job::MutantOfTheModel(bug) => {
             return Done::Row(timed("mutants", bug.id, || mutant_of_the_model(bug)));
         }
         Job::MutantOfTheCore(mutant) => {
-            let kills =
-                kill_matrix(graphs, &[*mutant]).ok().and_then(|kills| kills.into_iter().next());
-            return Done::Killed(kills.unwrap_or(Kill { mutant: *mutant, found: None }));
+            return Done::Killed(
+                kill(graphs, *mutant).map_err(|error| format!("{mutant:?}: {error}")),
+            );
         }
     };
     tally.end(&row);

@@ -14,7 +14,6 @@ const EVERY_EDGE: [&str; 4] = ["small", "kernel", "eviction", "restart"];
 pub(super) struct Part {
     /// What the report calls it.
     of: String,
-    states: usize,
     every_edge: bool,
     plan: Result<Plan, ReplayError>,
 }
@@ -34,7 +33,7 @@ impl Part {
             Some(shard) => (format!("{of}, share {shard}"), plan.and_then(|p| p.share(shard))),
             None => (of, plan),
         };
-        Part { of, states: graph.states().len(), every_edge, plan }
+        Part { of, every_edge, plan }
     }
 
     pub(super) fn traces(&self) -> usize {
@@ -78,7 +77,6 @@ impl Part {
             ));
         }
         Row {
-            states: self.states,
             transitions: performed.edges,
             classes: performed.classes,
             classes_total: classes,
@@ -90,6 +88,12 @@ impl Part {
             failures,
             ..Row::default()
         }
+    }
+
+    /// How many classes the whole cover has. None: nobody replays it here, or a share of it only.
+    pub(super) fn classes(&self, options: &Options) -> Option<usize> {
+        let plan = self.plan.as_ref().ok().filter(|_| options.shard.is_none());
+        plan.map(|plan| plan.totals().0)
     }
 }
 

@@ -245,7 +245,7 @@ fn local(bound: &Bound) -> SocketAddr {
 
 #[test]
 fn dmx_13_every_worker_has_the_same_addresses_and_nobody_else_has_them() {
-    for sharing in [Sharing::OwnSockets, Sharing::FirstReceives] {
+    for sharing in [Sharing::default(), Sharing::FirstReceives] {
         let infos = PROTOCOLS.map(|protocol| at(protocol, free_ports(protocol, 1)));
         let all = bind_for(&infos, 4, sharing).expect("free ports");
         assert_eq!(all.len(), 4);

@@ -11,10 +11,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use webrtc_server::{DtlsParameters, IceParameters, WebRtcTransport};
 
-/// How long an answer of the server is waited for.
-const PATIENCE: Duration = Duration::from_millis(400);
-/// How often a peer looks whether everything is over.
+/// How long an answer is waited for that need not come: the transport may be closed under its peer. It is longer than
+/// the server's own deadlines, and ends with the run.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often a peer looks whether everything is over: as a rule, and while it waits for the answer to a check.
 const TICK: Duration = Duration::from_millis(10);
+const TURN: Duration = Duration::from_millis(400);
 /// The least receive buffer that Linux gives.
 const STALLED_BUFFER_BYTES: usize = 2304;
 /// Messages that fill the buffers of a stalled connection, and their bytes.
@@ -25,21 +27,40 @@ const FATAL: u8 = 2;
 const HANDSHAKE_FAILURE: u8 = 40;
 
 /// Plays a transport to its end.
-pub(super) fn play(stage: &Arc<Stage>, plan: &Actor) {
+///
+/// # Errors
+///
+/// What the peer could not do through no fault of the server.
+pub(super) fn play(stage: &Arc<Stage>, plan: &Actor) -> Result<(), PeerError> {
     stage.sleep_until(plan.begins_at);
-    let Some(transport) = stage.transport(plan.callback, plan.consent) else { return };
+    let played = perform(stage, plan);
+    if plan.is_early() {
+        stage.progress.through();
+    }
+    let Some((mut peer, kept)) = played? else { return Ok(()) };
+    while !stage.is_over() {
+        linger(&mut peer, plan);
+    }
+    drop(kept);
+    Ok(())
+}
+
+/// What the owner keeps to the end.
+type Kept = Option<[Option<WebRtcTransport>; 2]>;
+
+/// What the peer does, and then the owner. None: the server makes no transport any more.
+fn perform(stage: &Arc<Stage>, plan: &Actor) -> Result<Option<(Peer, Kept)>, PeerError> {
+    let Some(transport) = stage.transport(plan.callback, plan.consent) else { return Ok(None) };
     let heir = plan.moves.and_then(|how| {
         (0..how.between).for_each(|_| drop(stage.transport(None, None)));
         Some((how, stage.transport(None, plan.consent)?))
     });
-    // What the server ends in the middle of the script ends the script.
-    let mut peer = match Scene::new(stage, plan, &transport) {
-        Ok(mut scene) => {
-            let _ = scene.script(heir.as_ref());
-            Some(scene.peer)
-        }
-        Err(_) => None,
-    };
+    let mut scene = Scene::new(stage, plan, &transport)?;
+    match scene.script(heir.as_ref()) {
+        Err(error) if !ends_a_script(stage, &error) => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let peer = scene.peer;
     let all = [Some(transport), heir.map(|(_, transport)| transport)];
     let kept = match plan.owner_end {
         OwnerEnd::Nothing => Some(all),
@@ -52,27 +73,48 @@ pub(super) fn play(stage: &Arc<Stage>, plan: &Actor) {
             None
         }
     };
-    while let (Some(peer), false) = (&mut peer, stage.is_over()) {
-        linger(peer, plan);
+    Ok(Some((peer, kept)))
+}
+
+/// Whether the server does that to a peer by ending what the script is about: there is no answer, no session, no path
+/// any more, and nobody who accepts connections.
+fn ends_a_script(stage: &Stage, error: &PeerError) -> bool {
+    match error {
+        PeerError::Barrier { .. } | PeerError::Dtls(_) | PeerError::NoPath(_) => true,
+        PeerError::Io(_) => stage.is_closing(),
+        PeerError::OpenSsl(_)
+        | PeerError::Fingerprint { .. }
+        | PeerError::NeverSent(_)
+        | PeerError::FrameTooLong(_) => false,
     }
-    drop(kept);
 }
 
 /// Opens a connection that nobody will own.
-pub(super) fn play_stranger(stage: &Stage, plan: &Stranger) {
+///
+/// # Errors
+///
+/// What it could not do while the server was open.
+pub(super) fn play_stranger(stage: &Stage, plan: &Stranger) -> Result<(), PeerError> {
     stage.sleep_until(plan.begins_at);
     let address = stage.address(Protocol::Tcp);
-    let Ok(mut path) = TcpPath::connect(address, TcpOptions::default()) else { return };
-    let _ = match plan.end {
+    let mut path = match TcpPath::connect(address, TcpOptions::default()) {
+        Ok(path) => path,
+        Err(_) if stage.is_closing() => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let done = match plan.end {
         StrangerEnd::Silence => Ok(()),
         StrangerEnd::Junk => path.send_raw(&[0, 4, 0xff, 0xff, 0xff, 0xff]),
         StrangerEnd::Fin => path.finish(),
         StrangerEnd::Reset => path.reset(),
     };
+    // The server may have ended it before.
+    done.or_else(|error| if stage.is_closing() { Ok(()) } else { Err(error) })?;
     while !stage.is_over() {
         let _ = path.collect();
         std::thread::sleep(TICK);
     }
+    Ok(())
 }
 
 /// Reads, and says goodbye where the server does.
@@ -156,7 +198,7 @@ impl<'a> Scene<'a> {
         }
         if how.handshakes {
             self.peer.replace_session(DtlsSession::new(dtls_role(self.plan.role), &certificate)?);
-            self.peer.await_check(main, false, PATIENCE)?;
+            self.check(main, false)?;
             self.handshake(main)?;
         }
         Ok(())
@@ -174,12 +216,24 @@ impl<'a> Scene<'a> {
         };
         let via = self.peer.add_path(path);
         if plan.checks {
-            self.peer.await_check(via, plan.nominates, PATIENCE)?;
+            self.check(via, plan.nominates)?;
             if self.main.is_none() || plan.nominates {
                 self.main = Some(via);
             }
         }
         Ok(())
+    }
+
+    /// Has a path checked, unless everything is over before.
+    fn check(&mut self, via: Via, nominates: bool) -> Result<(), PeerError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.peer.await_check(via, nominates, TURN) {
+                Err(PeerError::Barrier { .. })
+                    if !self.stage.is_over() && Instant::now() < deadline => {}
+                result => return result,
+            }
+        }
     }
 
     fn handshake(&mut self, via: Via) -> Result<(), PeerError> {
@@ -188,7 +242,8 @@ impl<'a> Scene<'a> {
         }
         self.peer.start_handshake(via)?;
         let deadline = Instant::now() + PATIENCE;
-        while self.plan.handshake == Handshake::Done && Instant::now() < deadline {
+        let is_over = || self.stage.is_over() || Instant::now() > deadline;
+        while self.plan.handshake == Handshake::Done && !is_over() {
             match self.peer.phase() {
                 DtlsPhase::New | DtlsPhase::Handshaking => {}
                 DtlsPhase::Connected | DtlsPhase::PeerClosed | DtlsPhase::Failed => return Ok(()),

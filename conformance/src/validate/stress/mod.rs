@@ -5,14 +5,17 @@ mod actor;
 pub(super) mod choice;
 mod pin;
 mod plan;
+mod progress;
 pub(super) mod stage;
 
 use super::log::{Entry, What};
+use crate::peer::PeerError;
 use pin::Pinned;
-use plan::{Closer, Fault, How, Plan};
+use plan::{Closer, Fault, How, Moment, Plan};
 use stage::Stage;
 use std::io;
 use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -55,11 +58,17 @@ pub enum StressError {
     /// The threads cannot be kept on one core.
     #[error("cannot pin the threads to one core: {0}")]
     Pin(io::Error),
+    /// A peer could not do its part, through no fault of the server.
+    #[error("a peer: {0}")]
+    Peer(#[from] PeerError),
+    /// Nobody who closed it was answered, and nothing that is wrong with it was planted.
+    #[error("the server did not end within {:?}", stage::PATIENCE)]
+    Endless(Vec<Entry>),
 }
 
 /// Runs a server to its end and returns its log.
 ///
-/// A server that does not end is given up after some seconds: then its log ends in the middle.
+/// A server with a mistake that does not end is given up: then its log ends in the middle.
 ///
 /// # Errors
 ///
@@ -69,22 +78,22 @@ pub fn record(options: Options) -> Result<Vec<Entry>, StressError> {
     let options = Options { workers: Some(options.workers()), ..options };
     let _pinned = if options.pinned { Some(Pinned::new()?) } else { None };
     let plan = Plan::new(options.seed, options.transports);
-    let stage = Arc::new(Stage::new(options)?);
+    let stage = Arc::new(Stage::new(options, &plan)?);
     // The first transports go to the workers in turn.
     let spare = (0..options.workers().get()).filter_map(|_| stage.transport(None, None)).collect();
-    play(&stage, &plan, spare);
-    Ok(stage.recorder.finish())
+    let has_ended = play(&stage, &plan, spare)?;
+    let log = stage.recorder.finish();
+    if has_ended || options.mutant.is_some() { Ok(log) } else { Err(StressError::Endless(log)) }
 }
 
-/// Everybody on a thread of their own, until everything is over.
-fn play(stage: &Arc<Stage>, plan: &Plan, spare: Vec<WebRtcTransport>) {
+/// Everybody on a thread of their own, until everything is over. False: it hangs.
+fn play(stage: &Arc<Stage>, plan: &Plan, spare: Vec<WebRtcTransport>) -> Result<bool, PeerError> {
     thread::scope(|scope| {
-        for actor in &plan.actors {
-            scope.spawn(move || actor::play(stage, actor));
-        }
-        for stranger in &plan.strangers {
-            scope.spawn(move || actor::play_stranger(stage, stranger));
-        }
+        let actors = plan.actors.iter().map(|actor| scope.spawn(|| actor::play(stage, actor)));
+        let strangers = plan.strangers.iter();
+        let strangers =
+            strangers.map(|stranger| scope.spawn(|| actor::play_stranger(stage, stranger)));
+        let peers: Vec<_> = actors.chain(strangers).collect();
         for (caller, closer) in plan.closers.iter().enumerate() {
             scope.spawn(move || close(stage, plan, caller, *closer));
         }
@@ -104,13 +113,17 @@ fn play(stage: &Arc<Stage>, plan: &Plan, spare: Vec<WebRtcTransport>) {
             });
         }
         let moments = || plan.closers.iter().map(|closer| plan.close_at + closer.after);
-        stage.sleep_until(moments().min().unwrap_or(plan.close_at));
+        stage.sleep_until(Moment::Late(moments().min().unwrap_or(plan.close_at)));
         come_late(stage);
         // This may be the last handle.
-        stage.sleep_until(moments().max().unwrap_or(plan.close_at));
+        stage.sleep_until(Moment::Late(moments().max().unwrap_or(plan.close_at)));
         stage.drop_handle();
-        stage.await_end();
-    });
+        let has_ended = stage.await_end();
+        for peer in peers {
+            peer.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+        }
+        Ok(has_ended)
+    })
 }
 
 /// Transports that are asked for while the workers hear of the close.
@@ -123,7 +136,7 @@ fn come_late(stage: &Arc<Stage>) {
 
 /// A fault begins and is over.
 fn pass(stage: &Stage, plan: &Plan, fault: Fault, mut switch: impl FnMut(bool)) {
-    stage.sleep_until(plan.close_at.saturating_sub(fault.before));
+    stage.sleep_until(Moment::Late(plan.close_at.saturating_sub(fault.before)));
     switch(true);
     thread::sleep(fault.length);
     switch(false);
@@ -132,8 +145,9 @@ fn pass(stage: &Stage, plan: &Plan, fault: Fault, mut switch: impl FnMut(bool)) 
 /// What one who closes does with a handle of its own.
 fn close(stage: &Stage, plan: &Plan, caller: usize, closer: Closer) {
     let server = stage.server();
-    stage.sleep_until(plan.close_at + closer.after);
+    stage.sleep_until(Moment::Late(plan.close_at + closer.after));
     let Some(server) = server else { return };
+    stage.begins_to_close();
     match closer.how {
         How::Drops => {
             stage.recorder.write(What::HandleDropped);

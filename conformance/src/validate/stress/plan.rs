@@ -1,4 +1,5 @@
-//! What will be done in a run. All of it is chosen before anything runs, so that the choices do not depend on the clock.
+//! What will be done in a run. All of it is chosen before anything runs, so that the choices do not depend on the clock,
+//! and the server is not closed before some of it was done.
 
 use super::choice::Choices;
 use crate::peer::Protocol;
@@ -10,7 +11,9 @@ use std::time::Duration;
 pub(super) struct Plan {
     pub(super) actors: Vec<Actor>,
     pub(super) strangers: Vec<Stranger>,
-    /// When the server is closed, from the beginning on.
+    /// Transports that are connected before the end begins, if all goes well.
+    pub(super) connected: usize,
+    /// When the server is closed, from that moment on.
     pub(super) close_at: Duration,
     /// Those who close it, each on a thread of its own. The last handle is dropped after them.
     pub(super) closers: Vec<Closer>,
@@ -20,6 +23,15 @@ pub(super) struct Plan {
     pub(super) full: Option<Fault>,
     /// When the system refuses datagrams.
     pub(super) refused: Option<Fault>,
+}
+
+/// When something begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// So long after the run began.
+    Early(Duration),
+    /// So long after enough has happened for the server to be closed.
+    Late(Duration),
 }
 
 /// A thread that closes the server.
@@ -50,7 +62,7 @@ pub(super) struct Fault {
 /// A transport with its peer and its owner.
 #[derive(Clone, Debug)]
 pub(super) struct Actor {
-    pub(super) begins_at: Duration,
+    pub(super) begins_at: Moment,
     pub(super) role: Role,
     pub(super) fingerprint: Fingerprint,
     pub(super) paths: Vec<PathPlan>,
@@ -148,7 +160,7 @@ pub(super) enum OwnerEnd {
 /// A connection that never becomes anybody's.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stranger {
-    pub(super) begins_at: Duration,
+    pub(super) begins_at: Moment,
     pub(super) end: StrangerEnd,
 }
 
@@ -166,7 +178,10 @@ impl Plan {
         let mut choices = Choices::new(seed);
         let mut actors: Vec<_> = (0..transports).map(|_| actor(&mut choices)).collect();
         let strangers = (0..transports / 8).map(|_| stranger(&mut choices)).collect();
-        let close_at = choices.milliseconds(250..=700);
+        // As a rule much has happened to those who are connected, and sometimes little.
+        let hopeful = actors.iter().filter(|actor| actor.is_to_connect()).count() as u64;
+        let connected = choices.number(hopeful / 4..=hopeful * 3 / 4) as usize;
+        let close_at = choices.milliseconds(50..=400);
         let closers = closers(&mut choices);
         let deadline = choices.percent(20).then(|| choices.milliseconds(20..=120));
         // Longer than a farewell waits, or not.
@@ -177,18 +192,36 @@ impl Plan {
         {
             last.closes_the_server(close_at.saturating_sub(choices.milliseconds(0..=80)));
         }
-        Plan { actors, strangers, close_at, closers, deadline, full, refused }
+        Plan { actors, strangers, connected, close_at, closers, deadline, full, refused }
+    }
+
+    /// Those who do not wait until enough has happened.
+    pub(super) fn early(&self) -> usize {
+        self.actors.iter().filter(|actor| actor.is_early()).count()
     }
 }
 
 impl Actor {
     /// From inside the callback that says that DTLS is connected, which it is soon after this moment.
     fn closes_the_server(&mut self, begins_at: Duration) {
-        self.begins_at = begins_at;
+        self.begins_at = Moment::Late(begins_at);
         self.paths = vec![PathPlan { protocol: Protocol::Udp, checks: true, nominates: true }];
         self.fingerprint = Fingerprint::Right;
         self.handshake = Handshake::Done;
         self.callback = Some(Closes::Server);
+    }
+
+    pub(super) fn is_early(&self) -> bool {
+        matches!(self.begins_at, Moment::Early(_))
+    }
+
+    /// Nothing that is planned keeps it from being connected.
+    fn is_to_connect(&self) -> bool {
+        self.is_early()
+            && self.handshake == Handshake::Done
+            && self.fingerprint == Fingerprint::Right
+            && self.consent.is_none()
+            && self.paths.iter().any(|path| path.checks)
     }
 }
 
@@ -221,8 +254,8 @@ fn actor(choices: &mut Choices) -> Actor {
     Actor {
         // Some come too late, or just in time.
         begins_at: match choices.percent(12) {
-            true => choices.milliseconds(250..=750),
-            false => choices.milliseconds(0..=250),
+            true => Moment::Late(choices.milliseconds(0..=400)),
+            false => Moment::Early(choices.milliseconds(0..=250)),
         },
         role: choices.weighted(&[(3, Role::Client), (1, Role::Server)]),
         fingerprint,
@@ -288,7 +321,10 @@ fn paths(choices: &mut Choices) -> Vec<PathPlan> {
 
 fn stranger(choices: &mut Choices) -> Stranger {
     Stranger {
-        begins_at: choices.milliseconds(0..=600),
+        begins_at: match choices.percent(40) {
+            true => Moment::Late(choices.milliseconds(0..=400)),
+            false => Moment::Early(choices.milliseconds(0..=250)),
+        },
         end: choices.weighted(&[
             (2, StrangerEnd::Silence),
             (1, StrangerEnd::Junk),

@@ -1,7 +1,8 @@
 //! The server of a run, and what its actors share.
 
 use super::Options;
-use super::plan::Closes;
+use super::plan::{Closes, Moment, Plan};
+use super::progress::Progress;
 use crate::peer::Protocol;
 use crate::validate::log::{Begun, What};
 use crate::validate::recorder::Recorder;
@@ -20,8 +21,8 @@ use webrtc_server::{
 const SEND_BUFFER_BYTES: u32 = 4608;
 /// The least that makes one give way, and the most that the model has room for.
 const TUPLES_MAX: usize = 3;
-/// Longer than every deadline of a run: after that it hangs.
-pub(in crate::validate) const PATIENCE: Duration = Duration::from_secs(4);
+/// As long as replay waits, and far longer than every deadline of a run: after that it hangs.
+pub(in crate::validate) use crate::replay::PATIENCE;
 /// The caller that closes from inside a callback; the others are threads, counted from 0.
 const IN_A_CALLBACK: usize = 1000;
 /// Pause between two looks at what no event reports.
@@ -34,6 +35,9 @@ pub(super) struct Stage {
     pub(super) recorder: Recorder,
     listen_infos: Vec<ListenInfo>,
     began: Instant,
+    pub(super) progress: Progress,
+    /// Somebody closes the server, or drops a handle.
+    closing: AtomicBool,
     over: AtomicBool,
 }
 
@@ -61,7 +65,7 @@ pub(in crate::validate) fn limits() -> Limits {
 }
 
 impl Stage {
-    pub(super) fn new(options: Options) -> Result<Self, Error> {
+    pub(super) fn new(options: Options, plan: &Plan) -> Result<Self, Error> {
         let Options { seed, transports, mutant, .. } = options;
         let workers = options.workers();
         let loopback = Ipv4Addr::LOCALHOST.into();
@@ -94,6 +98,8 @@ impl Stage {
             server: Mutex::new((Some(server), 0)),
             recorder,
             began: Instant::now(),
+            progress: Progress::new(plan.connected, plan.early()),
+            closing: AtomicBool::new(false),
             over: AtomicBool::new(false),
         })
     }
@@ -119,6 +125,7 @@ impl Stage {
             let connected = DtlsState::Connected;
             if matches!(event, TransportEvent::DtlsStateChange { state, .. } if state == connected)
             {
+                stage.progress.connected();
                 stage.close_inside(closes, seen.get());
             }
         };
@@ -143,6 +150,7 @@ impl Stage {
                 // Who holds the handle may be waiting for this very thread.
                 let server = self.server.try_lock().ok().and_then(|handle| handle.0.clone());
                 let Some(server) = server else { return };
+                self.begins_to_close();
                 self.recorder.write(What::CloseCalled { caller: IN_A_CALLBACK });
                 let recorder = self.recorder.clone();
                 server.close().on_complete(move |_| {
@@ -157,8 +165,18 @@ impl Stage {
         self.handle().0.clone()
     }
 
+    /// From now on a connection may be refused.
+    pub(super) fn begins_to_close(&self) {
+        self.closing.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
     /// This may be the last handle.
     pub(super) fn drop_handle(&self) {
+        self.begins_to_close();
         self.recorder.write(What::HandleDropped);
         let server = self.handle().0.take();
         drop(server);
@@ -175,8 +193,12 @@ impl Stage {
     }
 
     /// Sleeps until a moment of the run has come.
-    pub(super) fn sleep_until(&self, moment: Duration) {
-        thread::sleep((self.began + moment).saturating_duration_since(Instant::now()));
+    pub(super) fn sleep_until(&self, moment: Moment) {
+        let moment = match moment {
+            Moment::Early(after) => self.began + after,
+            Moment::Late(after) => self.progress.await_enough(PATIENCE) + after,
+        };
+        thread::sleep(moment.saturating_duration_since(Instant::now()));
     }
 
     /// Is everything over, or is it taken for hanging?
