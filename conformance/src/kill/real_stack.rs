@@ -213,7 +213,7 @@ fn in_classes(name: &str, graphs: &[Graph], mutant: Mutant) -> Result<Option<Sho
 
 fn in_replay(plan: Plan, mutant: Mutant) -> Result<Option<Shown>, ReplayError> {
     let Replay { config, divergences, .. } =
-        replay(&plan.with_mutant(mutant).until_the_first(), &mut |_, _| {})?;
+        replay(&plan.with_mutant(mutant).until_the_first(), &mut |_, _| {})?.judged()?;
     Ok(divergences.into_iter().next().map(|divergence| {
         let length = divergence.trace.len() + usize::from(divergence.action.is_some());
         let what = divergence.findings.into_iter().next().map(|finding| finding.what);
