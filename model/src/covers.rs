@@ -16,7 +16,7 @@ const SEARCH_STATES_MAX: usize = 4_000;
 pub struct Cover {
     /// The traces.
     pub traces: Vec<Vec<Action>>,
-    /// How many things there were to cover; all of them are.
+    /// How many classes or edges there were to cover; all of them are.
     pub covered: usize,
 }
 
@@ -27,22 +27,46 @@ impl Cover {
     }
 }
 
-/// Traces that walk an edge of every class.
+/// Traces that walk an edge of every class. An edge that synchronises has a class for each group that it happens to: each of
+/// these is walked, whatever the other groups are in.
 pub fn cover(grain: Grain, graph: &Graph) -> Cover {
+    let (labels, classes) = label_classes(grain, graph);
+    Covering::new(graph, labels, classes).run()
+}
+
+/// The same; and of the edges that synchronise one with every combination of classes that there is, for what a step does to
+/// one group while another one is in its way. Up to four times as many steps where groups are alike.
+pub fn cover_combinations(grain: Grain, graph: &Graph) -> Cover {
+    let (mut labels, classes) = label_classes(grain, graph);
+    let combinations = label_combinations(&mut labels, classes);
+    Cover { covered: classes, ..Covering::new(graph, labels, classes + combinations).run() }
+}
+
+/// The numbers of the classes of each edge, and how many classes there are.
+fn label_classes(grain: Grain, graph: &Graph) -> (Vec<Vec<usize>>, usize) {
     let mut numbers = FxHashMap::default();
     let of = Classes::new(grain, graph.config());
     let labels = graph.edges().iter().map(|edge| {
         let state = &graph.states()[edge.from as usize];
-        let classes = of.of(state, edge.action).into_iter();
-        classes
-            .map(|class| {
-                let next = numbers.len();
-                *numbers.entry(class).or_insert(next)
-            })
-            .collect()
+        let number = |class| {
+            let next = numbers.len();
+            *numbers.entry(class).or_insert(next)
+        };
+        of.of(state, edge.action).into_iter().map(number).collect()
     });
     let labels = labels.collect();
-    Covering::new(graph, labels, numbers.len()).run()
+    (labels, numbers.len())
+}
+
+/// Gives every edge with several labels one more, for the combination of them; the first of these is `next`. How many
+/// combinations there are.
+fn label_combinations(labels: &mut [Vec<usize>], next: usize) -> usize {
+    let mut numbers = FxHashMap::default();
+    for labels in labels.iter_mut().filter(|labels| labels.len() > 1) {
+        let number = next + numbers.len();
+        labels.push(*numbers.entry(labels.clone()).or_insert(number));
+    }
+    numbers.len()
 }
 
 /// Traces that walk every edge. About one of them ends wherever more edges arrive than leave, so that there are many

@@ -71,7 +71,7 @@ pub use check::{
 pub use class::{Classes, EdgeClass, Fact, Grain, edge_classes};
 pub use class_check::{ClassConflict, OrderMatters, check_classes, check_commutation};
 pub use config::{Aspects, Config, KernelAspects, OwnerAspects, Role, TransportConfig};
-pub use covers::{Cover, cover, cover_edges};
+pub use covers::{Cover, cover, cover_combinations, cover_edges};
 pub use cycles::{Cycles, FairCycle, Transit, check_cycles};
 pub use effect::Effect;
 pub use endings::{Endings, Stuck, check_endings};

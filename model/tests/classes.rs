@@ -5,8 +5,8 @@ mod pins;
 use std::collections::HashSet;
 
 use webrtc_server_model::{
-    Action, Config, EdgeClass, Grain, Graph, Groups, Mutant, Preset, State, check_classes,
-    check_commutation, cover, cover_edges, edge_classes, step,
+    Action, Config, Cover, EdgeClass, Grain, Graph, Groups, Mutant, Preset, State, check_classes,
+    check_commutation, cover, cover_combinations, cover_edges, edge_classes, step,
 };
 
 /// Perform the traces and collect the classes of the edges that they walk.
@@ -50,6 +50,35 @@ fn the_cover_of_small_walks_every_class() {
         let walked = classes_walked(grain, graph.config(), &cover.traces);
         assert_eq!(walked, all_classes(grain, &graph));
     }
+}
+
+/// The classes of each edge that has several, as they come together.
+fn combinations<'a>(
+    config: &Config,
+    steps: impl Iterator<Item = (&'a State, Action)>,
+) -> HashSet<Vec<EdgeClass>> {
+    let of_each = steps.map(|(state, action)| edge_classes(Grain::Read, config, state, action));
+    of_each.filter(|classes| classes.len() > 1).collect()
+}
+
+#[test]
+fn the_larger_cover_of_small_walks_every_combination_of_classes() {
+    let graph = Graph::explore(&Config::small());
+    let edges = graph.edges().iter().map(|e| (&graph.states()[e.from as usize], e.action));
+    let all = combinations(graph.config(), edges);
+    let walked_by = |cover: Cover| {
+        let steps = cover.traces.iter().flat_map(|trace| {
+            let to = |at: &mut u32, action: &Action| {
+                let from = *at;
+                *at = graph.successor(from, *action)?;
+                Some((&graph.states()[from as usize], *action))
+            };
+            trace.iter().scan(0, to)
+        });
+        combinations(graph.config(), steps)
+    };
+    assert_eq!(walked_by(cover_combinations(Grain::Read, &graph)), all);
+    assert!(walked_by(cover(Grain::Read, &graph)).len() < all.len());
 }
 
 #[test]

@@ -85,7 +85,8 @@ fn on_stack(file: &TraceFile, mutant: Option<Mutant>) -> Result<Performed, Box<d
     let plan = plan.with_descriptors(Descriptors::Counted);
     let mut compared = Vec::new();
     let replay =
-        replay_watched(&plan, &mut |_, _| {}, &mut |things| compared.push(things.to_string()))?;
+        replay_watched(&plan, &mut |_, _| {}, &mut |things| compared.push(things.to_string()))?
+            .judged()?;
     let summary = format!(
         "{} steps, {} handshakes, {} comparisons, {} probes in {:.1} s",
         replay.steps, replay.handshakes, replay.comparisons, replay.probes, replay.seconds

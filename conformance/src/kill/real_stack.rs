@@ -226,7 +226,7 @@ fn in_classes(name: &str, graphs: &[Graph], mutant: Mutant) -> Result<Option<Sho
 
 fn in_replay(plan: Plan, mutant: Mutant) -> Result<Option<Shown>, SearchError> {
     let Replay { config, divergences, .. } =
-        replay(&plan.with_mutant(mutant).until_the_first(), &mut |_, _| {})?;
+        replay(&plan.with_mutant(mutant).until_the_first(), &mut |_, _| {})?.judged()?;
     let Some(divergence) = divergences.into_iter().next() else { return Ok(None) };
     control(&Plan::traces(&config, vec![divergence.way()])?)?;
     let length = divergence.trace.len() + usize::from(divergence.action.is_some());
@@ -236,7 +236,7 @@ fn in_replay(plan: Plan, mutant: Mutant) -> Result<Option<Shown>, SearchError> {
 
 /// What shows a mistake must not show without it.
 fn control(plan: &Plan) -> Result<(), SearchError> {
-    let right = replay(plan, &mut |_, _| {})?;
+    let right = replay(plan, &mut |_, _| {})?.judged()?;
     right.divergences.first().map_or(Ok(()), |wrong| Err(SearchError::Control(wrong.to_string())))
 }
 

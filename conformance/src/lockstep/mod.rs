@@ -54,5 +54,6 @@ mod way;
 
 pub use kill::{Found, Kill, kill};
 pub use report::{Divergence, Lockstep};
+pub(crate) use run::guarded;
 pub use run::{Error, run, run_until};
 pub use way::walk;

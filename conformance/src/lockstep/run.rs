@@ -246,8 +246,8 @@ fn compare_begun(real: &Real, before: &State, action: Action) -> Result<(), Mism
     Err(Mismatch::new("the timers that begin", &expected, &begun))
 }
 
-/// A core that panics is a divergence with a trace, not the end of the run.
-fn guarded<T>(act: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+/// Code that panics is a divergence with a trace, not the end of the run.
+pub(crate) fn guarded<T>(act: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().map(String::as_str);
         let words = words.or_else(|| panic.downcast_ref::<&str>().copied());

@@ -57,7 +57,7 @@ pub(crate) fn wait(
 }
 
 /// Bytes of a TCP connection, its FIN included, that the other side has not acknowledged.
-pub(super) fn unacknowledged(descriptor: BorrowedFd<'_>) -> io::Result<usize> {
+pub(crate) fn unacknowledged(descriptor: BorrowedFd<'_>) -> io::Result<usize> {
     let mut bytes: libc::c_int = 0;
     // SAFETY: this request writes one int to the pointer, which outlives the call.
     let result = unsafe { libc::ioctl(descriptor.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };

@@ -1,15 +1,17 @@
 //! Who waits in `close()`, and the machine that lets them go.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 use webrtc_server::control::by_hand::Mailboxes;
 use webrtc_server::control::command::Command;
-use webrtc_server::lifecycle::server::{self, Server, ServerInput, ServerOutput, ServerPhase};
+use webrtc_server::control::{Closing, Latch};
+use webrtc_server::lifecycle::server::{self, Server, ServerInput, ServerOutput};
 use webrtc_server::lifecycle::{Limits, Mutant, Outcome, Verdict};
 use webrtc_server::shell::Notify;
 use webrtc_server_model::{Caller, CallerId, Config, Effect, WorkerId};
 
-use super::report::Harness;
+use super::report::Finding;
 use crate::lockstep::outside::Command as Delivery;
 use crate::lockstep::{effects, names};
 
@@ -37,6 +39,15 @@ impl Notify for Line {
     }
 }
 
+/// A thread that has a handle.
+enum Thread {
+    Idle,
+    /// In `close()`.
+    Calls(Closing<()>),
+    /// It has let go of its handle.
+    Dropped,
+}
+
 /// The barrier of a server, and its callers.
 pub(super) struct Barrier {
     words: Receiver<(WorkerId, Word)>,
@@ -48,8 +59,11 @@ pub(super) struct Barrier {
     pub(super) closes: Vec<Delivery>,
     /// The permission to release the carriers, for each worker.
     pub(super) grants: Vec<Delivery>,
-    /// The threads that have a handle.
-    pub(super) callers: Vec<Caller>,
+    /// What answers those who wait.
+    answer: Arc<Latch<()>>,
+    threads: Vec<Thread>,
+    /// What the barrier has done that it must not.
+    pub(super) findings: Vec<Finding>,
     /// What each worker said became of the transports that the close of the server ended.
     pub(super) outcomes: Vec<Option<Vec<(u64, Outcome)>>>,
 }
@@ -64,35 +78,47 @@ impl Barrier {
             server: Server::new(config.workers).with_mutant(mutant),
             closes: vec![Delivery::NotGiven; config.workers],
             grants: vec![Delivery::NotGiven; config.workers],
-            callers: vec![Caller::Idle; config.callers],
+            answer: Arc::new(Latch::new()),
+            threads: (0..config.callers).map(|_| Thread::Idle).collect(),
+            findings: Vec::new(),
             outcomes: vec![None; config.workers],
         };
         (barrier, lines)
     }
 
     /// A thread calls `close()`: perhaps it is answered at once.
-    pub(super) fn close(&mut self, caller: CallerId) -> Result<Vec<Effect>, Harness> {
-        let late = self.server.phase() == ServerPhase::Closed;
-        self.callers[caller.index()] = Caller::Waiting;
-        let mut effects = self.request_close()?;
-        if late {
-            self.complete();
+    pub(super) fn close(&mut self, caller: CallerId) -> Vec<Effect> {
+        let mut effects = self.request_close();
+        let closing = Closing::new(&self.answer);
+        if closing.is_complete() {
             effects.push(Effect::CallersComplete);
         }
-        Ok(effects)
+        self.threads[caller.index()] = Thread::Calls(closing);
+        effects
+    }
+
+    /// Where each of them is, in the model's words.
+    pub(super) fn callers(&self) -> Vec<Caller> {
+        let caller = |thread: &Thread| match thread {
+            Thread::Idle => Caller::Idle,
+            Thread::Calls(closing) if closing.is_complete() => Caller::Returned,
+            Thread::Calls(_) => Caller::Waiting,
+            Thread::Dropped => Caller::Dropped,
+        };
+        self.threads.iter().map(caller).collect()
     }
 
     /// A thread lets go of its handle; with the last one the server closes in the background.
-    pub(super) fn drop_handle(&mut self, caller: CallerId) -> Result<Vec<Effect>, Harness> {
-        self.callers[caller.index()] = Caller::Dropped;
-        match self.callers.iter().all(|caller| *caller == Caller::Dropped) {
+    pub(super) fn drop_handle(&mut self, caller: CallerId) -> Vec<Effect> {
+        self.threads[caller.index()] = Thread::Dropped;
+        match self.threads.iter().all(|thread| matches!(thread, Thread::Dropped)) {
             true => self.request_close(),
-            false => Ok(Vec::new()),
+            false => Vec::new(),
         }
     }
 
     /// Somebody wants the server closed, and nobody need wait for it.
-    pub(super) fn request_close(&mut self) -> Result<Vec<Effect>, Harness> {
+    pub(super) fn request_close(&mut self) -> Vec<Effect> {
         self.feed(ServerInput::CloseRequested)
     }
 
@@ -125,7 +151,7 @@ impl Barrier {
     }
 
     /// Hears what the workers have said by now, and says what follows.
-    pub(super) fn hear(&mut self) -> Result<Vec<Effect>, Harness> {
+    pub(super) fn hear(&mut self) -> Vec<Effect> {
         let mut effects = Vec::new();
         while let Ok((w, word)) = self.words.try_recv() {
             let input = match word {
@@ -135,15 +161,16 @@ impl Barrier {
                 }
                 Word::Released => ServerInput::WorkerReleased(real(w)),
             };
-            effects.extend(self.feed(input)?);
+            effects.extend(self.feed(input));
         }
-        Ok(effects)
+        effects
     }
 
-    fn feed(&mut self, input: ServerInput) -> Result<Vec<Effect>, Harness> {
+    fn feed(&mut self, input: ServerInput) -> Vec<Effect> {
         let step = self.server.handle(input);
         if step.verdict == Verdict::Impossible {
-            return Err(Harness::Impossible(format!("the barrier calls {input:?} impossible")));
+            let got = format!("{input:?} is called impossible");
+            self.findings.push(Finding::broken("the barrier's contract", got));
         }
         let mut effects = Vec::new();
         for output in step.outputs {
@@ -158,16 +185,15 @@ impl Barrier {
                     self.grants.fill(Delivery::UnderWay);
                     self.mailboxes.tell_all(|| Command::GrantRelease);
                 }
-                ServerOutput::Complete => self.complete(),
+                ServerOutput::Complete => {
+                    if !self.answer.set(()) {
+                        let got = "they are answered twice".to_owned();
+                        self.findings.push(Finding::broken("the callers of close()", got));
+                    }
+                }
             }
         }
-        Ok(effects)
-    }
-
-    fn complete(&mut self) {
-        for caller in self.callers.iter_mut().filter(|caller| **caller == Caller::Waiting) {
-            *caller = Caller::Returned;
-        }
+        effects
     }
 }
 

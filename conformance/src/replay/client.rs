@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use webrtc_server::control::Latch;
 use webrtc_server::control::command::{ClosedTransport, EventSink};
 use webrtc_server::control::events::TransportEvent;
-use webrtc_server_model::{Callback, Closes, Tuple};
+use webrtc_server::wire::stun::TransactionId;
+use webrtc_server_model::{Callback, Closes, StunCheck, Tuple};
 
 use crate::peer::{Peer, ServerCredentials};
 
@@ -18,14 +19,38 @@ pub(super) struct Client {
     pub(super) restarts: usize,
     /// Where its DTLS datagrams went last.
     pub(super) path: Option<Tuple>,
+    /// The last check with the current credentials.
+    pub(super) last_check: Option<SentCheck>,
+    /// Messages that the server was told to send.
+    pub(super) messages: usize,
     /// STUN packets behind the close_notify that were seen so far.
     pub(super) late_stun: usize,
+    /// Packets behind the close_notify that were seen by the end of the last step, if it was seen by then.
+    pub(super) late: Option<usize>,
 }
 
 impl Client {
     pub(super) fn new(peer: Peer) -> Self {
-        Client { peer, former: None, restarts: 0, path: None, late_stun: 0 }
+        Client {
+            peer,
+            former: None,
+            restarts: 0,
+            path: None,
+            last_check: None,
+            messages: 0,
+            late_stun: 0,
+            late: None,
+        }
     }
+}
+
+/// A check as it was sent.
+#[derive(Clone)]
+pub(super) struct SentCheck {
+    pub(super) transaction: TransactionId,
+    pub(super) from: Tuple,
+    pub(super) check: StunCheck,
+    pub(super) request: Vec<u8>,
 }
 
 /// What the owner of a transport is told.

@@ -60,7 +60,7 @@ impl Stage<'_> {
         let callers = self.compare_callers(step.after);
         self.compare_outcomes(step);
         let wire = self.compare_wire(step)?;
-        let leavings = self.compare_leavings();
+        let leavings = self.compare_leavings() + self.compare_descriptors()?;
         let effects = step.effects.len();
         Ok(Things { effects, states, alarms, callbacks, callers, leavings, wire })
     }
@@ -108,7 +108,7 @@ impl Stage<'_> {
         self.interference.iter().map(|entry| stream(entry.uses)).collect()
     }
 
-    fn compare_alarms(&mut self, config: &Config, model: &State) -> usize {
+    pub(super) fn compare_alarms(&mut self, config: &Config, model: &State) -> usize {
         let expected = alarms::expected(config, model, &self.book);
         let armed = self.alarms();
         if expected != armed {
@@ -125,7 +125,7 @@ impl Stage<'_> {
     }
 
     /// Nothing is ready but what is held back for an action that can happen.
-    fn compare_ready(&mut self, model: &State) {
+    pub(super) fn compare_ready(&mut self, model: &State) {
         for w in self.config.worker_ids() {
             let ready = self.workers[w.index()].ready().iter().copied();
             let stray = ready.filter(|ready| match ready {
@@ -231,9 +231,10 @@ impl Stage<'_> {
     }
 
     fn compare_callers(&mut self, model: &State) -> usize {
-        if self.barrier.callers.as_slice() != model.world.callers.as_slice() {
-            let (expected, got) = (&model.world.callers, &self.barrier.callers);
-            self.findings.push(Finding::new("the callers of close()", expected, got));
+        let callers = self.barrier.callers();
+        if callers.as_slice() != model.world.callers.as_slice() {
+            let expected = &model.world.callers;
+            self.findings.push(Finding::new("the callers of close()", expected, &callers));
         }
         if self.arm.state() != model.world.callback {
             let (expected, got) = (model.world.callback, self.arm.state());

@@ -11,6 +11,7 @@ use webrtc_server_model::{
 };
 
 use super::PATIENCE;
+use super::client::SentCheck;
 use super::perform::{impossible, selected};
 use super::report::{Finding, Harness};
 use super::stage::Stage;
@@ -78,6 +79,10 @@ impl Stage<'_> {
         let nominate = check == StunCheck::Nominating;
         let options = CheckOptions { nominate, ..CheckOptions::default() };
         let request = client.peer.check_request(transaction, &options, |request| request);
+        if check != StunCheck::WithFormerCredentials {
+            let request = request.clone();
+            client.last_check = Some(SentCheck { transaction, from, check, request });
+        }
         self.wires.send(from, &request)?;
         self.deliver_packets(from)?;
         Ok(Asked { transaction, check, from, local })
@@ -91,7 +96,7 @@ impl Stage<'_> {
         has_room: bool,
     ) -> Result<(), Harness> {
         let Asked { transaction, check, from, local } = asked;
-        self.await_until(if has_room { PATIENCE } else { Duration::ZERO }, |stage| {
+        self.await_until(if has_room { self.patience() } else { Duration::ZERO }, |stage| {
             let client = stage.clients[t.index()].as_ref();
             client.is_some_and(|client| client.peer.observed().answers_to(transaction) > 0)
         })?;
@@ -143,9 +148,10 @@ impl Stage<'_> {
             let client = stage.clients[t.index()].as_ref();
             client.is_some_and(|client| client.peer.has_outgoing())
         };
-        self.listen_until(t, waits, "the flight that the peer answers")?;
+        self.listen_until(t, path, waits, "the flight that the peer answers")?;
         self.flush(t, path)?;
-        self.listen_until(t, waits, "the answer to a flight")
+        self.listen_until(t, path, waits, "the answer to a flight")?;
+        self.expect_flights(t)
     }
 
     /// The flights that are left.
@@ -171,13 +177,16 @@ impl Stage<'_> {
         let deadline = Instant::now() + PATIENCE;
         while !over(self) {
             if Instant::now() >= deadline {
-                return Err(Harness::Barrier("the handshake"));
+                return self.blame_for_silence(t, path, "the handshake");
             }
-            self.listen(t)?;
+            self.listen_or_repeat(t)?;
             self.flush(t, path)?;
         }
         match done(self) {
-            true => self.handshakes += 1,
+            true => {
+                self.handshakes += 1;
+                self.expect_flights(t)?;
+            }
             false => {
                 let phase = self.client(t)?.peer.phase();
                 self.findings.push(Finding::new("the handshake", &"done", &phase));
@@ -209,36 +218,43 @@ impl Stage<'_> {
     fn listen_until(
         &mut self,
         t: TransportId,
+        path: Tuple,
         wanted: impl Fn(&Stage<'_>) -> bool,
         what: &'static str,
     ) -> Result<(), Harness> {
         let deadline = Instant::now() + PATIENCE;
         while !wanted(self) {
             if Instant::now() >= deadline {
-                return Err(Harness::Barrier(what));
+                return self.blame_for_silence(t, path, what);
             }
-            self.listen(t)?;
+            self.listen_or_repeat(t)?;
         }
         Ok(())
     }
 
-    /// The server reads, and the peers collect. When nothing comes, our last flight may have gone with its connection:
-    /// OpenSSL repeats it when its time has come.
-    fn listen(&mut self, t: TransportId) -> Result<(), Harness> {
+    /// When nothing comes, our last flight may have gone with its connection: OpenSSL repeats it when its time has come.
+    fn listen_or_repeat(&mut self, t: TransportId) -> Result<(), Harness> {
+        if !self.listen(t)? {
+            self.worker_of(t).fire(Alarm::Retransmit(names::transport(t)));
+        }
+        Ok(())
+    }
+
+    /// The server reads, and the peers collect. Whether anything came.
+    pub(super) fn listen(&mut self, t: TransportId) -> Result<bool, Harness> {
         self.read_everything()?;
         // A flight may be longer than the buffer of its connection, which is small here.
         if let Some(id) = self.path_of(t) {
             self.worker_of(t).deliver(Ready::ConnectionWritable(id));
         }
         if self.collect()? > 0 {
-            return Ok(());
+            return Ok(true);
         }
-        if self.wires.await_readable(TURN)? {
+        let comes = self.wires.await_readable(TURN)?;
+        if comes {
             self.collect()?;
-        } else {
-            self.worker_of(t).fire(Alarm::Retransmit(names::transport(t)));
         }
-        Ok(())
+        Ok(comes)
     }
 
     /// The connection that carries what we send, if one does.

@@ -80,7 +80,10 @@ impl Stage<'_> {
             return Ok(());
         };
         self.workers[w.index()].execute(command);
-        let id = self.taken_over(w).ok_or_else(|| impossible("nothing was taken over"))?;
+        let Some(id) = self.taken_over(w) else {
+            self.findings.push(Finding::new("the connection", &"taken over", &"left"));
+            return Ok(());
+        };
         self.book.note_connection(c, w, id);
         self.interference[c.index()].token = self.workers[w.index()].token(id);
         let after = step(self.config, before, Action::WorkerTakesOver { c });

@@ -6,6 +6,7 @@ use webrtc_server::shell::JournalEntry;
 use webrtc_server_model::{self as model, Effect, TransportId, Tuple, WorkerId};
 
 use super::book::Page;
+use super::flights::Flight;
 use super::leavings::Ended;
 use super::report::{Finding, Harness};
 use super::stage::Stage;
@@ -20,6 +21,11 @@ impl Stage<'_> {
                 if let Some((t, datagram)) = record_of(&entry.input) {
                     self.wires.note_author(datagram, t);
                 }
+                let flight = Flight::of(&entry, |id| {
+                    let mut mine = self.config.sockets_of(w);
+                    mine.any(|s| self.book.socket(s).1 == id && self.full[s.index()])
+                });
+                self.flights.extend(flight);
                 self.entries.push((w, entry));
             }
         }

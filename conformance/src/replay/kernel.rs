@@ -67,14 +67,8 @@ impl Stage<'_> {
         let (w, id) = self.connection(c)?;
         self.wires.send(Tuple::Tcp(c), &MEDIA)?;
         self.interference[c.index()].unread = true;
-        let deadline = Instant::now() + PATIENCE;
-        while !self.workers[w.index()].ready().contains(&Ready::ConnectionReadable(id)) {
-            if Instant::now() >= deadline {
-                return Err(Harness::Barrier("the peer's bytes are with the server"));
-            }
-            self.workers[w.index()].poll(Some(LOOK_AGAIN))?;
-        }
-        Ok(())
+        let ready = Ready::ConnectionReadable(id);
+        self.await_ready(w, ready, "the peer's bytes are with the server").map(|_| ())
     }
 
     pub(super) fn read(&mut self, c: ConnectionId) -> Result<(), Harness> {
@@ -143,11 +137,14 @@ impl Stage<'_> {
         let owner = before.core.connection(c).owner();
         let owner = owner.ok_or_else(|| impossible("nobody sends on the connection"))?;
         for attempt in 0..FILLS_MAX {
-            self.wires.line(c)?.reading = Reading::Paused;
+            self.wires.line(c)?.pause();
             self.fill_once(owner, (w, id), MESSAGE_BYTES - attempt * SHORTER_BYTES)?;
+            if !self.findings.is_empty() {
+                return Ok(());
+            }
             let connection = self.workers[w.index()].core().connections().get(&id);
             if connection.is_some_and(|connection| connection.queue.is_begun()) {
-                return self.send(owner, MESSAGE_BYTES);
+                return self.send(owner, MESSAGE_BYTES).map(|_| ());
             }
             self.make_room(c)?;
         }
@@ -168,21 +165,25 @@ impl Stage<'_> {
                 if !worker.deliver(Ready::ConnectionWritable(id)) {
                     return Ok(());
                 }
-            } else {
-                self.send(owner, bytes)?;
+            } else if !self.send(owner, bytes)? {
+                return Ok(());
             }
         }
         Err(Harness::Impossible(format!("{MESSAGES_MAX} messages do not fill a connection")))
     }
 
-    fn send(&mut self, owner: TransportId, bytes: usize) -> Result<(), Harness> {
+    /// Has the server send a message; `false` when it does not take it, which is a finding then.
+    fn send(&mut self, owner: TransportId, bytes: usize) -> Result<bool, Harness> {
+        self.client(owner)?.messages += 1;
         let (reply, answer) = Reply::new();
         let (transport, data) = (names::transport(owner), vec![0xA5; bytes]);
         self.worker_of(owner).execute(Command::Send { transport, data, reply: Some(reply) });
-        match answer.try_recv() {
-            Ok(Ok(())) => Ok(()),
-            refused => Err(Harness::Impossible(format!("a message is not taken: {refused:?}"))),
+        let answer = answer.try_recv();
+        let is_taken = matches!(answer, Ok(Ok(())));
+        if !is_taken {
+            self.findings.push(Finding::new("a message to the peer", &"taken", &answer));
         }
+        Ok(is_taken)
     }
 
     /// The peer reads until the server has nothing more to write, or has given up the connection.
@@ -193,7 +194,8 @@ impl Stage<'_> {
         let deadline = Instant::now() + PATIENCE;
         while self.is_blocked(w, id) {
             if Instant::now() >= deadline {
-                return Err(Harness::Barrier("the connection takes everything that is queued"));
+                let ready = Ready::ConnectionWritable(id);
+                return self.blame(w, ready, "the connection takes everything that is queued");
             }
             self.collect()?;
             let worker = &mut self.workers[w.index()];
@@ -209,7 +211,7 @@ impl Stage<'_> {
         let deadline = Instant::now() + PATIENCE;
         while self.workers[w.index()].core().connections().contains_key(&id) {
             if Instant::now() >= deadline {
-                return Err(Harness::Barrier("the peer's TCP acknowledges everything"));
+                return self.blame_for_lingering(w, id, "what the peer's TCP has acknowledged");
             }
             self.collect()?;
             self.wires.line(c)?.path.acknowledge_now()?;

@@ -11,11 +11,13 @@
 //! | `wires` | the peers' ends of all paths, and for whom it is what comes in there |
 //! | `book` | which real address and number is which of the model's names |
 //! | `perform`, `dialogue`, `kernel` | how each action of the model is made to happen |
+//! | `flights` | what the server says of a handshake is not lost |
 //! | `handovers` | connections that one worker accepts and hands to another |
 //! | `journal` | the outputs of the real cores as effects of the model |
 //! | `alarms` | which alarms must be armed in which state |
-//! | `compare`, `wire`, `leavings` | what is compared after a step: in the server, at the peer, and of what is over |
+//! | `compare`, `wire`, `leavings`, `descriptors` | what is compared after a step: in the server, at the peer, of what is over, and in the process |
 //! | `probe` | rules that need no model, tried behind handshakes and at the end of a trace |
+//! | `overdue` | what does not come in time, and whose fault that is |
 //! | `support` | which configurations the stage can play |
 //! | `run`, `report`, `things` | traces in, report out |
 //! | `shard` | a share of the traces |
@@ -26,7 +28,8 @@
 //!
 //! Nothing sleeps for a fixed time. An action ends when what it leads to can be observed: an event of the poll, a packet at
 //! the peer, an answer of the kernel. What does not come within [`PATIENCE`] is an error of the harness
-//! ([`ReplayError::Harness`]) if the kernel owes it, and a [`Finding`] if the server does.
+//! ([`ReplayError::Harness`]) if the kernel owes it, and a [`Finding`] if the server does: the kernel is asked.
+//! A stack that panics has diverged as well.
 //!
 //! # What is held back
 //!
@@ -52,8 +55,9 @@
 //! The workers of a server listen at the same addresses; those of this stage have ports of their own, so that the model
 //! says where a peer arrives, and carriers of the same numbers, by which they know what is handed over.
 //!
-//! The threads that call `close()` or drop their handles are played as well: the barrier is the real one, the handles are
-//! not on this stage.
+//! The threads that call `close()` or drop their handles are played as well. The barrier is the real one, and so is the
+//! latch that answers them; that handles pass on what they are asked for, and that threads meet there in any order, is for
+//! loom and validation to see.
 
 mod again;
 mod alarms;
@@ -61,12 +65,15 @@ mod barrier;
 mod book;
 mod client;
 mod compare;
+mod descriptors;
 mod dialogue;
 mod file;
+mod flights;
 mod handovers;
 mod journal;
 mod kernel;
 mod leavings;
+mod overdue;
 mod perform;
 mod probe;
 mod report;
@@ -85,9 +92,10 @@ mod wires;
 use std::time::Duration;
 
 pub use again::{Rung, again};
+pub use descriptors::Descriptors;
 pub use file::{FileError, TraceFile, read_traces};
 pub use report::{Divergence, Finding, Replay, ReplayError};
-pub use run::{Descriptors, Plan, replay, replay_watched};
+pub use run::{Plan, replay, replay_watched};
 pub use shard::{Shard, ShardError};
 pub use support::check as check_support;
 pub use things::Things;

@@ -2,7 +2,9 @@
 //!
 //! | Rule | When |
 //! |---|---|
-//! | a datagram that was seen before changes nothing, on any transport | behind a handshake, at the end |
+//! | a DTLS datagram that was seen before changes nothing, on any transport | behind a handshake, at the end |
+//! | data that was heard before is not heard again | at the end |
+//! | a check that was seen before is answered again, and changes nothing where the model says so | at the end |
 //! | a datagram with several records does what as many datagrams do | at the end |
 //! | nothing that a peer sends leads out of `closed` or `failed`, nor is answered, but for a check of an open transport | at the end |
 //! | a STUN success response means that the transport has the tuple, and has selected it if it was nominated | behind every check |
@@ -11,11 +13,13 @@
 //! are sent again.
 
 use webrtc_server::control::events::TransportEvent;
+use webrtc_server::wire::stun::TransactionId;
 use webrtc_server_model::{
-    Callback, Connection, DtlsState, Phase, ReadSide, Room, Socket, State, StunCheck, TransportId,
-    Tuple, Ufrags,
+    Action, Callback, Connection, DtlsState, Phase, ReadSide, Room, Socket, State, StunCheck,
+    TransportId, Tuple, step,
 };
 
+use super::client::SentCheck;
 use super::report::{Finding, Harness};
 use super::stage::Stage;
 use crate::lockstep::names::{self, Names};
@@ -31,8 +35,46 @@ impl Stage<'_> {
     /// When everything has happened. How many datagrams were sent.
     pub(super) fn probe_at_the_end(&mut self, state: &State) -> Result<usize, Harness> {
         let old = self.send_old_datagrams(state, |_| true)?;
+        let checks = self.send_old_checks(state)?;
         let packed = self.pack_records(state)?;
-        Ok(old + packed + self.disturb_what_ended(state)?)
+        Ok(old + checks + packed + self.disturb_what_ended(state)?)
+    }
+
+    /// Sends the last check of each peer again, where the model has nothing change by it. How many were sent.
+    fn send_old_checks(&mut self, state: &State) -> Result<usize, Harness> {
+        let mut sent = 0;
+        for t in state.core.transport_ids() {
+            let last =
+                self.clients[t.index()].as_ref().and_then(|client| client.last_check.clone());
+            let Some(SentCheck { transaction, from, check, request }) = last else { continue };
+            let is_open = state.core.transport(t).phase == Phase::Open;
+            if !(is_open && self.is_idle(state, t, from, check) && self.takes(state, from, t)) {
+                continue;
+            }
+            let answers = self.answers_to(t, transaction);
+            let expected = answers + usize::from(self.has_room(state, from));
+            self.send_all(from, &[request])?;
+            sent += 1;
+            let patience = self.patience();
+            self.await_until(patience, |stage| stage.answers_to(t, transaction) >= expected)?;
+            self.nothing_changed(state, "what an old check does")?;
+            let got = self.answers_to(t, transaction);
+            if got != expected {
+                self.findings.push(Finding::new("answers to a check sent twice", &expected, &got));
+            }
+        }
+        Ok(sent)
+    }
+
+    /// Whether the model has nothing change by this check.
+    fn is_idle(&self, state: &State, t: TransportId, from: Tuple, check: StunCheck) -> bool {
+        let after = step(self.config, state, Action::PeerChecks { t, from, check });
+        after.is_some_and(|(after, effects)| effects.is_empty() && after == *state)
+    }
+
+    fn answers_to(&self, t: TransportId, transaction: TransactionId) -> usize {
+        let client = self.clients[t.index()].as_ref();
+        client.map_or(0, |client| client.peer.observed().answers_to(transaction))
     }
 
     /// Sends the first and the last DTLS datagram of each peer again: of those first whose associations have ended, or
@@ -59,7 +101,7 @@ impl Stage<'_> {
         Ok(sent)
     }
 
-    /// Data around an old datagram: three datagrams, and one with all their records.
+    /// Data around an old datagram: three datagrams, and one with all their records; and that one again.
     fn pack_records(&mut self, state: &State) -> Result<usize, Harness> {
         // Data is an event, and a callback that is armed would act upon it.
         if matches!(state.world.callback, Callback::Armed(_)) {
@@ -82,8 +124,14 @@ impl Stage<'_> {
                 let datagrams = if is_packed { vec![datagrams.concat()] } else { datagrams };
                 sent += datagrams.len();
                 self.send_all(path, &datagrams)?;
-                self.nothing_changed(state, "what data does")?;
+                self.settle()?;
                 heard.push(self.owners[t.index()].take_heard());
+                self.nothing_changed(state, "what data does")?;
+                if is_packed {
+                    sent += datagrams.len();
+                    self.send_all(path, &datagrams)?;
+                    self.nothing_changed(state, "what old data does")?;
+                }
             }
             let expected = data.map(TransportEvent::Data).to_vec();
             for (heard, how) in heard.iter().zip(["three datagrams", "one datagram"]) {
@@ -109,10 +157,10 @@ impl Stage<'_> {
             let Some(path) = path.filter(|_| dtls_ended) else { continue };
             let mut datagrams = self.old_datagrams(t);
             datagrams.push(self.wardrobe.hello.clone());
-            // An open transport answers, where the answer leaves at once. After a restart its former ufrag ends.
-            let is_selected = transport.selected == Some(path);
-            let is_known = is_selected && transport.ufrags == Ufrags::Current;
-            if !is_open || (is_known && self.has_room(state, path)) {
+            // An open transport answers, where the answer leaves at once; and after a restart its former ufrag ends, or a
+            // tuple too many gives way.
+            let is_idle = is_open && self.is_idle(state, t, path, StunCheck::Plain);
+            if !is_open || (is_idle && self.has_room(state, path)) {
                 let peer = &mut self.client(t)?.peer;
                 let transaction = peer.next_transaction();
                 let nominate = !is_open;
@@ -124,6 +172,8 @@ impl Stage<'_> {
             self.send_all(path, &datagrams)?;
         }
         if sent > 0 {
+            let patience = self.patience();
+            self.await_until(patience, |stage| stage.seen() - before >= answers)?;
             self.nothing_changed(state, "what peers do to what has ended")?;
             let answered = self.seen() - before;
             if answered != answers {
@@ -179,22 +229,31 @@ impl Stage<'_> {
         for datagram in datagrams {
             self.wires.send(path, datagram)?;
         }
-        match path {
-            Tuple::Udp(_) => self.deliver_packets(path),
-            // What nobody reads any more leads to nothing that one could wait for.
-            Tuple::Tcp(_) => self.settle(),
-        }
+        self.deliver_packets(path)
     }
 
-    /// The server has done nothing, and is as it was.
+    /// The server has done nothing, has told nobody anything, and is as it was.
     fn nothing_changed(&mut self, state: &State, what: &str) -> Result<(), Harness> {
         self.settle()?;
         let effects = self.read_journal()?;
         if !effects.is_empty() {
             self.findings.push(Finding::broken(what, format!("{effects:?}")));
         }
+        for (index, owner) in self.owners.iter().enumerate() {
+            let heard = owner.take_heard();
+            if !heard.is_empty() {
+                let got = format!("the owner of transport {index} hears {heard:?}");
+                self.findings.push(Finding::broken(what, got));
+            }
+        }
         self.compare_state(state);
+        self.compare_alarms(self.config, state);
+        self.compare_ready(state);
+        self.compare_leavings();
         self.collect()?;
+        for stray in std::mem::take(&mut self.wires.strays) {
+            self.findings.push(Finding::broken("what came in for nobody", stray));
+        }
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use webrtc_server_model::{Action, Config};
 use crate::peer::PeerError;
 
 /// What a replay has compared, and where model and real stack disagree.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Replay {
     /// The bounds of the model.
     pub config: Config,
@@ -34,6 +34,8 @@ pub struct Replay {
     pub edges_total: usize,
     /// The first disagreements. Empty if all is well.
     pub divergences: Vec<Divergence>,
+    /// Why it ended before its time: the stage could not do its part. All the rest was performed before.
+    pub harness: Option<ReplayError>,
     /// How long it took.
     pub seconds: f64,
 }
@@ -43,8 +45,21 @@ impl Replay {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.divergences.is_empty()
+            && self.harness.is_none()
             && self.traces == self.traces_planned
             && self.classes_covered == self.classes_total
+    }
+
+    /// What it says of the stack.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError::Harness`] where that is nothing: the stage could not do its part, and nothing disagreed before.
+    pub fn judged(mut self) -> Result<Self, ReplayError> {
+        match self.harness.take_if(|_| self.divergences.is_empty()) {
+            Some(error) => Err(error),
+            None => Ok(self),
+        }
     }
 }
 
@@ -150,7 +165,8 @@ impl fmt::Display for Replay {
             self.seconds,
             self.divergences.len()
         )?;
-        self.divergences.iter().try_for_each(|divergence| write!(f, "\n{divergence}"))
+        self.divergences.iter().try_for_each(|divergence| write!(f, "\n{divergence}"))?;
+        self.harness.iter().try_for_each(|error| write!(f, "\n{error}"))
     }
 }
 

@@ -4,30 +4,25 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{
-    Action, Classes, Config, EdgeClass, Effect, Grain, Graph, State, cover, cover_edges, step,
+    Action, Classes, Config, Cover, EdgeClass, Effect, Grain, Graph, State, cover,
+    cover_combinations, cover_edges, step,
 };
 
 use super::compare::Expected;
+use super::descriptors::Descriptors;
+use super::perform::impossible;
 use super::report::{Divergence, Finding, Harness, Replay, ReplayError};
 use super::shard::Shard;
 use super::stage::{Stage, Wardrobe};
 use super::support;
 use super::things::Things;
+use crate::lockstep::guarded;
 
 /// After so many divergences the run ends: the first says what is wrong.
 const DIVERGENCES_MAX: usize = 5;
 
 /// How fine the classes are: by what an action reads.
 const GRAIN: Grain = Grain::Read;
-
-/// Whether open descriptors of the process are counted before and after each trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Descriptors {
-    /// They are (on Linux): no other thread may open or close any meanwhile.
-    Counted,
-    /// They are not.
-    Ignored,
-}
 
 /// What is to be replayed.
 #[derive(Clone, Debug)]
@@ -84,6 +79,19 @@ impl Plan {
     ///
     /// [`ReplayError::Unsupported`].
     pub fn classes(graph: &Graph) -> Result<Self, ReplayError> {
+        Self::cover(graph, cover)
+    }
+
+    /// The same, and an edge of every combination of classes where it synchronises.
+    ///
+    /// # Errors
+    ///
+    /// [`ReplayError::Unsupported`].
+    pub fn combinations(graph: &Graph) -> Result<Self, ReplayError> {
+        Self::cover(graph, cover_combinations)
+    }
+
+    fn cover(graph: &Graph, cover: fn(Grain, &Graph) -> Cover) -> Result<Self, ReplayError> {
         support::check(graph.config())?;
         let cover = cover(GRAIN, graph);
         Ok(Self::of(graph.config(), cover.traces, cover.covered, graph.edges().len()))
@@ -183,11 +191,11 @@ impl Plan {
 /// Performs traces on the real stack, or on one with a defect, and compares after every step. `progress` is told how many
 /// of all traces are done.
 ///
-/// A trace ends at its first divergence.
+/// A trace ends at its first divergence, and the run where the stage could not do its part, which the report says.
 ///
 /// # Errors
 ///
-/// [`ReplayError`] when nothing was compared, or the stage could not do its part.
+/// [`ReplayError`] when there is nothing to perform, or nothing to perform it with.
 pub fn replay(plan: &Plan, progress: &mut dyn FnMut(usize, usize)) -> Result<Replay, ReplayError> {
     replay_watched(plan, progress, &mut |_| {})
 }
@@ -214,7 +222,10 @@ pub fn replay_watched(
         if is_late || run.replay.divergences.len() >= plan.divergences_max {
             break;
         }
-        run.trace(trace, watch)?;
+        if let Err(error) = run.trace(trace, watch) {
+            run.replay.harness = Some(error);
+            break;
+        }
         run.replay.traces += 1;
         progress(run.replay.traces, plan.traces.len());
     }
@@ -251,6 +262,8 @@ struct Run<'a> {
     wardrobe: &'a Wardrobe,
     walked: Walked<'a>,
     replay: Replay,
+    /// Which step of the trace is under way, counted from 1. 0: none yet; one more than there are: what is tried at the end.
+    step: usize,
 }
 
 impl<'a> Run<'a> {
@@ -268,42 +281,67 @@ impl<'a> Run<'a> {
             edges_covered: 0,
             edges_total: plan.edges_total,
             divergences: Vec::new(),
+            harness: None,
             seconds: 0.0,
         };
-        Run { plan, wardrobe, walked: Walked::of(&plan.config), replay }
+        Run { plan, wardrobe, walked: Walked::of(&plan.config), replay, step: 0 }
     }
 
-    /// Performs one trace on a stage of its own, and counts the descriptors before and after.
+    /// Performs one trace on a stage of its own. A stack that panics diverges.
     fn trace(
         &mut self,
         trace: &[Action],
         watch: &mut dyn FnMut(Things),
     ) -> Result<(), ReplayError> {
-        let before = open_descriptors(self.plan.descriptors);
-        let agreed = self.perform(trace, watch)?;
-        let after = open_descriptors(self.plan.descriptors);
-        self.replay.comparisons += usize::from(before.is_some());
-        if agreed && before != after {
-            let finding = Finding::new("open descriptors after the trace", &before, &after);
-            self.diverge(trace, None, vec![finding]);
+        self.step = 0;
+        match guarded(|| Ok(self.perform(trace, watch))) {
+            Ok(Ok(findings)) if findings.is_empty() => {}
+            Ok(Ok(findings)) => self.diverge(trace, findings),
+            Ok(Err(error)) => return Err(harness(trace, self.step, &error)),
+            Err(panic) => self.diverge(trace, vec![Finding::broken("what becomes of it", panic)]),
         }
         Ok(())
     }
 
-    /// Whether all steps agreed.
+    /// What differed in one step, or when all was over. What is known already to differ no failure of the stage hides.
     fn perform(
         &mut self,
         trace: &[Action],
         watch: &mut dyn FnMut(Things),
-    ) -> Result<bool, ReplayError> {
+    ) -> Result<Vec<Finding>, Harness> {
+        let plan = self.plan;
+        let before = plan.descriptors.open()?;
+        let mut stage = Stage::new(&plan.config, self.wardrobe, plan.mutant, before)?;
+        let walked = self.walk(&mut stage, trace, watch);
+        self.replay.handshakes += stage.handshakes;
+        let mut findings = std::mem::take(&mut stage.findings);
+        drop(stage);
+        if findings.is_empty() {
+            walked?;
+            let after = plan.descriptors.open()?;
+            self.replay.comparisons += usize::from(before.is_some());
+            if before != after {
+                findings.push(Finding::new("open descriptors after the trace", &before, &after));
+            }
+        }
+        Ok(findings)
+    }
+
+    /// Until something differs.
+    fn walk(
+        &mut self,
+        stage: &mut Stage<'_>,
+        trace: &[Action],
+        watch: &mut dyn FnMut(Things),
+    ) -> Result<(), Harness> {
         let config = &self.plan.config;
-        let mut stage = Stage::new(config, self.wardrobe, self.plan.mutant)
-            .map_err(|error| harness(trace, 0, &error))?;
         let mut state = State::initial(config);
-        for (index, action) in trace.iter().enumerate() {
-            let failed = |error: Harness| harness(trace, index + 1, &error);
-            let (after, effects) = model_step(config, &state, trace, index)?;
-            let got = stage.take(&state, *action).map_err(failed)?;
+        for action in trace {
+            self.step += 1;
+            let Some((after, effects)) = step(config, &state, *action) else {
+                return Err(impossible("the action cannot happen there"));
+            };
+            let got = stage.take(&state, *action)?;
             let expected = Expected {
                 config,
                 before: &state,
@@ -311,33 +349,29 @@ impl<'a> Run<'a> {
                 effects: &effects,
                 after: &after,
             };
-            let compared = stage.compare(&expected, &got).map_err(failed)?;
+            let compared = stage.compare(&expected, &got)?;
             self.replay.comparisons += compared.total();
             watch(compared);
             self.replay.steps += 1;
             if stage.findings.is_empty() && matches!(action, Action::PeerHandshakes { .. }) {
-                self.replay.probes += stage.probe_on_the_way(&after).map_err(failed)?;
+                self.replay.probes += stage.probe_on_the_way(&after)?;
             }
             if !stage.findings.is_empty() {
-                self.replay.handshakes += stage.handshakes;
-                self.diverge(&trace[..index], Some(*action), stage.findings);
-                return Ok(false);
+                return Ok(());
             }
             self.walked.note(&state, *action);
             state = after;
         }
-        self.replay.probes +=
-            stage.probe_at_the_end(&state).map_err(|error| harness(trace, trace.len(), &error))?;
-        self.replay.handshakes += stage.handshakes;
-        let agreed = stage.findings.is_empty();
-        if !agreed {
-            self.diverge(trace, None, stage.findings);
-        }
-        Ok(agreed)
+        self.step += 1;
+        self.replay.probes += stage.probe_at_the_end(&state)?;
+        Ok(())
     }
 
-    fn diverge(&mut self, trace: &[Action], action: Option<Action>, findings: Vec<Finding>) {
-        self.replay.divergences.push(Divergence { trace: trace.to_vec(), action, findings });
+    /// In the step that is under way. What differs before the first shows with it.
+    fn diverge(&mut self, trace: &[Action], findings: Vec<Finding>) {
+        let before = self.step.saturating_sub(1);
+        let (trace, action) = (trace[..before].to_vec(), trace.get(before).copied());
+        self.replay.divergences.push(Divergence { trace, action, findings });
     }
 }
 
@@ -355,12 +389,4 @@ fn model_step(
 
 fn harness(trace: &[Action], step: usize, error: &Harness) -> ReplayError {
     ReplayError::Harness { trace: trace.to_vec(), step, what: error.to_string() }
-}
-
-/// `None` where there is no such list, or nobody asks.
-fn open_descriptors(descriptors: Descriptors) -> Option<usize> {
-    match descriptors {
-        Descriptors::Counted => Some(std::fs::read_dir("/proc/self/fd").ok()?.count()),
-        Descriptors::Ignored => None,
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use socket2::SockRef;
 use webrtc_server::control::by_hand::Mailboxes;
@@ -16,10 +16,10 @@ use webrtc_server_model::{
     WorkerId,
 };
 
-use super::PATIENCE;
 use super::barrier::{Barrier, Line};
 use super::book::Book;
 use super::client::{Arm, Client, Owner};
+use super::flights::Flight;
 use super::handovers::InFlight;
 use super::report::{Finding, Harness};
 use super::wires::Wires;
@@ -30,8 +30,6 @@ use crate::peer::{DtlsRole, DtlsSession, PeerCertificate};
 
 /// `SO_SNDBUF` of accepted connections, inherited from the listener: the least that Linux gives.
 const SEND_BUFFER_BYTES: usize = 4608;
-/// Longest wait of one poll: what is ready is noticed at once, this only bounds the deadline's granularity.
-const POLL_SLICE: Duration = Duration::from_millis(20);
 /// Events that one action may lead to before the workers must have come to rest.
 const DELIVERIES_MAX: usize = 1_000;
 /// More connections than one worker of a stage accepts.
@@ -126,8 +124,12 @@ pub(super) struct Stage<'a> {
     pub(super) at_close: Vec<Phase>,
     /// Each core before this step.
     pub(super) former: Vec<lifecycle::Worker>,
+    /// Flights of the server that were sent to where nothing keeps them from the peer.
+    pub(super) flights: Vec<Flight>,
     /// What the journals said in this step.
     pub(super) entries: Vec<(WorkerId, JournalEntry)>,
+    /// How many descriptors were open before, where they are counted.
+    pub(super) descriptors: Option<usize>,
 }
 
 impl<'a> Stage<'a> {
@@ -136,6 +138,7 @@ impl<'a> Stage<'a> {
         config: &'a Config,
         wardrobe: &'a Wardrobe,
         mutant: Option<Mutant>,
+        descriptors: Option<usize>,
     ) -> Result<Self, Harness> {
         let (barrier, lines) = Barrier::new(config, mutant);
         let bound = Carriers::bind(config)?;
@@ -167,7 +170,9 @@ impl<'a> Stage<'a> {
             findings: Vec::new(),
             barrier_effects: Vec::new(),
             at_close: vec![Phase::Absent; transports],
+            flights: Vec::new(),
             entries: Vec::new(),
+            descriptors,
         };
         for t in config.transport_ids().filter(|t| !config.transport(*t).aspects.created_later) {
             stage.create(t)?;
@@ -191,11 +196,12 @@ impl<'a> Stage<'a> {
         self.settle()?;
         self.end_uses(before);
         if self.arm.take_server_close() {
-            let effects = self.barrier.request_close()?;
+            let effects = self.barrier.request_close();
             self.barrier_effects.extend(effects);
         }
-        let effects = self.barrier.hear()?;
+        let effects = self.barrier.hear();
         self.barrier_effects.extend(effects);
+        self.findings.append(&mut self.barrier.findings);
         self.read_journal()
     }
 
@@ -255,13 +261,8 @@ impl<'a> Stage<'a> {
         ready: Ready,
         what: &'static str,
     ) -> Result<(), Harness> {
-        let deadline = Instant::now() + PATIENCE;
-        let worker = &mut self.workers[w.index()];
-        while !worker.deliver(ready) {
-            if Instant::now() >= deadline {
-                return Err(Harness::Barrier(what));
-            }
-            worker.poll(Some(POLL_SLICE))?;
+        if self.await_ready(w, ready, what)? {
+            self.workers[w.index()].deliver(ready);
         }
         Ok(())
     }

@@ -292,3 +292,17 @@ fn a_configuration_that_the_stage_cannot_play_is_an_error() {
     let plan = Plan::traces(&config, Vec::new());
     assert!(matches!(plan, Err(ReplayError::Unsupported { config: "handshake", .. })));
 }
+
+#[test]
+fn what_has_diverged_is_said_although_the_stage_failed() {
+    let failed = || ReplayError::Harness { trace: Vec::new(), step: 1, what: "late".to_owned() };
+    let mut run = perform(&Config::small(), checked(T, UDP), None);
+    run.harness = Some(failed());
+    assert!(!run.is_complete());
+    let action = Some(CLOSES_SERVER);
+    run.divergences.push(Divergence { trace: Vec::new(), action, findings: Vec::new() });
+    let both = run.judged().unwrap();
+    assert!(both.to_string().contains("late") && both.divergences.len() == 1);
+    let only = Replay { divergences: Vec::new(), ..both };
+    assert!(matches!(only.judged(), Err(ReplayError::Harness { .. })));
+}

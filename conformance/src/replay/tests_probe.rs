@@ -12,8 +12,8 @@ fn probes(config: &Config, parts: &[&[Action]]) -> usize {
     replay.probes
 }
 
-/// Behind the handshake 2; at the end 2, and 4 with data.
-const CONNECTED: usize = 2 + 2 + 4;
+/// Behind the handshake 2; at the end 2, a check, and 5 with data.
+const CONNECTED: usize = 2 + 2 + 1 + 5;
 /// Old datagrams; then old datagrams, a ClientHello and a check.
 const ENDED: usize = 2 + 4;
 
@@ -47,24 +47,24 @@ fn x5_nothing_leads_out_of_an_end() {
     let begin = [connected(T, UDP), connected(T, TCP)];
     let small = Config::small();
     let [udp, tcp] = &begin;
-    for trace in [
-        &[udp, &close[..]][..],
-        &[udp, &close, &over],
-        &[udp, &goodbye],
-        &[udp, &goodbye, &close],
-        &[udp, &full, &close],
-        &[udp, &[CLOSES_SERVER], &[HEARS_CLOSE]],
-        &[tcp, &close],
-        &[tcp, &goodbye],
+    for (trace, checks) in [
+        (&[udp, &close[..]][..], 0),
+        (&[udp, &close, &over], 0),
+        (&[udp, &goodbye], 1),
+        (&[udp, &goodbye, &close], 0),
+        (&[udp, &full, &close], 0),
+        (&[udp, &[CLOSES_SERVER], &[HEARS_CLOSE]], 0),
+        (&[tcp, &close], 0),
+        (&[tcp, &goodbye], 1),
     ] {
-        assert_eq!(probes(&small, trace), 2 + ENDED, "{trace:?}");
+        assert_eq!(probes(&small, trace), 2 + checks + ENDED, "{trace:?}");
     }
     assert_eq!(probes(&small, &[tcp, &fin]), 2, "nobody reads there");
     let checked = checked(T, UDP);
     let flights = [Action::PeerSendsFlight { t: T }; 2];
     let done = [Action::PeerHandshakes { t: T }];
-    assert_eq!(probes(&Config::handshake(), &[&checked, &flights, &done, &fatal]), 2 + ENDED);
-    assert_eq!(probes(&Config::handshake(), &[&checked, &flights, &fatal]), ENDED);
+    assert_eq!(probes(&Config::handshake(), &[&checked, &flights, &done, &fatal]), 3 + ENDED);
+    assert_eq!(probes(&Config::handshake(), &[&checked, &flights, &fatal]), 1 + ENDED);
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub struct Things {
     pub callbacks: usize,
     /// Those who wait in `close()`, and the callback that is armed.
     pub callers: usize,
-    /// What the workers let go of: carriers that their polls watch, owners that are held.
+    /// What the workers let go of: carriers that their polls watch, owners that are held, descriptors.
     pub leavings: usize,
     /// What peers saw: alerts, what is behind them, ends of connections; and carriers that were released.
     pub wire: usize,

@@ -3,14 +3,15 @@
 use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
 use webrtc_server_model::{
-    ConnectionId, Effect, End, Phase, State, TransportId, Waiting, WorkerId,
+    ConnectionId, Effect, End, Phase, State, TransportId, Tuple, Waiting, WorkerId,
 };
 
 use super::PATIENCE;
 use super::compare::Expected;
+use super::perform::impossible;
 use super::report::{Finding, Harness};
 use super::stage::Stage;
-use crate::peer::{Late, PacketSort, StreamEnd};
+use crate::peer::{Late, PacketSort, StreamEnd, Via};
 
 impl Stage<'_> {
     /// The close_notify alerts, what came behind them, the ends of the streams, and carriers that were released.
@@ -78,12 +79,20 @@ impl Stage<'_> {
             let what = format!("close_notify alerts that the peer of transport {} saw", t.0);
             self.findings.push(Finding::new(&what, &wanted, &seen(self)));
         }
+        let sent = self.client(t)?.messages;
         let observed = self.client(t)?.peer.observed();
-        if !observed.fatal_alerts.is_empty() || observed.malformed > 0 {
+        let heard = observed.data.len();
+        let (malformed, others) = (observed.malformed, observed.other_alerts);
+        if !observed.fatal_alerts.is_empty() || malformed > 0 || others > 0 {
             let what = format!("what the peer of transport {} cannot use", t.0);
-            let got =
-                format!("alerts {:?}, {} malformed", observed.fatal_alerts, observed.malformed);
+            let fatal = &observed.fatal_alerts;
+            let got = format!("alerts {fatal:?}, {others} other alerts, {malformed} malformed");
             self.findings.push(Finding::broken(&what, got));
+        }
+        // Of messages some may go with their connection; none comes that nobody sent.
+        if heard > sent {
+            let what = format!("messages that the peer of transport {} heard", t.0);
+            self.findings.push(Finding::new(&what, &format!("{sent} at most"), &heard));
         }
         Ok(())
     }
@@ -114,11 +123,19 @@ impl Stage<'_> {
             .tuple(first)
             .connection()
             .is_some_and(|c| step.before.core.connection(c).queue().other == Waiting::Begun);
-        let client = self.client(t)?;
+        let old = self.old_paths(t, step);
+        let client = self.clients[t.index()].as_mut().ok_or_else(|| impossible("no peer"))?;
         let observed = client.peer.observed();
         let late = observed.after_close_notify.iter().copied().filter(|late| late.via == first);
-        let (stun, other): (Vec<Late>, Vec<Late>) =
+        let (stun, mut other): (Vec<Late>, Vec<Late>) =
             late.partition(|late| late.sort == PacketSort::Stun);
+        let seen = client.late.replace(observed.after_close_notify.len());
+        // What was sent before it on another path has come in by the end of that step.
+        let news =
+            &observed.after_close_notify[seen.unwrap_or(observed.after_close_notify.len())..];
+        let elsewhere = news.iter().filter(|late| late.via != first);
+        let elsewhere = elsewhere.filter(|late| late.sort != PacketSort::Stun);
+        other.extend(elsewhere.filter(|late| !old.contains(&late.via)));
         let may_answer = begun || step.after.core.transport(t).phase == Phase::Open;
         let more = stun.len() > client.late_stun;
         client.late_stun = stun.len();
@@ -127,6 +144,17 @@ impl Stage<'_> {
             self.findings.push(Finding::broken(&what, format!("{other:?} {stun:?}")));
         }
         Ok(())
+    }
+
+    /// The paths on which there may be what was sent long ago: the peer did not read it, or it was queued, or there is
+    /// an alert which was begun on a connection that is another's now.
+    fn old_paths(&self, t: TransportId, step: &Expected<'_>) -> Vec<Via> {
+        let is_old = |c: &ConnectionId| {
+            let queued = !step.before.core.connection(*c).queue().is_empty();
+            queued || self.leftover[t.index()] > 0 || self.wires.was_paused(*c)
+        };
+        let connections = step.before.core.connection_ids().filter(is_old);
+        connections.map(|c| self.wires.via(Tuple::Tcp(c))).collect()
     }
 
     /// The addresses of a worker are free again: nobody but the server had them.
@@ -150,7 +178,7 @@ impl Stage<'_> {
     }
 
     /// What has gone wrong in the server already is not waited for.
-    fn patience(&self) -> Duration {
+    pub(super) fn patience(&self) -> Duration {
         if self.findings.is_empty() { PATIENCE } else { Duration::ZERO }
     }
 }

@@ -3,7 +3,7 @@
 //! A STUN response is for the peer whose transaction it answers. A DTLS record is for the peer of the transport whose
 //! DTLS made it, which the journal of the server tells: it is the same bytes on the wire.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -36,8 +36,17 @@ pub(super) enum Reading {
 pub(super) struct Line {
     pub(super) path: TcpPath,
     pub(super) reading: Reading,
+    /// Whether it was paused at any time: what comes in may have been sent long ago.
+    pub(super) was_paused: bool,
     /// How the server's half must have ended by now; none if the peer reset it.
     pub(super) end: Option<StreamEnd>,
+}
+
+impl Line {
+    pub(super) fn pause(&mut self) {
+        self.reading = Reading::Paused;
+        self.was_paused = true;
+    }
 }
 
 /// Where an address of the model sends from, and to.
@@ -56,6 +65,8 @@ pub(super) struct Wires {
     lines: Vec<Option<Line>>,
     /// Who made each DTLS datagram of the server.
     authors: HashMap<Vec<u8>, TransportId>,
+    /// Those of them that came in.
+    arrived: HashSet<Vec<u8>>,
     /// What came for nobody.
     pub(super) strays: Vec<String>,
     buffer: Box<[u8]>,
@@ -78,6 +89,7 @@ impl Wires {
             routes,
             lines: config.connections.iter().map(|_| None).collect(),
             authors: HashMap::new(),
+            arrived: HashSet::new(),
             strays: Vec::new(),
             buffer: vec![0; DATAGRAM_BYTES_MAX].into_boxed_slice(),
         }
@@ -92,9 +104,34 @@ impl Wires {
         }
     }
 
+    /// What a peer calls a path.
+    pub(super) fn via(&self, tuple: Tuple) -> Via {
+        match tuple {
+            Tuple::Udp(a) => Via(a.index()),
+            Tuple::Tcp(c) => Via(self.routes.len() + c.index()),
+        }
+    }
+
+    /// Whether the peer left a connection unread at any time.
+    pub(super) fn was_paused(&self, c: ConnectionId) -> bool {
+        self.lines[c.index()].as_ref().is_some_and(|line| line.was_paused)
+    }
+
     /// A DTLS datagram of the server belongs to this transport.
     pub(super) fn note_author(&mut self, datagram: Vec<u8>, t: TransportId) {
         self.authors.insert(datagram, t);
+    }
+
+    /// Whether a DTLS datagram of the server came in.
+    pub(super) fn has_arrived(&self, datagram: &[u8]) -> bool {
+        self.arrived.contains(datagram)
+    }
+
+    /// Whether the kernel still has what a peer sent over a path. Of datagrams on loopback it keeps none back.
+    pub(super) fn is_under_way(&self, path: Tuple) -> Result<bool, Harness> {
+        let line = path.connection().and_then(|c| self.lines[c.index()].as_ref());
+        let bytes = line.map(|line| line.path.unacknowledged_bytes()).transpose()?;
+        Ok(bytes.is_some_and(|bytes| bytes > 0))
     }
 
     /// Opens an address unless it is open. Where the server sees it.
@@ -130,7 +167,8 @@ impl Wires {
             }
             result => result?,
         };
-        let line = Line { path, reading: Reading::On, end: Some(StreamEnd::Open) };
+        let end = Some(StreamEnd::Open);
+        let line = Line { path, reading: Reading::On, was_paused: false, end };
         Ok(slot.insert(line).path.local_addr())
     }
 
@@ -142,6 +180,13 @@ impl Wires {
     /// How the server's half of a connection ended, as far as its peer has read.
     pub(super) fn end(&self, c: ConnectionId) -> Option<StreamEnd> {
         self.lines[c.index()].as_ref().map(|line| line.path.end())
+    }
+
+    /// How many descriptors the peers have open.
+    pub(super) fn descriptors(&self) -> usize {
+        let lines = self.lines.iter().flatten();
+        let open = lines.filter(|line| line.path.descriptor().is_some()).count();
+        open + self.remotes.iter().flatten().count()
     }
 
     /// Where the server sees a path.
@@ -188,6 +233,9 @@ impl Wires {
         }
         let count = packets.len();
         for (via, packet) in packets {
+            if self.authors.contains_key(&packet) {
+                self.arrived.insert(packet.clone());
+            }
             match self.addressee(&packet, clients) {
                 Some(client) => client.peer.receive(via, packet),
                 None => self.strays.push(format!("{:?}: {packet:02x?}", self.tuple(via))),

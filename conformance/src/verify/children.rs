@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use webrtc_server_model::{Action, Config};
@@ -17,8 +17,6 @@ use crate::replay::{Descriptors, Plan, ReplayError, Rung, again, replay};
 
 /// A child that says nothing for so long hangs: each trace takes milliseconds, and the longest wait in one is 20 s.
 const SILENCE_MAX: Duration = Duration::from_secs(180);
-/// How often a child says how far it is, at most.
-const WORD_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The status of a child that ends because its parent is gone.
 const ORPHANED: i32 = 3;
@@ -34,7 +32,7 @@ struct Task {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Word {
-    /// So many traces are done.
+    /// So many traces are done, and the next one is under way.
     At(usize),
     /// All of it is.
     Done(Performed),
@@ -48,6 +46,7 @@ pub(super) struct Performed {
     pub(super) steps: usize,
     pub(super) handshakes: usize,
     pub(super) comparisons: usize,
+    pub(super) probes: usize,
     pub(super) classes: usize,
     pub(super) edges: usize,
     pub(super) failures: Vec<String>,
@@ -63,12 +62,7 @@ pub fn perform(mut input: impl Read, mut output: impl Write) -> io::Result<()> {
     input.read_to_string(&mut text)?;
     drop(input);
     let task: Task = serde_json::from_str(&text)?;
-    let mut said = Instant::now();
     let performed = performed(task, &mut |done| {
-        if said.elapsed() < WORD_INTERVAL {
-            return;
-        }
-        said = Instant::now();
         if say(&mut output, &Word::At(done)).is_err() {
             // Nobody is there who would hear how it ends.
             std::process::exit(ORPHANED);
@@ -93,14 +87,17 @@ fn performed(task: Task, at: &mut dyn FnMut(usize)) -> Performed {
         Ok(run) => run,
         Err(error) => return failed(in_words(&config, &error)),
     };
-    let failures = run.divergences.iter().map(|divergence| {
+    let divergences = run.divergences.iter().map(|divergence| {
         format!("{divergence}  {}", again(Rung::Replay, &config, &divergence.way(), None))
     });
+    let harness = run.harness.iter().map(|error| in_words(&config, error));
+    let failures = divergences.chain(harness);
     Performed {
         traces: run.traces,
         steps: run.steps,
         handshakes: run.handshakes,
         comparisons: run.comparisons,
+        probes: run.probes,
         classes: run.classes_covered,
         edges: run.edges_covered,
         failures: failures.collect(),
@@ -165,15 +162,20 @@ fn in_time(
     let input = child.0.stdin.take();
     let writer = thread::spawn(move || input.map(|mut input| input.write_all(text.as_bytes())));
     let words = words(&mut child.0);
+    let mut begun = 0;
     let done = loop {
         match words.recv_timeout(silence_max) {
-            Ok(Ok(Word::At(done))) => at(done),
+            Ok(Ok(Word::At(done))) => {
+                begun = done;
+                at(done);
+            }
             Ok(Ok(Word::Done(performed))) => break Some(performed),
             Ok(Err(what)) => {
                 return Err(format!("the process says what nobody understands: {what}"));
             }
             Err(RecvTimeoutError::Timeout) => {
-                return Err(format!("the process hangs: it said nothing for {silence_max:?}"));
+                let what = format!("the process hangs: it said nothing for {silence_max:?}");
+                return Err(format!("{what}{}", under_way(plan, begun)));
             }
             Err(RecvTimeoutError::Disconnected) => break None,
         }
@@ -183,8 +185,20 @@ fn in_time(
     match done {
         Some(performed) if status.success() => Ok(performed),
         Some(_) => Err(format!("the process failed after its work: {status}")),
-        None => Err(format!("the process ended without a result: {status}")),
+        None => {
+            let what = format!("the process ended without a result: {status}");
+            Err(format!("{what}{}", under_way(plan, begun)))
+        }
     }
+}
+
+/// The trace that a child had begun, and how to see it; nothing if it was through with all.
+fn under_way(plan: &Plan, begun: usize) -> String {
+    let trace = plan.as_traces().get(begun);
+    trace.map_or_else(String::new, |trace| {
+        let again = again(Rung::Replay, plan.config(), trace, None);
+        format!(", in trace {} of {}\n  {again}", begun + 1, plan.len())
+    })
 }
 
 /// What a child says, until it has ended.
@@ -227,9 +241,13 @@ mod tests {
     fn a_process_that_does_not_do_its_work_is_a_failure_with_a_name() {
         assert!(failure("exit 3").contains("without a result: exit status: 3"));
         assert!(failure("kill -SEGV $$").contains("signal"));
+        let crash = failure("cat > /dev/null; echo '{\"at\":0}'; kill -SEGV $$");
+        assert!(crash.contains(", in trace 1 of 1\n  again: cargo replay "), "{crash}");
+        let crash = failure("cat > /dev/null; echo '{\"at\":1}'; kill -SEGV $$");
+        assert!(!crash.contains("in trace"), "{crash}");
         assert!(failure("cat > /dev/null; echo hello").contains("nobody understands: hello"));
         assert!(failure("exec sleep 1000").contains("hangs"));
-        let done = r#"cat >/dev/null; echo '{"done":{"traces":1,"steps":1,"handshakes":0,"comparisons":9,"classes":1,"edges":1,"failures":[]}}'"#;
+        let done = r#"cat >/dev/null; echo '{"done":{"traces":1,"steps":1,"handshakes":0,"comparisons":9,"probes":2,"classes":1,"edges":1,"failures":[]}}'"#;
         assert!(failure(&format!("{done}; exit 1")).contains("after its work"));
         let patience = Duration::from_secs(60);
         let performed = in_time(&shell(done), &plan(), &mut |_| {}, patience);

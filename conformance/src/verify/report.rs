@@ -26,6 +26,8 @@ pub struct Row {
     pub steps: usize,
     /// DTLS handshakes: of these, or of servers that run freely.
     pub handshakes: usize,
+    /// Datagrams that were sent to see that they change nothing.
+    pub probes: usize,
     /// How many things were compared, and what they were.
     pub compared: usize,
     /// What they were.
@@ -99,6 +101,7 @@ impl fmt::Display for Report {
             "traces",
             "steps",
             "handshakes",
+            "probes",
             "compared",
             "",
             "seconds",
@@ -116,13 +119,14 @@ impl fmt::Display for Report {
                 count(row.traces),
                 count(row.steps),
                 count(row.handshakes),
+                count(row.probes),
                 row.compared.to_string(),
                 row.things.to_owned(),
                 format!("{:.1}", row.seconds),
                 row.verdict().to_owned(),
             ]);
         }
-        for column in [2, 3, 4, 5, 6, 7, 8, 9, 11] {
+        for column in [2, 3, 4, 5, 6, 7, 8, 9, 10, 12] {
             if let Some(column) = table.column_mut(column) {
                 column.set_cell_alignment(CellAlignment::Right);
             }

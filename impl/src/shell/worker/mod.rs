@@ -36,6 +36,8 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 #[cfg(feature = "testing")]
 use std::net::SocketAddr;
+#[cfg(feature = "testing")]
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 /// Bytes that one receive call can take: the largest UDP payload, and a good read for TCP.
@@ -477,6 +479,23 @@ impl Worker {
     /// For how many carriers the poll is asked.
     pub fn watched(&self) -> usize {
         self.carriers.watched()
+    }
+
+    /// The descriptor that this is of, to ask the kernel itself; `None` when it is closed.
+    pub fn descriptor(&self, ready: Ready) -> Option<BorrowedFd<'_>> {
+        let Carriers { sockets, listeners, connections, .. } = &self.carriers;
+        match ready {
+            Ready::SocketReadable(id) | Ready::SocketWritable(id) => {
+                sockets.get(&id).map(|carrier| carrier.socket.as_fd())
+            }
+            Ready::ListenerReadable(id) => {
+                listeners.get(&id).map(|carrier| carrier.listener.as_fd())
+            }
+            Ready::ConnectionReadable(id) | Ready::ConnectionWritable(id) => {
+                connections.get(&id).map(|carrier| carrier.stream.as_fd())
+            }
+            Ready::Alarm(_) => None,
+        }
     }
 
     /// The token by which the events of a connection name it.
