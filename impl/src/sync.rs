@@ -96,11 +96,11 @@ pub enum Weakness {
     /// The queue does not tell those who wait for room when there is some.
     QueueTakesSilently,
     /// The queue does not tell them when the worker ends.
-    QueueHangsUpSilently,
+    QueueDisconnectsSilently,
     /// It does not tell the tasks that do.
     QueueTakesPastTasks,
     /// It does not tell them when the worker ends.
-    QueueHangsUpPastTasks,
+    QueueDisconnectsPastTasks,
     /// A latch that is set does not tell the tasks that wait for it.
     LatchIsSetPastTasks,
     /// A task that gives up takes the place of another.
@@ -110,9 +110,9 @@ pub enum Weakness {
     /// A reply that is dropped does not tell the asker.
     ReplyEndsSilently,
     /// A worker reports its release while others can still put something into its queue.
-    WorkerReportsBeforeItHangsUp,
+    WorkerReportsBeforeItDisconnects,
     /// The same for a worker that is lost.
-    LossIsReportedBeforeTheWorkerHangsUp,
+    LossIsReportedBeforeTheQueueIsDisconnected,
     /// Whether a server drains is asked before the newcomer is counted, and not together with that.
     DrainAsksBeforeItCounts,
 }

@@ -178,13 +178,17 @@ pub const STRUCTURE: &[Row] = &[
     ),
     row(
         "control/queue.rs",
-        "pub fn hang_up(",
-        Caught(Weakness::QueueHangsUpPastTasks, "full queue against worker exit, a task", DEADLOCK),
+        "pub fn disconnect(",
+        Caught(
+            Weakness::QueueDisconnectsPastTasks,
+            "full queue against worker exit, a task",
+            DEADLOCK,
+        ),
     ),
     row(
         "control/queue.rs",
-        "pub fn hang_up(",
-        Caught(Weakness::QueueHangsUpSilently, "full queue against worker exit", DEADLOCK),
+        "pub fn disconnect(",
+        Caught(Weakness::QueueDisconnectsSilently, "full queue against worker exit", DEADLOCK),
     ),
     row(
         "control/reply.rs",
@@ -199,13 +203,17 @@ pub const STRUCTURE: &[Row] = &[
     row(
         "control/life.rs",
         "pub fn released(",
-        Caught(Weakness::WorkerReportsBeforeItHangsUp, "close against the worker's queue", RACE),
+        Caught(
+            Weakness::WorkerReportsBeforeItDisconnects,
+            "close against the worker's queue",
+            RACE,
+        ),
     ),
     row(
         "control/life.rs",
         "fn lost(",
         Caught(
-            Weakness::LossIsReportedBeforeTheWorkerHangsUp,
+            Weakness::LossIsReportedBeforeTheQueueIsDisconnected,
             "handover against close and the loss of the new owner",
             RACE,
         ),

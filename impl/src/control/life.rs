@@ -88,10 +88,10 @@ impl<T: Weigh, W: Wake, O: Send + Sync + 'static> Life<T, W, O> {
     /// in any more.
     //= CLS-20
     pub fn released(self) {
-        if is_weakened(Weakness::WorkerReportsBeforeItHangsUp) {
+        if is_weakened(Weakness::WorkerReportsBeforeItDisconnects) {
             self.shutdown.worker_released(self.worker);
         }
-        drop(self.queue.hang_up());
+        drop(self.queue.disconnect());
         #[cfg(all(feature = "net", feature = "testing"))]
         if let Some(tracer) = &self.tracer {
             tracer.said(Word::WorkerReleased(self.worker));
@@ -101,10 +101,10 @@ impl<T: Weigh, W: Wake, O: Send + Sync + 'static> Life<T, W, O> {
 
     //= CLS-07
     fn lost(&self) {
-        if is_weakened(Weakness::LossIsReportedBeforeTheWorkerHangsUp) {
+        if is_weakened(Weakness::LossIsReportedBeforeTheQueueIsDisconnected) {
             self.shutdown.worker_lost(self.worker, Vec::new());
         }
-        let left = self.queue.hang_up();
+        let left = self.queue.disconnect();
         if catch_unwind(AssertUnwindSafe(|| drop(left))).is_err() {
             tracing::error!(target: "info", "what was put in for a worker that is lost panicked");
         }

@@ -3,7 +3,7 @@
 use super::closing::is_worker_thread;
 use super::command::{Command, Refused};
 use super::handover::HAND_OVERS_BYTES_MAX;
-use super::queue::{Bounds, CommandQueue, NotPut, Wake};
+use super::queue::{Bounds, CommandQueue, PushError, Wake};
 use super::reply::Reply;
 use crate::error::Error;
 use crate::sync::Arc;
@@ -126,18 +126,18 @@ pub(super) fn may_wait() -> Result<(), Error> {
 }
 
 /// What the application gave us, or a descriptor, is dropped here, outside the lock.
-fn refused(put: Result<(), (NotPut, Command)>) -> Result<(), Refused> {
+fn refused(put: Result<(), (PushError, Command)>) -> Result<(), Refused> {
     put.map_err(|(why, command)| {
         drop(command);
         why.into()
     })
 }
 
-impl From<NotPut> for Refused {
-    fn from(why: NotPut) -> Self {
+impl From<PushError> for Refused {
+    fn from(why: PushError) -> Self {
         match why {
-            NotPut::Full => Refused::QueueFull,
-            NotPut::HungUp => Refused::Closed,
+            PushError::Full => Refused::QueueFull,
+            PushError::Disconnected => Refused::Closed,
         }
     }
 }

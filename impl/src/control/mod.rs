@@ -18,7 +18,7 @@
 //! 3. The [`Latch`] is set after that lock was left, by the thread whose report completed the
 //!    close. Whoever sees it set has seen everything that any worker did before its report.
 //! 4. No callback, task's waker or [`TellWorkers`] method runs under a lock of ours: each may call back
-//!    into any of this. The waker of a worker does: it is gone when its queue has hung up.
+//!    into any of this. The waker of a worker does: it is gone when its queue is disconnected.
 //! 5. What one worker hands to another is owned by one of them, or by the mailbox between them, at any
 //!    time; `handover` says why none of it outlives the close.
 //! 6. A thread that works for a server waits for no answer of any server, and for no room in a queue:

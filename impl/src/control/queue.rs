@@ -29,7 +29,7 @@ use std::task::{Poll, Waker};
 
 /// Makes a worker that sleeps look at its queue, or one that is about to sleep stay awake.
 ///
-/// Called under the lock of the queue, so that nobody uses it after [`CommandQueue::hang_up`]. It does not call back.
+/// Called under the lock of the queue, so that nobody uses it after [`CommandQueue::disconnect`]. It does not call back.
 pub trait Wake: Send {
     /// Wakes it.
     ///
@@ -71,14 +71,14 @@ pub struct Bounds {
 
 /// Why something was not put in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotPut {
+pub enum PushError {
     /// Too much waits already, and whoever puts it in cannot wait.
     Full,
     /// The worker has not begun, or is gone.
-    HungUp,
+    Disconnected,
 }
 
-/// What a worker is told, in the order in which it is told. Connected once, and hung up once when the worker ends.
+/// What a worker is told, in the order in which it is told. Connected once, and disconnected once, when the worker ends.
 pub struct CommandQueue<T, W> {
     bounds: Bounds,
     state: Mutex<State<T, W>>,
@@ -138,17 +138,17 @@ impl<T: Weigh, W: Wake> CommandQueue<T, W> {
     /// What was left: whoever drops it tells the askers that nobody answers.
     //= CLS-20
     #[must_use = "what is dropped may be the application's, and panic"]
-    pub fn hang_up(&self) -> Vec<T> {
+    pub fn disconnect(&self) -> Vec<T> {
         let (worker, left, tasks) = {
             let state = &mut *lock(&self.state);
             (state.commands, state.claimed_bytes, state.proved_bytes) = (0, 0, 0);
             let left = std::mem::take(&mut state.waiting);
             (state.worker.take(), left, std::mem::take(&mut state.tasks))
         };
-        if !is_weakened(Weakness::QueueHangsUpSilently) {
+        if !is_weakened(Weakness::QueueDisconnectsSilently) {
             self.room.notify_all();
         }
-        if !is_weakened(Weakness::QueueHangsUpPastTasks) {
+        if !is_weakened(Weakness::QueueDisconnectsPastTasks) {
             wake_all(tasks);
         }
         drop(worker);
@@ -159,8 +159,8 @@ impl<T: Weigh, W: Wake> CommandQueue<T, W> {
     ///
     /// # Errors
     ///
-    /// [`NotPut::HungUp`], and what was not put in.
-    pub fn push(&self, item: T) -> Result<(), (NotPut, T)> {
+    /// [`PushError::Disconnected`], and what was not put in.
+    pub fn push(&self, item: T) -> Result<(), (PushError, T)> {
         let woken = lock(&self.state).put(item, &self.waits);
         self.woken(woken)
     }
@@ -169,14 +169,14 @@ impl<T: Weigh, W: Wake> CommandQueue<T, W> {
     ///
     /// # Errors
     ///
-    /// [`NotPut`], and what was not put in.
+    /// [`PushError`], and what was not put in.
     //= L2
     //= RES-14
-    pub fn try_push(&self, item: T) -> Result<(), (NotPut, T)> {
+    pub fn try_push(&self, item: T) -> Result<(), (PushError, T)> {
         let woken = {
             let mut state = lock(&self.state);
             if !state.has_room_for(item.weight(), self.bounds.with_reserve()) {
-                return Err((NotPut::Full, item));
+                return Err((PushError::Full, item));
             }
             state.put(item, &self.waits)
         };
@@ -187,9 +187,9 @@ impl<T: Weigh, W: Wake> CommandQueue<T, W> {
     ///
     /// # Errors
     ///
-    /// [`NotPut::HungUp`], and what was not put in.
+    /// [`PushError::Disconnected`], and what was not put in.
     //= RES-14
-    pub fn push_waiting(&self, item: T) -> Result<(), (NotPut, T)> {
+    pub fn push_waiting(&self, item: T) -> Result<(), (PushError, T)> {
         let woken = {
             let mut state = lock(&self.state);
             let weight = item.weight();
@@ -210,7 +210,7 @@ impl<T: Weigh, W: Wake> CommandQueue<T, W> {
     /// # Panics
     ///
     /// Without an item.
-    pub fn poll_push(&self, item: &mut Option<T>, task: &Waker) -> Poll<Result<(), NotPut>> {
+    pub fn poll_push(&self, item: &mut Option<T>, task: &Waker) -> Poll<Result<(), PushError>> {
         let weight = item.as_ref().expect("polled again after it was put in").weight();
         let task = task.clone();
         let woken = {
@@ -276,14 +276,14 @@ impl<T: Weigh, W: Wake> CommandQueue<T, W> {
     }
 
     /// Outside the lock: who logs may be the application.
-    fn woken(&self, put: Result<io::Result<()>, T>) -> Result<(), (NotPut, T)> {
+    fn woken(&self, put: Result<io::Result<()>, T>) -> Result<(), (PushError, T)> {
         match put {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
                 tracing::error!(target: "info", %error, "cannot wake a worker");
                 Ok(())
             }
-            Err(item) => Err((NotPut::HungUp, item)),
+            Err(item) => Err((PushError::Disconnected, item)),
         }
     }
 }
@@ -398,21 +398,21 @@ mod tests {
         }
         assert!(queue.poll_push(&mut Some(COMMAND), Waker::noop()).is_pending());
         assert_eq!(queue.try_push(COMMAND), Ok(()), "the reserve");
-        assert_eq!(queue.try_push(COMMAND), Err((NotPut::Full, COMMAND)));
+        assert_eq!(queue.try_push(COMMAND), Err((PushError::Full, COMMAND)));
         for bytes in [4, 6] {
             assert_eq!(queue.try_push(Weight::Claimed(bytes)), Ok(()));
         }
         let (claimed, proved) = (Weight::Claimed(1), Weight::Proved(1));
-        assert_eq!(queue.try_push(claimed), Err((NotPut::Full, claimed)));
+        assert_eq!(queue.try_push(claimed), Err((PushError::Full, claimed)));
         assert_eq!(queue.try_push(Weight::Proved(10)), Ok(()), "strangers take nothing from it");
-        assert_eq!(queue.try_push(proved), Err((NotPut::Full, proved)));
+        assert_eq!(queue.try_push(proved), Err((PushError::Full, proved)));
         for _ in 0..20 {
             assert_eq!(queue.push(Weight::Nothing), Ok(()));
         }
         let mut taken = VecDeque::new();
         assert!(queue.take(3, &mut taken), "there is more");
         assert_eq!(taken, [COMMAND; 3], "in their order");
-        assert_eq!(queue.try_push(claimed), Err((NotPut::Full, claimed)));
+        assert_eq!(queue.try_push(claimed), Err((PushError::Full, claimed)));
         assert_eq!(queue.push_waiting(COMMAND), Ok(()));
         assert!(!queue.take(24, &mut taken));
         assert_eq!((queue.try_push(claimed), queue.try_push(proved)), (Ok(()), Ok(())));
@@ -450,23 +450,23 @@ mod tests {
         assert!(!queue.take(2, &mut VecDeque::new()));
         assert_eq!(counts.0.load(Ordering::Relaxed), 1);
         ask(&queue);
-        assert_eq!(queue.hang_up(), [COMMAND; 2]);
+        assert_eq!(queue.disconnect(), [COMMAND; 2]);
         assert_eq!(counts.0.load(Ordering::Relaxed), 2);
     }
 
     #[test]
     fn nothing_is_taken_before_the_worker_is_there_nor_after_it_left() {
         let queue = CommandQueue::<_, Wakes>::new(Bounds { commands: 0, ..BOUNDS });
-        let refused = Err((NotPut::HungUp, COMMAND));
+        let refused = Err((PushError::Disconnected, COMMAND));
         assert_eq!(queue.push_waiting(COMMAND), refused);
         queue.connect(Wakes(Arc::default()));
         let (mut command, waker) = (Some(COMMAND), Waker::noop());
         assert!(queue.poll_push(&mut command, waker).is_pending());
         assert_eq!(queue.push(Weight::Nothing), Ok(()));
-        assert_eq!(queue.hang_up(), [Weight::Nothing]);
+        assert_eq!(queue.disconnect(), [Weight::Nothing]);
         assert_eq!((queue.push(COMMAND), queue.try_push(COMMAND)), (refused, refused));
         assert_eq!(queue.push_waiting(COMMAND), refused);
-        assert_eq!(queue.poll_push(&mut command, waker), Poll::Ready(Err(NotPut::HungUp)));
-        assert_eq!((command, queue.hang_up()), (Some(COMMAND), Vec::new()));
+        assert_eq!(queue.poll_push(&mut command, waker), Poll::Ready(Err(PushError::Disconnected)));
+        assert_eq!((command, queue.disconnect()), (Some(COMMAND), Vec::new()));
     }
 }

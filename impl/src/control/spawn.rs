@@ -453,7 +453,7 @@ mod tests {
         let outcomes = close(&spawn);
         assert_eq!(outcomes.lost_workers(), [WorkerId(1)]);
         let (reply, answer) = Reply::new();
-        spawn.mailboxes[1].post(Command::GetStats { reply }).expect_err("it has hung up");
+        spawn.mailboxes[1].post(Command::GetStats { reply }).expect_err("it is disconnected");
         answer.try_recv().expect_err("nobody answers");
     }
 
@@ -491,6 +491,6 @@ mod tests {
             thread::yield_now();
         }
         assert_eq!(close(&spawn).lost_workers(), []);
-        assert!(!mailbox.offer(datagram()), "it has hung up");
+        assert!(!mailbox.offer(datagram()), "it is disconnected");
     }
 }

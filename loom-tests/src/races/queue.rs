@@ -4,7 +4,7 @@ use crate::explore::Race;
 use crate::world::{Carrier, Descriptor, NARROW, Token, TokenWaker, block_on};
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use webrtc_server::control::queue::{Bounds, CommandQueue, NotPut, Weigh, Weight};
+use webrtc_server::control::queue::{Bounds, CommandQueue, PushError, Weigh, Weight};
 use webrtc_server::sync::{Arc, thread};
 
 /// What races here.
@@ -137,15 +137,15 @@ fn full_queue_and_exit(waiter: Waiter) {
     let caller = Arc::clone(&queue);
     let caller = thread::spawn(move || match waiter {
         Waiter::Thread => {
-            assert_eq!(caller.push_waiting(Command(1)), Err((NotPut::HungUp, Command(1))));
+            assert_eq!(caller.push_waiting(Command(1)), Err((PushError::Disconnected, Command(1))));
         }
         Waiter::Task => {
             let mut command = Some(Command(1));
             let put = block_on(poll_fn(|context| caller.poll_push(&mut command, context.waker())));
-            assert_eq!((put, command), (Err(NotPut::HungUp), Some(Command(1))));
+            assert_eq!((put, command), (Err(PushError::Disconnected), Some(Command(1))));
         }
     });
-    assert_eq!(queue.hang_up(), [Command(0)]);
+    assert_eq!(queue.disconnect(), [Command(0)]);
     caller.join().expect("no panic");
 }
 
@@ -158,7 +158,7 @@ fn callback_that_cannot_wait() {
     let refused = own.iter().filter(|put| put.is_err()).count();
     // The application's one has its place among two, or waits.
     assert!((1..=2).contains(&refused), "{own:?}");
-    assert!(own.iter().flat_map(|put| put.as_ref().err()).all(|(why, _)| *why == NotPut::Full));
+    assert!(own.iter().flat_map(|put| put.as_ref().err()).all(|(why, _)| *why == PushError::Full));
     take(&queue, &token, 4 - refused);
     caller.join().expect("no panic");
 }
