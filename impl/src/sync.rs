@@ -97,9 +97,9 @@ pub enum Weakness {
     QueueTakesSilently,
     /// The queue does not tell them when the worker ends.
     QueueDisconnectsSilently,
-    /// It does not tell the tasks that do.
+    /// The queue does not tell the tasks that wait for room when there is some.
     QueueTakesPastTasks,
-    /// It does not tell them when the worker ends.
+    /// The queue does not tell those tasks when the worker ends.
     QueueDisconnectsPastTasks,
     /// A latch that is set does not tell the tasks that wait for it.
     LatchIsSetPastTasks,
