@@ -17,7 +17,8 @@
 //! deadline counts from when it was put in.
 //!
 //! The worker looks at [`CommandQueue::take`] after each of its polls and sleeps only when nothing is left. It is woken
-//! by the first that comes into an empty queue, and once more by the next if that failed. The lock is not touched when nothing waits.
+//! by the first that comes into an empty queue, and once more by the next if that failed. The lock is not touched when
+//! nothing waits.
 
 use super::latch::wake_all;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -95,16 +96,22 @@ struct State<T, W> {
     /// The last time that it ought to have been woken it was not.
     wake_failed: bool,
     waiting: VecDeque<T>,
+    load: Load,
+    /// How many threads wait for room: with none, nobody is notified.
+    sleepers: usize,
+    /// The tasks that do. One that left is woken for nothing, once.
+    tasks: Vec<Waker>,
+}
+
+/// What those cost that wait.
+#[derive(Clone, Copy, Default)]
+struct Load {
     /// How many of them are commands of the application.
     commands: usize,
     /// What those cost that are other workers' for strangers.
     claimed_bytes: usize,
     /// What those cost that are other workers' for who has proved a password.
     proved_bytes: usize,
-    /// How many threads wait for room: with none, nobody is notified.
-    sleepers: usize,
-    /// The tasks that do. One that left is woken for nothing, once.
-    tasks: Vec<Waker>,
 }
 
 impl<T: Weigh, W: Wake> CommandQueue<T, W> {
@@ -115,9 +122,7 @@ impl<T: Weigh, W: Wake> CommandQueue<T, W> {
             worker: None,
             wake_failed: false,
             waiting: VecDeque::new(),
-            commands: 0,
-            claimed_bytes: 0,
-            proved_bytes: 0,
+            load: Load::default(),
             sleepers: 0,
             tasks: Vec::new(),
         };
@@ -141,7 +146,7 @@ impl<T: Weigh, W: Wake> CommandQueue<T, W> {
     pub fn disconnect(&self) -> Vec<T> {
         let (worker, left, tasks) = {
             let state = &mut *lock(&self.state);
-            (state.commands, state.claimed_bytes, state.proved_bytes) = (0, 0, 0);
+            state.load = Load::default();
             let left = std::mem::take(&mut state.waiting);
             (state.worker.take(), left, std::mem::take(&mut state.tasks))
         };
@@ -241,17 +246,14 @@ impl<T: Weigh, W: Wake> CommandQueue<T, W> {
             let state = &mut *lock(&self.state);
             let count = max.min(state.waiting.len());
             for item in state.waiting.drain(..count) {
-                match item.weight() {
-                    Weight::Command => state.commands -= 1,
-                    Weight::Claimed(bytes) => state.claimed_bytes -= bytes,
-                    Weight::Proved(bytes) => state.proved_bytes -= bytes,
-                    Weight::Nothing => {}
+                if let Some((waiting, cost)) = state.load.counter(item.weight()) {
+                    *waiting -= cost;
                 }
                 taken.push_back(item);
             }
             let more = !state.waiting.is_empty();
             self.waits.store(more, Ordering::Relaxed);
-            let has_room = state.commands < self.bounds.commands;
+            let has_room = state.load.commands < self.bounds.commands;
             if has_room && state.sleepers > 0 && !is_weakened(Weakness::QueueTakesSilently) {
                 self.room.notify_all();
             }
@@ -272,7 +274,7 @@ impl<T: Weigh, W: Wake> CommandQueue<T, W> {
     /// What those cost that are other workers' for strangers, in bytes.
     #[cfg(all(test, feature = "net"))]
     pub(super) fn claimed_bytes(&self) -> usize {
-        lock(&self.state).claimed_bytes
+        lock(&self.state).load.claimed_bytes
     }
 
     /// Outside the lock: who logs may be the application.
@@ -292,23 +294,41 @@ impl Bounds {
     fn with_reserve(self) -> Self {
         Bounds { commands: self.commands + self.reserve, ..self }
     }
+
+    /// How much of that kind may wait.
+    fn of(self, weight: Weight) -> usize {
+        match weight {
+            Weight::Command => self.commands,
+            Weight::Claimed(_) | Weight::Proved(_) => self.hand_over_bytes,
+            Weight::Nothing => usize::MAX,
+        }
+    }
+}
+
+impl Load {
+    /// Where something counts, and for how much. What must get through counts nowhere.
+    fn counter(&mut self, weight: Weight) -> Option<(&mut usize, usize)> {
+        match weight {
+            Weight::Command => Some((&mut self.commands, 1)),
+            Weight::Claimed(bytes) => Some((&mut self.claimed_bytes, bytes)),
+            Weight::Proved(bytes) => Some((&mut self.proved_bytes, bytes)),
+            Weight::Nothing => None,
+        }
+    }
 }
 
 impl<T, W: Wake> State<T, W> {
     /// Where nobody takes anything out there is room: [`State::put`] will say so.
     fn has_room_for(&self, weight: Weight, bounds: Bounds) -> bool {
-        let fit = |waiting: usize, cost| waiting.saturating_add(cost) <= bounds.hand_over_bytes;
-        let fits = match weight {
-            Weight::Command => self.commands < bounds.commands,
-            Weight::Claimed(cost) => fit(self.claimed_bytes, cost),
-            Weight::Proved(cost) => fit(self.proved_bytes, cost),
-            Weight::Nothing => true,
-        };
+        let mut load = self.load;
+        let fits = load
+            .counter(weight)
+            .is_none_or(|(waiting, cost)| waiting.saturating_add(cost) <= bounds.of(weight));
         fits || self.worker.is_none()
     }
 
-    /// The worker is woken for the first only, unless that failed: it takes what is there before it sleeps. How that went, or what was not
-    /// put in because nobody is there.
+    /// The worker is woken for the first only, unless that failed: it takes what is there before it sleeps. How that
+    /// went, or what was not put in because nobody is there.
     fn put(&mut self, item: T, waits: &AtomicBool) -> Result<io::Result<()>, T>
     where
         T: Weigh,
@@ -317,11 +337,8 @@ impl<T, W: Wake> State<T, W> {
         let is_first = self.waiting.is_empty();
         let early = is_first && is_weakened(Weakness::QueueWakesBeforeItSaysSo);
         let woken = if early { worker.wake() } else { Ok(()) };
-        match item.weight() {
-            Weight::Command => self.commands += 1,
-            Weight::Claimed(bytes) => self.claimed_bytes += bytes,
-            Weight::Proved(bytes) => self.proved_bytes += bytes,
-            Weight::Nothing => {}
+        if let Some((waiting, cost)) = self.load.counter(item.weight()) {
+            *waiting += cost;
         }
         self.waiting.push_back(item);
         waits.store(true, Ordering::Relaxed);
