@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use webrtc_server_conformance::lockstep::walk;
-use webrtc_server_conformance::replay::{Plan, Rung, TraceFile, read_traces, replay};
+use webrtc_server_conformance::replay::{Rung, Suite, TraceFile, read_traces, replay};
 use webrtc_server_model::{Action, Config, SocketId, Trace, itf};
 
 fn stories() -> PathBuf {
@@ -25,8 +25,8 @@ fn golden(rung: Rung) -> Vec<TraceFile> {
 #[test]
 fn every_golden_trace_happens_on_real_sockets() {
     for TraceFile { path, trace, config } in golden(Rung::Replay) {
-        let plan = Plan::traces(&config, vec![trace.actions]).expect("a trace of the model");
-        let replay = replay(&plan, &mut |_, _| {}).expect("a stage");
+        let suite = Suite::traces(&config, vec![trace.actions]).expect("a trace of the model");
+        let replay = replay(&suite, &mut |_, _| {}).expect("a stage");
         assert!(replay.is_complete(), "{}: {replay}", path.display());
     }
 }

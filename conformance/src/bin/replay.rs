@@ -9,7 +9,7 @@ use webrtc_server::lifecycle::Mutant;
 use webrtc_server_conformance::lockstep::walk;
 use webrtc_server_conformance::planted::mutant;
 use webrtc_server_conformance::replay::{
-    Descriptors, Plan, Rung, TraceFile, again, read_traces, replay_watched,
+    Descriptors, Rung, Suite, TraceFile, again, read_traces, replay_watched,
 };
 use webrtc_server_model::{Action, TraceStep};
 
@@ -80,12 +80,12 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
 }
 
 fn on_stack(file: &TraceFile, mutant: Option<Mutant>) -> Result<Performed, Box<dyn Error>> {
-    let plan = Plan::traces(&file.config, vec![file.trace.actions.clone()])?;
-    let plan = mutant.into_iter().fold(plan, Plan::with_mutant);
-    let plan = plan.with_descriptors(Descriptors::Counted);
+    let suite = Suite::traces(&file.config, vec![file.trace.actions.clone()])?;
+    let suite = mutant.into_iter().fold(suite, Suite::with_mutant);
+    let suite = suite.with_descriptors(Descriptors::Counted);
     let mut compared = Vec::new();
     let replay =
-        replay_watched(&plan, &mut |_, _| {}, &mut |things| compared.push(things.to_string()))?
+        replay_watched(&suite, &mut |_, _| {}, &mut |things| compared.push(things.to_string()))?
             .judged()?;
     let summary = format!(
         "{} steps, {} handshakes, {} comparisons, {} probes in {:.1} s",

@@ -11,7 +11,7 @@ use webrtc_server_model::{
 
 use super::directed::{self, Verdict};
 use crate::lockstep::{Found, Kill};
-use crate::replay::{Plan, Replay, ReplayError, replay};
+use crate::replay::{Replay, ReplayError, Suite, replay};
 use crate::verify::{Progress, Row};
 
 /// Mistakes that lockstep sees in an input that comes too late, for which the model has no action in so small a
@@ -155,7 +155,7 @@ pub fn of_the_shell(mutant: Mutant, graphs: &[Graph]) -> Result<Option<Shown>, S
         Some(Search::Classes(name)) => in_classes(name, graphs, mutant),
         Some(Search::Trace(trace)) => {
             let (config, trace) = trace();
-            in_replay(Plan::traces(&config, vec![trace])?, mutant)
+            in_replay(Suite::traces(&config, vec![trace])?, mutant)
         }
         Some(Search::Directed(name, check)) => {
             check(None).map_err(SearchError::Control)?;
@@ -213,30 +213,30 @@ pub fn of_the_lifecycle(
         Some((_, name)) => in_classes(name, graphs, mutant),
         None => {
             let config = graphs.iter().map(Graph::config).find(|c| c.name == found.config);
-            let plan = config.map(|config| Plan::traces(config, vec![found.divergence.way()]));
-            plan.map_or(Ok(None), |plan| in_replay(plan?, mutant))
+            let suite = config.map(|config| Suite::traces(config, vec![found.divergence.way()]));
+            suite.map_or(Ok(None), |suite| in_replay(suite?, mutant))
         }
     }
 }
 
 fn in_classes(name: &str, graphs: &[Graph], mutant: Mutant) -> Result<Option<Shown>, SearchError> {
     let graph = graphs.iter().find(|graph| graph.config().name == name);
-    graph.map_or(Ok(None), |graph| in_replay(Plan::classes(graph)?, mutant))
+    graph.map_or(Ok(None), |graph| in_replay(Suite::classes(graph)?, mutant))
 }
 
-fn in_replay(plan: Plan, mutant: Mutant) -> Result<Option<Shown>, SearchError> {
+fn in_replay(suite: Suite, mutant: Mutant) -> Result<Option<Shown>, SearchError> {
     let Replay { config, divergences, .. } =
-        replay(&plan.with_mutant(mutant).until_the_first(), &mut |_, _| {})?.judged()?;
+        replay(&suite.with_mutant(mutant).until_the_first(), &mut |_, _| {})?.judged()?;
     let Some(divergence) = divergences.into_iter().next() else { return Ok(None) };
-    control(&Plan::traces(&config, vec![divergence.way()])?)?;
+    control(&Suite::traces(&config, vec![divergence.way()])?)?;
     let length = divergence.trace.len() + usize::from(divergence.action.is_some());
     let what = divergence.findings.into_iter().next().map(|finding| finding.what);
     Ok(Some(Shown::Replay(config.name, length, what.unwrap_or_default())))
 }
 
 /// What shows a mistake must not show without it.
-fn control(plan: &Plan) -> Result<(), SearchError> {
-    let right = replay(plan, &mut |_, _| {})?.judged()?;
+fn control(suite: &Suite) -> Result<(), SearchError> {
+    let right = replay(suite, &mut |_, _| {})?.judged()?;
     right.divergences.first().map_or(Ok(()), |wrong| Err(SearchError::Control(wrong.to_string())))
 }
 
@@ -247,9 +247,9 @@ mod tests {
     #[test]
     fn a_trace_that_shows_something_of_the_right_server_too_shows_no_mistake() {
         let (config, trace) = closed_over_unread_input();
-        let plan = Plan::traces(&config, vec![trace]).unwrap();
-        control(&plan).unwrap();
-        let wrong = control(&plan.with_mutant(Mutant::ClosesUnread));
+        let suite = Suite::traces(&config, vec![trace]).unwrap();
+        control(&suite).unwrap();
+        let wrong = control(&suite.with_mutant(Mutant::ClosesUnread));
         assert!(matches!(wrong, Err(SearchError::Control(_))), "{wrong:?}");
     }
 }

@@ -95,7 +95,7 @@ pub use again::{Rung, again};
 pub use descriptors::Descriptors;
 pub use file::{FileError, TraceFile, read_traces};
 pub use report::{Divergence, Finding, Replay, ReplayError};
-pub use run::{Plan, replay, replay_watched};
+pub use run::{Suite, replay, replay_watched};
 pub use shard::{Shard, ShardError};
 pub use support::check as check_support;
 pub use things::Things;
