@@ -7,7 +7,7 @@ use webrtc_server::wire::framing::frame;
 
 use crate::manual::{FIRST, Manual, PATIENCE};
 use crate::peer::{
-    CheckOptions, DtlsRole, DtlsSession, HandshakeStage, Path, PeerCertificate, Protocol,
+    CheckOptions, DtlsRole, DtlsSession, HandshakeGoal, Path, PeerCertificate, Protocol,
     TcpOptions, TcpPath, UdpPath,
 };
 
@@ -55,8 +55,8 @@ pub fn dtl_14_no_timer_goes_off_before_its_time(mutant: Option<Mutant>) -> Verdi
         manual.step();
         Ok(())
     };
-    let stage = HandshakeStage::FlightsSent(1);
-    peer.handshake_until(FIRST, stage, &mut step, STEPS_MAX).expect("so far");
+    let goal = HandshakeGoal::FlightsSent(1);
+    peer.handshake_until(FIRST, goal, &mut step, STEPS_MAX).expect("so far");
     manual.until("a flight", |_| {
         peer.collect().expect("a socket");
         peer.observed().dtls_datagrams > 0

@@ -1,7 +1,7 @@
 //! Time that passes: consent, the handshake's deadline, the bind deadline. Nobody waits for it here. And what one turn
 //! may cost.
 
-use crate::support::{BOTH, FIRST, PATIENCE, Stage, end_of, eventually};
+use crate::support::{BOTH, FIRST, Fixture, PATIENCE, end_of, eventually};
 use std::time::{Duration, Instant};
 use webrtc_server::control::command::{Command, Reply};
 use webrtc_server::lifecycle::{
@@ -12,7 +12,7 @@ use webrtc_server::wire::framing::frame;
 use webrtc_server::wire::stun::{Class, MessageBuilder, Method, TransactionId};
 use webrtc_server_conformance::manual::{Manual, echo};
 use webrtc_server_conformance::peer::{
-    CheckOptions, Feed, HandshakeStage, Protocol, StreamEnd, TcpOptions, TcpPath,
+    CheckOptions, Feed, HandshakeGoal, Protocol, StreamEnd, TcpOptions, TcpPath,
 };
 
 const CONSENT: Timer = Timer::Consent(TransportId(1));
@@ -128,7 +128,7 @@ fn dtl_15_a_handshake_that_does_not_end_fails_once() {
             manual.step();
             Ok(())
         };
-        peer.handshake_until(FIRST, HandshakeStage::FlightsSent(1), &mut step, 20_000)
+        peer.handshake_until(FIRST, HandshakeGoal::FlightsSent(1), &mut step, 20_000)
             .expect("a ClientHello");
         manual.until("the server answers", |_| {
             peer.collect().expect("a socket");
@@ -154,11 +154,11 @@ fn dtl_15_a_handshake_that_does_not_end_fails_once() {
 #[test]
 fn dtl_14_a_flight_that_is_not_answered_is_repeated_by_itself() {
     for protocol in BOTH {
-        let stage = Stage::new();
-        let member = stage.member();
-        let mut peer = member.peer(&stage.server, protocol);
+        let fixture = Fixture::new();
+        let member = fixture.member();
+        let mut peer = member.peer(&fixture.server, protocol);
         peer.await_check(FIRST, true, PATIENCE).expect("granted");
-        let hello = HandshakeStage::FlightsSent(1);
+        let hello = HandshakeGoal::FlightsSent(1);
         peer.handshake_until(FIRST, hello, &mut || Ok(()), 20_000).expect("a ClientHello");
         peer.set_feed(Feed::Held);
         let is_hello = |datagram: &[u8]| datagram[0] == 22 && datagram[13] == 2;
@@ -168,7 +168,7 @@ fn dtl_14_a_flight_that_is_not_answered_is_repeated_by_itself() {
             peer.collect().expect("a socket");
             hellos += peer.inbox_mut().drain(..).filter(|(_, bytes)| is_hello(bytes)).count();
         }
-        stage.end();
+        fixture.end();
     }
 }
 
