@@ -84,7 +84,7 @@ pub use model::LifecycleModel;
 pub use mutants::{Mutant, MutantReport, run_mutant};
 pub use phase_matrix::phase_matrix;
 pub use presets::Preset;
-pub use properties::{Verdict, judge, properties};
+pub use properties::{PropertyResult, judge, properties};
 pub use rank::rank;
 pub use state::{
     CONNECTIONS_MAX, CloseReason, Connection, Core, DropReason, DtlsState, Farewell, IceState,

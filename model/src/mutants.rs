@@ -147,7 +147,7 @@ pub fn run_mutant(bug: &KnownBug) -> MutantReport {
     let graph = Graph::explore_until(&config, |_, state| !(property.condition)(&model, state));
     let broken = judge(&graph)
         .into_iter()
-        .filter(|verdict| verdict.must_always_hold() && verdict.property != property.name);
+        .filter(|result| result.must_always_hold() && result.property != property.name);
     MutantReport {
         mutant: bug.mutant,
         property: property.name,

@@ -129,12 +129,12 @@ fn show(file: &TraceFile, performed: &Performed) -> Result<(), Box<dyn Error>> {
         let effects: Vec<_> = step.effects.iter().map(ToString::to_string).collect();
         let is_here = divergence.is_some_and(|d| d.action.is_some() && index + 1 == until);
         let compared = performed.compared.get(index).map_or("", String::as_str);
-        let verdict = if is_here { "DIVERGES" } else { compared };
+        let compared = if is_here { "DIVERGES" } else { compared };
         table.add_row([
             (index + 1).to_string(),
             step.action.to_string(),
             effects.join("\n"),
-            verdict.to_owned(),
+            compared.to_owned(),
         ]);
     }
     println!("{table}");

@@ -11,9 +11,6 @@ use crate::peer::{
     TcpOptions, TcpPath, UdpPath,
 };
 
-/// What is wrong.
-pub type Verdict = Result<(), String>;
-
 /// Longer than any of these takes.
 const CONSENT: Duration = Duration::from_secs(30);
 /// Steps of a server that handshakes.
@@ -26,7 +23,7 @@ const DATAGRAMS: u64 = 300;
 const PORTS_MAX: usize = 20;
 
 /// A peer with another certificate than announced.
-pub fn dtl_08_a_wrong_fingerprint_ends_the_handshake(mutant: Option<Mutant>) -> Verdict {
+pub fn dtl_08_a_wrong_fingerprint_ends_the_handshake(mutant: Option<Mutant>) -> Result<(), String> {
     let mut manual = Manual::with(Clock::Manual, mutant);
     manual.transport(1, CONSENT);
     let mut peer = manual.peer(1, Protocol::Udp);
@@ -46,7 +43,7 @@ pub fn dtl_08_a_wrong_fingerprint_ends_the_handshake(mutant: Option<Mutant>) -> 
 }
 
 /// While a flight waits for its answer the server sleeps.
-pub fn dtl_14_no_timer_goes_off_before_its_time(mutant: Option<Mutant>) -> Verdict {
+pub fn dtl_14_no_timer_goes_off_before_its_time(mutant: Option<Mutant>) -> Result<(), String> {
     let mut manual = Manual::with(Clock::System, mutant);
     manual.transport(1, CONSENT);
     let mut peer = manual.peer(1, Protocol::Udp);
@@ -76,7 +73,9 @@ pub fn dtl_14_no_timer_goes_off_before_its_time(mutant: Option<Mutant>) -> Verdi
 }
 
 /// A peer that uses one port for UDP and TCP has two tuples.
-pub fn tcp_08_a_connection_is_no_tuple_of_the_same_address(mutant: Option<Mutant>) -> Verdict {
+pub fn tcp_08_a_connection_is_no_tuple_of_the_same_address(
+    mutant: Option<Mutant>,
+) -> Result<(), String> {
     let mut manual = Manual::with(Clock::Manual, mutant);
     let both = (0..PORTS_MAX).find_map(|_| {
         let tcp = TcpPath::connect(manual.tcp, TcpOptions::default()).ok()?;
@@ -100,7 +99,9 @@ pub fn tcp_08_a_connection_is_no_tuple_of_the_same_address(mutant: Option<Mutant
 }
 
 /// More waits on a socket than one delivery takes, and nothing more comes.
-pub fn res_14_what_one_delivery_leaves_is_read_in_the_next(mutant: Option<Mutant>) -> Verdict {
+pub fn res_14_what_one_delivery_leaves_is_read_in_the_next(
+    mutant: Option<Mutant>,
+) -> Result<(), String> {
     let mut manual = Manual::with(Clock::Manual, mutant);
     let mut peer = manual.peer(1, Protocol::Udp);
     for _ in 0..DATAGRAMS {
@@ -118,7 +119,7 @@ pub fn res_14_what_one_delivery_leaves_is_read_in_the_next(mutant: Option<Mutant
 }
 
 /// The length of a frame in two segments, and then the rest.
-pub fn tcp_03_segments_do_not_matter(mutant: Option<Mutant>) -> Verdict {
+pub fn tcp_03_segments_do_not_matter(mutant: Option<Mutant>) -> Result<(), String> {
     let mut manual = Manual::with(Clock::Manual, mutant);
     manual.transport(1, CONSENT);
     let mut peer = manual.peer(1, Protocol::Tcp);

@@ -9,7 +9,7 @@ use webrtc_server_model::{
     WorkerId,
 };
 
-use super::directed::{self, Verdict};
+use super::directed;
 use crate::lockstep::{Found, Kill};
 use crate::replay::{Replay, ReplayError, Suite, replay};
 use crate::verify::{Progress, Row};
@@ -25,7 +25,7 @@ enum Search {
     /// On this way.
     Trace(fn() -> (Config, Vec<Action>)),
     /// With a check of its own, because no trace of the model leads there.
-    Directed(&'static str, fn(Option<Mutant>) -> Verdict),
+    Directed(&'static str, fn(Option<Mutant>) -> Result<(), String>),
 }
 
 /// Where a mistake showed.

@@ -50,7 +50,7 @@ pub fn kills(mutant: Mutant) -> Result<Option<Killed>, StressError> {
 fn gives_away(rejection: &Rejection, log: &[Entry]) -> bool {
     let ended = log.iter().any(|entry| entry.what == What::CallersAnswered);
     let at_the_end = log.last().is_some_and(|last| last.n == rejection.entry.n);
-    rejection.reason.is_verdict() && (ended || !at_the_end)
+    rejection.reason.is_conclusive() && (ended || !at_the_end)
 }
 
 #[cfg(test)]

@@ -6,12 +6,12 @@ use crate::lockstep::{self, Kill};
 use crate::replay::{Rung, again};
 use std::collections::BTreeSet;
 use webrtc_server_model::{
-    Grain, Graph, KnownBug, Verdict, check_classes, check_commutation, check_cycles, check_endings,
-    judge, run_mutant,
+    Grain, Graph, KnownBug, PropertyResult, check_classes, check_commutation, check_cycles,
+    check_endings, judge, run_mutant,
 };
 
 /// Every `always` on every state, and every close to its end.
-pub(super) fn model(graph: &Graph, verdicts: &mut Vec<Verdict>) -> Row {
+pub(super) fn model(graph: &Graph, verdicts: &mut Vec<PropertyResult>) -> Row {
     *verdicts = judge(graph);
     let again = again_in_the_model(graph);
     let broken = verdicts.iter().filter(|verdict| verdict.must_always_hold() && !verdict.holds());
@@ -43,7 +43,7 @@ fn again_in_the_model(graph: &Graph) -> String {
 }
 
 /// The states that the model comes near enough to, in one configuration or another.
-pub(super) fn reached(verdicts: &[Vec<Verdict>]) -> Row {
+pub(super) fn reached(verdicts: &[Vec<PropertyResult>]) -> Row {
     let all: BTreeSet<_> = verdicts
         .iter()
         .flatten()

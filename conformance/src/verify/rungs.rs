@@ -13,7 +13,7 @@ use std::panic::resume_unwind;
 use std::thread;
 use std::time::Instant;
 use webrtc_server::lifecycle::Mutant;
-use webrtc_server_model::{Graph, KNOWN_BUGS, KnownBug, Verdict};
+use webrtc_server_model::{Graph, KNOWN_BUGS, KnownBug, PropertyResult};
 
 /// Nobody watches.
 struct Silent;
@@ -37,7 +37,7 @@ enum Job<'a> {
 
 /// What came of it.
 enum Done {
-    Model(Row, Vec<Verdict>),
+    Model(Row, Vec<PropertyResult>),
     Row(Row),
     Killed(Result<Kill, String>),
 }

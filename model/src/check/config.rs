@@ -13,7 +13,7 @@ use crate::endings::{Endings, check_endings};
 use crate::explore::Graph;
 use crate::model::LifecycleModel;
 use crate::mutants::Mutant;
-use crate::properties::{Verdict, judge};
+use crate::properties::{PropertyResult, judge};
 use crate::symmetry::check_symmetry;
 use crate::trace::Trace;
 
@@ -153,10 +153,10 @@ pub enum SymmetryRow {
 }
 
 /// Explore a configuration and check everything on it.
-pub(super) fn check_config(config: &Config) -> (ConfigRow, Vec<Verdict>) {
+pub(super) fn check_config(config: &Config) -> (ConfigRow, Vec<PropertyResult>) {
     let mut seconds = Seconds::default();
     let graph = timed(&mut seconds.explore, || Graph::explore(config));
-    let verdicts = timed(&mut seconds.judge, || judge(&graph));
+    let results = timed(&mut seconds.judge, || judge(&graph));
     let (endings, cycles) = timed(&mut seconds.endings, || (endings(&graph), cycles(&graph)));
     let small = graph.edges().len() <= CLASSED_EDGES_MAX;
     let (classes, symmetry) = timed(&mut seconds.classes, || match small {
@@ -180,7 +180,7 @@ pub(super) fn check_config(config: &Config) -> (ConfigRow, Vec<Verdict>) {
         classes,
         symmetry,
     };
-    (row, verdicts)
+    (row, results)
 }
 
 fn timed<R>(seconds: &mut f64, work: impl FnOnce() -> R) -> R {

@@ -85,10 +85,10 @@ pub(super) fn check_mutant(bug: &KnownBug) -> MutantRow {
     let graph = Graph::explore(&config);
     let mut breaks = Vec::new();
     let mut counterexample = None;
-    for verdict in judge(&graph).into_iter().filter(|verdict| verdict.must_always_hold()) {
-        let Some(actions) = verdict.witness else { continue };
-        breaks.push(Breach { property: verdict.property, length: actions.len() });
-        if verdict.property == bug.killed_by {
+    for result in judge(&graph).into_iter().filter(|result| result.must_always_hold()) {
+        let Some(actions) = result.witness else { continue };
+        breaks.push(Breach { property: result.property, length: actions.len() });
+        if result.property == bug.killed_by {
             counterexample = Some(Trace::of(&config, bug.description, actions));
         }
     }
