@@ -9,7 +9,7 @@ use webrtc_server::lifecycle::Mutant;
 use webrtc_server_conformance::lockstep::walk;
 use webrtc_server_conformance::planted::mutant;
 use webrtc_server_conformance::replay::{
-    Descriptors, Rung, Suite, TraceFile, again, read_traces, replay_watched,
+    Descriptors, Suite, Target, TraceFile, again, read_traces, replay_watched,
 };
 use webrtc_server_model::{Action, TraceStep};
 
@@ -60,19 +60,19 @@ fn main() -> ExitCode {
 
 /// Whether all agree.
 fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
-    let rung = if arguments.lockstep { Rung::Lockstep } else { Rung::Replay };
-    let files = read_traces(rung, &arguments.files)?;
+    let target = if arguments.lockstep { Target::Core } else { Target::Stack };
+    let files = read_traces(target, &arguments.files)?;
     let mut diverging = 0;
     for file in &files {
-        let performed = match rung {
-            Rung::Lockstep => on_core(file, arguments.mutant),
-            Rung::Replay => on_stack(file, arguments.mutant),
+        let performed = match target {
+            Target::Core => on_core(file, arguments.mutant),
+            Target::Stack => on_stack(file, arguments.mutant),
         };
         let performed = performed.map_err(|error| format!("{}: {error}", file.path.display()))?;
         show(file, &performed)?;
         if let Some(divergence) = &performed.divergence {
             diverging += 1;
-            println!("{}\n", again(rung, &file.config, &divergence.way, arguments.mutant));
+            println!("{}\n", again(target, &file.config, &divergence.way, arguments.mutant));
         }
     }
     println!("{} traces, {diverging} diverge", files.len());

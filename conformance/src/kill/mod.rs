@@ -14,7 +14,7 @@ mod matrix;
 mod real_stack;
 mod validation;
 
-pub use matrix::{Cell, Line, Matrix, RUNGS, matrix};
+pub use matrix::{Cell, Matrix, MutantRow, RUNGS, matrix};
 pub use real_stack::{
     SearchError, Shown, lifecycle_mutants, of_the_lifecycle, of_the_shell, shell_mutants,
 };

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use webrtc_server_model::{Action, Config};
 
-use crate::replay::{Descriptors, ReplayError, Rung, Suite, again, replay};
+use crate::replay::{Descriptors, ReplayError, Suite, Target, again, replay};
 
 /// A child that says nothing for so long hangs: each trace takes milliseconds, and the longest wait in one is 20 s.
 const SILENCE_MAX: Duration = Duration::from_secs(180);
@@ -88,7 +88,7 @@ fn performed(task: Task, at: &mut dyn FnMut(usize)) -> Performed {
         Err(error) => return failed(in_words(&config, &error)),
     };
     let divergences = run.divergences.iter().map(|divergence| {
-        format!("{divergence}  {}", again(Rung::Replay, &config, &divergence.way(), None))
+        format!("{divergence}  {}", again(Target::Stack, &config, &divergence.way(), None))
     });
     let harness = run.harness.iter().map(|error| in_words(&config, error));
     let failures = divergences.chain(harness);
@@ -107,7 +107,7 @@ fn performed(task: Task, at: &mut dyn FnMut(usize)) -> Performed {
 fn in_words(config: &Config, error: &ReplayError) -> String {
     match error {
         ReplayError::Harness { trace, .. } => {
-            format!("{error}\n  {}", again(Rung::Replay, config, trace, None))
+            format!("{error}\n  {}", again(Target::Stack, config, trace, None))
         }
         ReplayError::NothingToCompare
         | ReplayError::Unsupported { .. }
@@ -196,7 +196,7 @@ fn in_time(
 fn under_way(plan: &Suite, begun: usize) -> String {
     let trace = plan.as_traces().get(begun);
     trace.map_or_else(String::new, |trace| {
-        let again = again(Rung::Replay, plan.config(), trace, None);
+        let again = again(Target::Stack, plan.config(), trace, None);
         format!(", in trace {} of {}\n  {again}", begun + 1, plan.len())
     })
 }

@@ -3,7 +3,7 @@
 use super::Row;
 use super::rungs::failed;
 use crate::lockstep::{self, Kill};
-use crate::replay::{Rung, again};
+use crate::replay::{Target, again};
 use std::collections::BTreeSet;
 use webrtc_server_model::{
     Grain, Graph, KnownBug, PropertyResult, check_classes, check_commutation, check_cycles,
@@ -125,7 +125,7 @@ pub(super) fn in_lockstep(graph: &Graph) -> Row {
     match lockstep::run(graph, None, &mut |_, _| {}) {
         Ok(run) => {
             let found = run.divergences.iter().map(|divergence| {
-                let again = again(Rung::Lockstep, graph.config(), &divergence.way(), None);
+                let again = again(Target::Core, graph.config(), &divergence.way(), None);
                 format!("{divergence}  {again}")
             });
             let mut failures: Vec<_> = found.collect();

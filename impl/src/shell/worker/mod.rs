@@ -29,7 +29,7 @@ use crate::lifecycle::{Outcome, Verdict};
 use crate::mutants::Planted;
 use crate::sync::{Arc, Mutex};
 #[cfg(feature = "testing")]
-use crate::trace::{Cause, Stepped, Tracer, Word};
+use crate::trace::{BarrierEvent, Cause, Stepped, Tracer};
 use dtls::DtlsSlot;
 use mio::{Events, Poll, Token, Waker};
 use std::collections::{HashMap, VecDeque};
@@ -439,7 +439,7 @@ impl Worker {
     /// Something that was handed over ends on the way.
     fn tell_dropped(&self, listener: ListenerId, remote: SocketAddr) {
         if let Some((tracer, _)) = &self.tracer {
-            tracer.said(Word::HandOverDropped { listener, remote });
+            tracer.said(BarrierEvent::HandOverDropped { listener, remote });
         }
     }
 
