@@ -1,7 +1,7 @@
 //! Model and core agree; and lockstep notices when they do not.
 
 use super::names::{self, Names};
-use super::outside::Answer;
+use super::outside::Stimulus;
 use super::real::Real;
 use super::{Error, kill, run};
 use std::rc::Rc;
@@ -130,7 +130,7 @@ fn id(real: &Real) -> RealConnection {
 
 fn happens(real: &mut Real, input: Input) -> Vec<Effect> {
     let mut effects = Vec::new();
-    real.settle(Answer::worker(WorkerId(0), input), &mut effects).unwrap();
+    real.settle(Stimulus::worker(WorkerId(0), input), &mut effects).unwrap();
     effects
 }
 

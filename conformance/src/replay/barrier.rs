@@ -12,7 +12,7 @@ use webrtc_server::shell::Notify;
 use webrtc_server_model::{Caller, CallerId, Config, Effect, WorkerId};
 
 use super::report::Finding;
-use crate::lockstep::outside::Command as Delivery;
+use crate::lockstep::outside::Delivery;
 use crate::lockstep::{effects, names};
 
 /// What a worker says of its share.

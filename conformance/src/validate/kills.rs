@@ -1,7 +1,7 @@
 //! Which mistakes of the real server validation sees, each within a bounded number of runs.
 
 use super::log::{Entry, What};
-use super::stress::{Options, StressError, record};
+use super::stress::{RunOptions, StressError, record};
 use super::{Rejection, validate};
 use std::num::NonZeroUsize;
 use webrtc_server::lifecycle::Mutant;
@@ -31,12 +31,12 @@ pub struct Killed {
 /// [`StressError`]: without a log nobody can tell.
 pub fn kills(mutant: Mutant) -> Result<Option<Killed>, StressError> {
     for seed in 1..=RUNS_MAX {
-        let log = record(Options {
+        let log = record(RunOptions {
             seed,
             transports: TRANSPORTS,
             workers: Some(WORKERS),
             mutant: Some(mutant),
-            ..Options::default()
+            ..RunOptions::default()
         })?;
         let rejection = validate(&log).err().filter(|rejection| gives_away(rejection, &log));
         if let Some(rejection) = rejection {

@@ -1,6 +1,6 @@
 //! The server of a run, and what its actors share.
 
-use super::Options;
+use super::RunOptions;
 use super::progress::Progress;
 use super::scenario::{Closes, Moment, Scenario};
 use crate::peer::Protocol;
@@ -65,8 +65,8 @@ pub(in crate::validate) fn limits() -> Limits {
 }
 
 impl LiveServer {
-    pub(super) fn new(options: Options, scenario: &Scenario) -> Result<Self, Error> {
-        let Options { seed, transports, mutant, .. } = options;
+    pub(super) fn new(options: RunOptions, scenario: &Scenario) -> Result<Self, Error> {
+        let RunOptions { seed, transports, mutant, .. } = options;
         let workers = options.workers();
         let loopback = Ipv4Addr::LOCALHOST.into();
         let udp = ListenInfo::new(webrtc_server::Protocol::Udp, loopback);

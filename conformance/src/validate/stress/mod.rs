@@ -29,7 +29,7 @@ const BETWEEN_LATECOMERS: Duration = Duration::from_millis(1);
 
 /// What to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Options {
+pub struct RunOptions {
     /// What every choice comes from.
     pub seed: u64,
     /// How many transports.
@@ -42,7 +42,7 @@ pub struct Options {
     pub mutant: Option<Mutant>,
 }
 
-impl Options {
+impl RunOptions {
     fn workers(self) -> NonZeroUsize {
         let cores = || thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         self.workers.unwrap_or_else(cores)
@@ -73,9 +73,9 @@ pub enum StressError {
 /// # Errors
 ///
 /// [`StressError`].
-pub fn record(options: Options) -> Result<Vec<Entry>, StressError> {
+pub fn record(options: RunOptions) -> Result<Vec<Entry>, StressError> {
     // Before the threads are pinned, or there seems to be one core.
-    let options = Options { workers: Some(options.workers()), ..options };
+    let options = RunOptions { workers: Some(options.workers()), ..options };
     let _pinned = if options.pinned { Some(Pinned::new()?) } else { None };
     let scenario = Scenario::new(options.seed, options.transports);
     let live = Arc::new(LiveServer::new(options, &scenario)?);
