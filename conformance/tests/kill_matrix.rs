@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use webrtc_server_conformance::kill::matrix;
+use webrtc_server_conformance::kill_matrix::matrix;
 use webrtc_server_model::{Graph, Preset};
 
 #[test]

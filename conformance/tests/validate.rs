@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_conformance::validate::log;
 use webrtc_server_conformance::validate::stress::{RunOptions, record};
-use webrtc_server_conformance::validate::{Rejection, kills, validate};
+use webrtc_server_conformance::validate::{Rejection, detect, validate};
 
 const TRANSPORTS: usize = 40;
 const AGAIN: &str = "cargo validate";
@@ -48,9 +48,9 @@ fn what_its_threads_do_on_one_core_is_one_too() {
 #[test]
 fn every_mistake_of_the_core_is_rejected() {
     for mutant in Mutant::of_the_lifecycle() {
-        let killed = kills(mutant).expect("logs");
-        let killed = killed.unwrap_or_else(|| panic!("{} passes", mutant.id()));
-        let Rejection { party, reason, .. } = *killed.rejection;
-        println!("{}, seed {}: {party}, {reason}", mutant.id(), killed.seed);
+        let detection = detect(mutant).expect("logs");
+        let detection = detection.unwrap_or_else(|| panic!("{} passes", mutant.id()));
+        let Rejection { party, reason, .. } = *detection.rejection;
+        println!("{}, seed {}: {party}, {reason}", mutant.id(), detection.seed);
     }
 }

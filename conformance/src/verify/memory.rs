@@ -2,7 +2,7 @@
 
 use super::Row;
 use super::rungs::failed;
-use crate::lockstep::{self, Kill};
+use crate::lockstep::{self, MutantReport};
 use crate::replay::{Target, again};
 use std::collections::BTreeSet;
 use webrtc_server_model::{
@@ -147,8 +147,8 @@ pub(super) fn in_lockstep(graph: &Graph) -> Row {
 }
 
 /// Every mistake of the core shows in lockstep with some configuration. `errors`: why it could not be looked for.
-pub(super) fn killed(kills: &[Kill], errors: Vec<String>) -> Row {
-    let survivors = kills.iter().filter(|kill| kill.found.is_none());
+pub(super) fn killed(kills: &[MutantReport], errors: Vec<String>) -> Row {
+    let survivors = kills.iter().filter(|kill| kill.detection.is_none());
     Row {
         check: "mutants",
         of: "the core, lockstep".to_owned(),

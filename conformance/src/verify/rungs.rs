@@ -6,8 +6,8 @@ use super::sockets::{Part, left_out};
 use super::stress::validated;
 use super::tally::Tally;
 use super::{Options, Progress, Row};
-use crate::kill::{lifecycle_mutants, shell_mutants};
-use crate::lockstep::{Kill, kill};
+use crate::kill_matrix::{lifecycle_mutants, shell_mutants};
+use crate::lockstep::{MutantReport, detect};
 use std::cmp::Reverse;
 use std::panic::resume_unwind;
 use std::thread;
@@ -39,7 +39,7 @@ enum Job<'a> {
 enum Done {
     Model(Row, Vec<PropertyResult>),
     Row(Row),
-    Killed(Result<Kill, String>),
+    Killed(Result<MutantReport, String>),
 }
 
 impl Job<'_> {
@@ -133,7 +133,7 @@ fn run(job: &Job<'_>, graphs: &[Graph], options: &Options, tally: &Tally<'_>) ->
         }
         Job::MutantOfTheCore(mutant) => {
             return Done::Killed(
-                kill(graphs, *mutant).map_err(|error| format!("{mutant:?}: {error}")),
+                detect(graphs, *mutant).map_err(|error| format!("{mutant:?}: {error}")),
             );
         }
     };

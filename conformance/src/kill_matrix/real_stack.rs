@@ -10,7 +10,7 @@ use webrtc_server_model::{
 };
 
 use super::directed;
-use crate::lockstep::{Found, Kill};
+use crate::lockstep::{Detection, MutantReport};
 use crate::replay::{Replay, ReplayError, Suite, replay};
 use crate::verify::{Progress, Row};
 
@@ -172,10 +172,16 @@ pub fn shell_mutants(graphs: &[Graph], progress: &mut dyn Progress) -> Row {
 }
 
 /// The mistakes of the lifecycle that lockstep has met, as a row of `verify`.
-pub fn lifecycle_mutants(kills: &[Kill], graphs: &[Graph], progress: &mut dyn Progress) -> Row {
-    let met = kills.iter().filter_map(|kill| Some((kill.mutant, kill.found.as_ref()?)));
+pub fn lifecycle_mutants(
+    reports: &[MutantReport],
+    graphs: &[Graph],
+    progress: &mut dyn Progress,
+) -> Row {
+    let met = reports.iter().filter_map(|report| Some((report.mutant, report.detection.as_ref()?)));
     let met: Vec<_> = met.collect();
-    row("the core, replay", &met, progress, |mutant, found| of_the_lifecycle(mutant, found, graphs))
+    row("the core, replay", &met, progress, |mutant, detection| {
+        of_the_lifecycle(mutant, detection, graphs)
+    })
 }
 
 fn row<T: Copy>(
@@ -206,14 +212,15 @@ fn row<T: Copy>(
 /// [`SearchError`].
 pub fn of_the_lifecycle(
     mutant: Mutant,
-    found: &Found,
+    detection: &Detection,
     graphs: &[Graph],
 ) -> Result<Option<Shown>, SearchError> {
     match ELSEWHERE.iter().find(|(other, _)| *other == mutant) {
         Some((_, name)) => in_classes(name, graphs, mutant),
         None => {
-            let config = graphs.iter().map(Graph::config).find(|c| c.name == found.config);
-            let suite = config.map(|config| Suite::traces(config, vec![found.divergence.way()]));
+            let config = graphs.iter().map(Graph::config).find(|c| c.name == detection.config);
+            let suite =
+                config.map(|config| Suite::traces(config, vec![detection.divergence.way()]));
             suite.map_or(Ok(None), |suite| in_replay(suite?, mutant))
         }
     }

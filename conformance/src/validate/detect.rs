@@ -15,7 +15,7 @@ const WORKERS: NonZeroUsize = NonZeroUsize::new(2).expect("two");
 
 /// A mistake, and the run that gave it away.
 #[derive(Clone, Debug)]
-pub struct Killed {
+pub struct Detection {
     /// The mistake.
     pub mutant: Mutant,
     /// The seed of the run; those before it, from 1 on, gave nothing away.
@@ -29,7 +29,7 @@ pub struct Killed {
 /// # Errors
 ///
 /// [`StressError`]: without a log nobody can tell.
-pub fn kills(mutant: Mutant) -> Result<Option<Killed>, StressError> {
+pub fn detect(mutant: Mutant) -> Result<Option<Detection>, StressError> {
     for seed in 1..=RUNS_MAX {
         let log = record(RunOptions {
             seed,
@@ -40,7 +40,7 @@ pub fn kills(mutant: Mutant) -> Result<Option<Killed>, StressError> {
         })?;
         let rejection = validate(&log).err().filter(|rejection| gives_away(rejection, &log));
         if let Some(rejection) = rejection {
-            return Ok(Some(Killed { mutant, seed, rejection }));
+            return Ok(Some(Detection { mutant, seed, rejection }));
         }
     }
     Ok(None)

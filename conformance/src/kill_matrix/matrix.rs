@@ -9,8 +9,7 @@ use webrtc_server::lifecycle::{Layer, Mutant};
 use webrtc_server_model::{self as model, Graph, KNOWN_BUGS, run_mutant};
 
 use super::{Shown, loom, of_the_lifecycle, of_the_shell, validation};
-use crate::lockstep::{Found, kill};
-use crate::validate::kills;
+use crate::{lockstep, validate};
 
 /// The rungs, in the order of the columns.
 pub const RUNGS: [&str; 5] = ["model", "lockstep", "real stack", "validation", "loom"];
@@ -114,16 +113,16 @@ fn of<T: Clone>(mutant: Mutant, found: &[(Mutant, T)]) -> T {
 
 /// In lockstep, and on the real stack.
 fn of_lifecycle(mutant: Mutant, graphs: &[Graph]) -> [Cell; 2] {
-    let found: Found = match kill(graphs, mutant) {
-        Ok(kill) => match kill.found {
-            Some(found) => found,
+    let detection = match lockstep::detect(graphs, mutant) {
+        Ok(report) => match report.detection {
+            Some(detection) => detection,
             None => return [Cell::Survives, Cell::Survives],
         },
         Err(error) => return [Cell::Failed(error.to_string()), Cell::Absent],
     };
-    let last = found.divergence.action.map_or(String::new(), |action| format!(", {action:?}"));
-    let in_lockstep = Cell::Killed(format!("{} {}{last}", found.config, found.length()));
-    [in_lockstep, cell(of_the_lifecycle(mutant, &found, graphs))]
+    let last = detection.divergence.action.map_or(String::new(), |action| format!(", {action:?}"));
+    let in_lockstep = Cell::Killed(format!("{} {}{last}", detection.config, detection.length()));
+    [in_lockstep, cell(of_the_lifecycle(mutant, &detection, graphs))]
 }
 
 fn row(mutant: Mutant, cells: [Cell; RUNGS.len()]) -> MutantRow {
@@ -172,7 +171,7 @@ fn validated(mutant: Mutant) -> Cell {
     if validation::why_unseen(mutant).is_some() {
         return Cell::Absent;
     }
-    match kills(mutant) {
+    match validate::detect(mutant) {
         Ok(Some(_)) => Cell::Killed("killed".to_owned()),
         Ok(None) => Cell::Survives,
         Err(error) => Cell::Failed(error.to_string()),

@@ -8,23 +8,23 @@ use webrtc_server_model::Graph;
 
 /// What became of one mistake.
 #[derive(Clone, Debug)]
-pub struct Kill {
+pub struct MutantReport {
     /// The mistake.
     pub mutant: Mutant,
     /// Where it showed; none if it did not.
-    pub found: Option<Found>,
+    pub detection: Option<Detection>,
 }
 
 /// Where a mistake showed.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct Detection {
     /// In the smallest configuration that shows it.
     pub config: &'static str,
     /// With the shortest trace that does.
     pub divergence: Divergence,
 }
 
-impl Found {
+impl Detection {
     /// How many actions it takes.
     pub fn length(&self) -> usize {
         self.divergence.trace.len() + usize::from(self.divergence.action.is_some())
@@ -36,28 +36,33 @@ impl Found {
 /// # Errors
 ///
 /// When a graph has no edges.
-pub fn kill(graphs: &[Graph], mutant: Mutant) -> Result<Kill, Error> {
+pub fn detect(graphs: &[Graph], mutant: Mutant) -> Result<MutantReport, Error> {
     let mut graphs: Vec<_> = graphs.iter().collect();
     graphs.sort_by_key(|graph| graph.edges().len());
     for graph in graphs {
         let lockstep = run_until(graph, Some(mutant), 1, &mut |_, _| {})?;
         if let Some(divergence) = lockstep.divergences.into_iter().next() {
-            let found = Some(Found { config: graph.config().name, divergence });
-            return Ok(Kill { mutant, found });
+            let detection = Some(Detection { config: graph.config().name, divergence });
+            return Ok(MutantReport { mutant, detection });
         }
     }
-    Ok(Kill { mutant, found: None })
+    Ok(MutantReport { mutant, detection: None })
 }
 
-impl fmt::Display for Kill {
+impl fmt::Display for MutantReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Kill { mutant, found } = self;
-        match found {
-            Some(found) => {
-                let last = found.divergence.action;
+        let MutantReport { mutant, detection } = self;
+        match detection {
+            Some(detection) => {
+                let last = detection.divergence.action;
                 let last = last.map_or("at the start".to_owned(), |action| format!("{action:?}"));
-                let (id, what) = (mutant.id(), &found.divergence.what);
-                write!(f, "{mutant:?} {id} {} {} {last}: {what}", found.config, found.length())
+                let (id, what) = (mutant.id(), &detection.divergence.what);
+                write!(
+                    f,
+                    "{mutant:?} {id} {} {} {last}: {what}",
+                    detection.config,
+                    detection.length()
+                )
             }
             None => write!(f, "{mutant:?} {} survives", mutant.id()),
         }
