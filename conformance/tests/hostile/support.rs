@@ -13,7 +13,7 @@ use webrtc_server::{
     ListenInfo, TransportEvent, WebRtcServer, WebRtcServerOptions, WebRtcTransport,
     WebRtcTransportOptions,
 };
-pub(crate) use webrtc_server_conformance::manual::{FIRST, PATIENCE, parameters};
+pub(crate) use webrtc_server_conformance::by_hand::{FIRST, PATIENCE, parameters};
 use webrtc_server_conformance::peer::{
     DtlsRole, Path, Peer, PeerCertificate, Protocol, ServerCredentials, StreamEnd, TcpOptions,
     TcpPath, UdpPath, Via,
