@@ -62,7 +62,7 @@ impl ByHand {
         Self::with(Clock::Manual, None)
     }
 
-    /// With the system's clock or none, and with a defect or none.
+    /// With the system's clock or none, and with a mutant or none.
     #[must_use]
     pub fn with(clock: Clock, mutant: Option<Mutant>) -> Self {
         let loopback = Ipv4Addr::LOCALHOST.into();

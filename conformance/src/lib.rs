@@ -1,4 +1,4 @@
-//! The checks that put the real stack beside the model: lockstep, replay and validate, which mistake each of them
+//! The checks that put the real stack beside the model: lockstep, replay and validate, which mutant each of them
 //! notices, the peer that they use, `verify`, and the server under test.
 
 pub mod by_hand;

@@ -1,4 +1,4 @@
-//! Every mistake of the real code is noticed, and the table of where is current. `UPDATE=1` rewrites it.
+//! Every mutant of the real code is noticed, and the table of where is current. `UPDATE=1` rewrites it.
 
 use std::fs;
 use std::path::Path;

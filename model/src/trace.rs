@@ -23,7 +23,7 @@ pub struct Trace {
     pub about: String,
     /// The name of a configuration.
     pub config: String,
-    /// The mistake that is planted, if any.
+    /// The mutant that is planted, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mutant: Option<Mutant>,
     /// What happens, in order, from the initial state.

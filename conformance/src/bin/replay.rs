@@ -24,7 +24,7 @@ struct Arguments {
     /// In memory, on the pure core
     #[arg(long)]
     lockstep: bool,
-    /// The id of a known mistake that the server is to have, as K06
+    /// The id of a mutant that the server is to have, as K06
     #[arg(long, value_name = "ID", value_parser = mutant)]
     mutant: Option<Mutant>,
 }

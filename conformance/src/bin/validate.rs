@@ -74,7 +74,7 @@ struct Run {
     /// Keep all threads on one core (Linux)
     #[arg(long)]
     pinned: bool,
-    /// The id of a known mistake that the server is to have, as K06
+    /// The id of a mutant that the server is to have, as K06
     #[arg(long, value_parser = mutant)]
     mutant: Option<Mutant>,
 }

@@ -1,4 +1,4 @@
-//! Every mistake on every rung that can have it.
+//! Every mutant on every rung that can have it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
@@ -22,7 +22,7 @@ const ON_THE_REAL_STACK: [&str; 20] = [
     "K27", "K28", "K29", "K30", "K35", "K36", "K40",
 ];
 
-/// Mistakes of the shell that the model has under another number, because the core can make them as well.
+/// Mutants of the shell that the model has under another number, because the core can make them as well.
 const IN_THE_MODEL: [(Mutant, model::Mutant); 5] = [
     (Mutant::ErrorQueueLeft, model::Mutant::ErrorLeaks),
     (Mutant::NeverGivesUp, model::Mutant::NoDeadline),
@@ -31,7 +31,7 @@ const IN_THE_MODEL: [(Mutant, model::Mutant); 5] = [
     (Mutant::RestForgotten, model::Mutant::PartIsWhole),
 ];
 
-/// Under the number of these the model has another mistake.
+/// Under the number of these the model has another mutant.
 const OTHERWISE_IN_THE_MODEL: [Mutant; 6] = [
     Mutant::CompletionAfterClose,
     Mutant::FarewellForgotten,
@@ -41,7 +41,7 @@ const OTHERWISE_IN_THE_MODEL: [Mutant; 6] = [
     Mutant::ListenerWatched,
 ];
 
-/// What a rung makes of a mistake.
+/// What a rung makes of a mutant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cell {
     /// It is noticed: how.
@@ -54,7 +54,7 @@ pub enum Cell {
     Failed(String),
 }
 
-/// One mistake.
+/// One mutant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MutantRow {
     /// Its name in the code.
@@ -69,14 +69,14 @@ pub struct MutantRow {
     pub cells: [Cell; RUNGS.len()],
 }
 
-/// Every mistake on every rung.
+/// Every mutant on every rung.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Matrix {
-    /// By layer, then as in the table of mistakes.
+    /// By layer, then as in the table of mutants.
     pub rows: Vec<MutantRow>,
 }
 
-/// Tries every mistake of the real code on every rung that can have it. `graphs`: what lockstep and replay walk;
+/// Tries every mutant of the real code on every rung that can have it. `graphs`: what lockstep and replay walk;
 /// `workspace`: where the sources are.
 ///
 /// # Panics
@@ -105,10 +105,10 @@ pub fn matrix(graphs: &[Graph], workspace: &Path) -> Matrix {
     Matrix { rows }
 }
 
-/// What was found of a mistake. Each was looked for.
+/// What was found of a mutant. Each was looked for.
 fn of<T: Clone>(mutant: Mutant, found: &[(Mutant, T)]) -> T {
     let found = found.iter().find(|(other, _)| *other == mutant);
-    found.map(|(_, what)| what.clone()).expect("each mistake is of one layer")
+    found.map(|(_, what)| what.clone()).expect("each mutant is of one layer")
 }
 
 /// In lockstep, and on the real stack.
@@ -148,7 +148,7 @@ fn cell(shown: Result<Option<Shown>, impl fmt::Display>) -> Cell {
     }
 }
 
-/// What the model makes of the mistake of its own that stands for this one.
+/// What the model makes of the mutant of its own that stands for this one.
 fn in_the_model(mutant: Mutant) -> Cell {
     let is_other = OTHERWISE_IN_THE_MODEL.contains(&mutant);
     let elsewhere = IN_THE_MODEL.iter().find(|(real, _)| *real == mutant);
@@ -245,7 +245,7 @@ impl Matrix {
         failures
     }
 
-    /// The mistakes that this rung alone notices.
+    /// The mutants that this rung alone notices.
     fn needs(&self, rung: usize) -> Vec<&str> {
         let alone = |row: &&MutantRow| row.killers().eq([rung]);
         self.rows.iter().filter(alone).map(|row| row.name.as_str()).collect()

@@ -1,4 +1,4 @@
-//! Where a mistake shows on real sockets and real OpenSSL.
+//! Where a mutant shows on real sockets and real OpenSSL.
 
 use std::fmt;
 use std::time::Instant;
@@ -14,11 +14,11 @@ use crate::lockstep::{Detection, MutantReport};
 use crate::replay::{Replay, ReplayError, Suite, replay};
 use crate::verify::{Progress, Row};
 
-/// Mistakes that lockstep sees in an input that comes too late, for which the model has no action in so small a
+/// Mutants that lockstep sees in an input that comes too late, for which the model has no action in so small a
 /// configuration: replay needs one that has.
 const ELSEWHERE: [(Mutant, &str); 1] = [(Mutant::RegistrationLeft, "owner")];
 
-/// How a mistake of the shell is looked for.
+/// How a mutant of the shell is looked for.
 enum Search {
     /// In every class of the configuration of this name, until something differs.
     Classes(&'static str),
@@ -28,7 +28,7 @@ enum Search {
     Directed(&'static str, fn(Option<Mutant>) -> Result<(), String>),
 }
 
-/// Where a mistake showed.
+/// Where a mutant showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shown {
     /// In a replay: the configuration, after how many actions, and in what model and stack disagreed.
@@ -46,13 +46,13 @@ impl fmt::Display for Shown {
     }
 }
 
-/// Why nobody can say whether a mistake shows.
+/// Why nobody can say whether a mutant shows.
 #[derive(Debug, Error)]
 pub enum SearchError {
     /// The replay came to no result.
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    /// What would give the mistake away shows without it as well.
+    /// What would give the mutant away shows without it as well.
     #[error("the right server shows it as well: {0}")]
     Control(String),
 }
@@ -145,7 +145,7 @@ fn never_read() -> (Config, Vec<Action>) {
     (Config::small(), trace)
 }
 
-/// Looks for a mistake of the shell.
+/// Looks for a mutant of the shell.
 ///
 /// # Errors
 ///
@@ -165,13 +165,13 @@ pub fn of_the_shell(mutant: Mutant, graphs: &[Graph]) -> Result<Option<Shown>, S
     }
 }
 
-/// All mistakes of the shell, as a row of `verify`.
+/// All mutants of the shell, as a row of `verify`.
 pub fn shell_mutants(graphs: &[Graph], progress: &mut dyn Progress) -> Row {
     let mutants: Vec<_> = Mutant::of_the_shell().map(|mutant| (mutant, ())).collect();
     row("the shell, real stack", &mutants, progress, |mutant, ()| of_the_shell(mutant, graphs))
 }
 
-/// The mistakes of the lifecycle that lockstep has met, as a row of `verify`.
+/// The mutants of the lifecycle that lockstep has met, as a row of `verify`.
 pub fn lifecycle_mutants(
     reports: &[MutantReport],
     graphs: &[Graph],
@@ -205,7 +205,7 @@ fn row<T: Copy>(
     Row { seconds: began.elapsed().as_secs_f64(), ..row }
 }
 
-/// Walks the way on which lockstep met a mistake of the lifecycle on real sockets.
+/// Walks the way on which lockstep met a mutant of the lifecycle on real sockets.
 ///
 /// # Errors
 ///
@@ -241,7 +241,7 @@ fn in_replay(suite: Suite, mutant: Mutant) -> Result<Option<Shown>, SearchError>
     Ok(Some(Shown::Replay(config.name, length, what.unwrap_or_default())))
 }
 
-/// What shows a mistake must not show without it.
+/// What shows a mutant must not show without it.
 fn control(suite: &Suite) -> Result<(), SearchError> {
     let right = replay(suite, &mut |_, _| {})?.judged()?;
     right.divergences.first().map_or(Ok(()), |wrong| Err(SearchError::Control(wrong.to_string())))

@@ -1,4 +1,4 @@
-//! Every known mistake of the real core, planted alone: where lockstep finds it.
+//! Every mutant of the real core, planted alone: where lockstep finds it.
 
 use super::report::Divergence;
 use super::run::{Error, run_until};
@@ -6,16 +6,16 @@ use std::fmt;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::Graph;
 
-/// What became of one mistake.
+/// What became of one mutant.
 #[derive(Clone, Debug)]
 pub struct MutantReport {
-    /// The mistake.
+    /// The mutant.
     pub mutant: Mutant,
     /// Where it showed; none if it did not.
     pub detection: Option<Detection>,
 }
 
-/// Where a mistake showed.
+/// Where a mutant showed.
 #[derive(Clone, Debug)]
 pub struct Detection {
     /// In the smallest configuration that shows it.
@@ -31,7 +31,7 @@ impl Detection {
     }
 }
 
-/// Looks for a mistake in these graphs, the smaller ones first, until it shows.
+/// Looks for a mutant in these graphs, the smaller ones first, until it shows.
 ///
 /// # Errors
 ///

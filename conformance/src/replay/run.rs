@@ -118,7 +118,7 @@ impl Suite {
         }
     }
 
-    /// With a defect.
+    /// With a mutant.
     #[must_use]
     pub fn with_mutant(self, mutant: Mutant) -> Self {
         Suite { mutant: Some(mutant), ..self }
@@ -188,7 +188,7 @@ impl Suite {
     }
 }
 
-/// Performs traces on the real stack, or on one with a defect, and compares after every step. `progress` is told how many
+/// Performs traces on the real stack, or on one with a mutant, and compares after every step. `progress` is told how many
 /// of all traces are done.
 ///
 /// A trace ends at its first divergence, and the run where the stage could not do its part, which the report says.
@@ -378,7 +378,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// A step of the model without a defect.
+/// A step of the model without a mutant.
 fn model_step(
     config: &Config,
     state: &State,

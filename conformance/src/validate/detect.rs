@@ -1,4 +1,4 @@
-//! Which mistakes of the real server validation sees, each within a bounded number of runs.
+//! Which mutants of the real server validation sees, each within a bounded number of runs.
 
 use super::log::{Entry, What};
 use super::stress::{RunOptions, StressError, record};
@@ -6,17 +6,17 @@ use super::{Rejection, validate};
 use std::num::NonZeroUsize;
 use webrtc_server::lifecycle::Mutant;
 
-/// Runs that a mistake has to show in. What happens when is up to the threads, so one run proves nothing of it: most
-/// mistakes show in the first, and one that does not show in so many is not seen.
+/// Runs that a mutant has to show in. What happens when is up to the threads, so one run proves nothing of it: most
+/// mutants show in the first, and one that does not show in so many is not seen.
 pub const RUNS_MAX: u64 = 24;
 /// Transports of each run, and workers: a barrier that one worker opens needs two.
 const TRANSPORTS: usize = 40;
 const WORKERS: NonZeroUsize = NonZeroUsize::new(2).expect("two");
 
-/// A mistake, and the run that gave it away.
+/// A mutant, and the run that gave it away.
 #[derive(Clone, Debug)]
 pub struct Detection {
-    /// The mistake.
+    /// The mutant.
     pub mutant: Mutant,
     /// The seed of the run; those before it, from 1 on, gave nothing away.
     pub seed: u64,
@@ -24,7 +24,7 @@ pub struct Detection {
     pub rejection: Box<Rejection>,
 }
 
-/// The first run of a server with this mistake that gives it away; none if no run does.
+/// The first run of a server with this mutant that gives it away; none if no run does.
 ///
 /// # Errors
 ///

@@ -47,7 +47,7 @@
 //! | `parties`, `turns`, `simulate`, `compare` | what one transport sees, simulated on the model |
 //! | `rejection` | why a log is no behaviour of the model |
 //! | `summary` | what a log is of, and how much of it was explained |
-//! | `detect` | which mistakes of the real server this notices |
+//! | `detect` | which mutants of the real server this notices |
 
 mod compare;
 mod detect;

@@ -28,7 +28,7 @@ pub struct ConfigRow {
     pub name: &'static str,
     /// What it is for.
     pub purpose: &'static str,
-    /// The mistake that was planted.
+    /// The mutant that was planted.
     pub mutant: Option<Mutant>,
     /// States of the model.
     pub states: usize,
@@ -119,7 +119,7 @@ pub enum ClassesRow {
         /// Pairs of actions that were compared.
         pairs: usize,
     },
-    /// The graph is too large, or a mistake is planted in it.
+    /// The graph is too large, or a mutant is planted in it.
     NotChecked,
     /// Two edges of one class differ, or the order of two actions matters.
     Wrong {
@@ -225,7 +225,7 @@ fn cycles(graph: &Graph) -> CyclesRow {
     }
 }
 
-/// A mistake may well reach from one group into another; then it is for the properties to say so.
+/// A mutant may well reach from one group into another; then it is for the properties to say so.
 fn classes(graph: &Graph) -> ClassesRow {
     if graph.config().mutant.is_some() {
         return ClassesRow::NotChecked;

@@ -26,7 +26,7 @@ pub use mutants::{Breach, MutantRow, Unneeded, Why};
 pub struct Check {
     /// The name of the preset.
     pub preset: &'static str,
-    /// The mistake that was planted, to see the check fail.
+    /// The mutant that was planted, to see the check fail.
     pub mutant: Option<Mutant>,
     /// Whether every `sometimes` must be reached: only the configurations of `standard` together reach all.
     pub complete: bool,
@@ -34,13 +34,13 @@ pub struct Check {
     pub configs: Vec<ConfigRow>,
     /// The properties over all of them, in the order in which the model has them.
     pub properties: Vec<PropertyRow>,
-    /// What the known mistakes break.
+    /// What the mutants break.
     pub mutants: Vec<MutantRow>,
-    /// The `always` properties without which each mistake would still be caught.
+    /// The `always` properties without which each mutant would still be caught.
     pub unneeded: Vec<Unneeded>,
-    /// Which configurations catch which mistake.
+    /// Which configurations catch which mutant.
     pub kills: Vec<KillRow>,
-    /// What of its configuration each mistake needs to be caught.
+    /// What of its configuration each mutant needs to be caught.
     pub needs: Vec<NeedRow>,
     /// The most memory that the process had, in KiB.
     pub peak_kib: Option<u64>,
@@ -66,7 +66,7 @@ pub struct PropertyRow {
     pub counterexample: Option<Trace>,
 }
 
-/// Explore every configuration, judge everything on it, and explore each of these mistakes: in full in the smallest
+/// Explore every configuration, judge everything on it, and explore each of these mutants: in full in the smallest
 /// configuration that shows it, and as far as needed in the others.
 pub fn check(preset: &Preset, bugs: &[KnownBug]) -> Check {
     let is_ours =

@@ -38,7 +38,7 @@ pub struct RunOptions {
     pub workers: Option<NonZeroUsize>,
     /// All threads share one core. Only on Linux.
     pub pinned: bool,
-    /// The mistake of the server, if it is to have one.
+    /// The mutant of the server, if it is to have one.
     pub mutant: Option<Mutant>,
 }
 
@@ -68,7 +68,7 @@ pub enum StressError {
 
 /// Runs a server to its end and returns its log.
 ///
-/// A server with a mistake that does not end is given up: then its log ends in the middle.
+/// A server with a mutant that does not end is given up: then its log ends in the middle.
 ///
 /// # Errors
 ///

@@ -8,7 +8,7 @@
 mod commands;
 mod dtls;
 mod handover;
-mod mistakes;
+mod mutants;
 mod perform;
 mod receive;
 
@@ -97,7 +97,7 @@ pub struct WorkerConfig {
     pub notify: Box<dyn Notify>,
     /// Who advances time.
     pub clock: Clock,
-    /// Its defect, if it is to have one.
+    /// Its mutant, if it is to have one.
     #[cfg(feature = "testing")]
     pub mutant: Option<lifecycle::Mutant>,
 }
