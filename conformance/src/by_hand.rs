@@ -1,7 +1,9 @@
 //! A worker without a thread, whose clock stands still until a test lets a moment come. What goes wrong panics.
 
+use crate::PATIENCE;
+use crate::live::loopback;
 use crate::peer::{DtlsRole, Path, Peer, PeerCertificate, Protocol, ServerCredentials, Via};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 use webrtc_server::control::Latch;
@@ -17,8 +19,6 @@ use webrtc_server::shell::{Alarm, Clock, Notify, Worker, WorkerConfig};
 use webrtc_server::sync::Arc;
 use webrtc_server::{DtlsParameters, ListenInfo, TransportEvent};
 
-/// Deadline of every wait for something that must come. No assertion is about how long it took.
-pub const PATIENCE: Duration = Duration::from_secs(20);
 /// The first path of a peer.
 pub const FIRST: Via = Via(0);
 /// Of the server's sockets and connections: enough for a flood to wait there.
@@ -65,9 +65,7 @@ impl ByHand {
     /// With the system's clock or none, and with a mutant or none.
     #[must_use]
     pub fn with(clock: Clock, mutant: Option<Mutant>) -> Self {
-        let loopback = Ipv4Addr::LOCALHOST.into();
-        let infos = [webrtc_server::Protocol::Udp, webrtc_server::Protocol::Tcp]
-            .map(|protocol| ListenInfo::new(protocol, loopback))
+        let infos = loopback()
             .map(|info| ListenInfo { recv_buffer_size: Some(RECEIVE_BUFFER_BYTES), ..info });
         let bound = bind(&infos).expect("loopback can be bound");
         let address = |at: usize| match &bound[at].carrier {

@@ -5,7 +5,8 @@ use webrtc_server::lifecycle::{Mutant, Tuple};
 use webrtc_server::shell::{Alarm, Clock, Ready};
 use webrtc_server::wire::framing::frame;
 
-use crate::by_hand::{ByHand, FIRST, PATIENCE};
+use crate::PATIENCE;
+use crate::by_hand::{ByHand, FIRST};
 use crate::peer::{
     CheckOptions, DtlsRole, DtlsSession, HandshakeGoal, Path, PeerCertificate, Protocol,
     TcpOptions, TcpPath, UdpPath,

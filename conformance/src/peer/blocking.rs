@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use webrtc_server::Protocol;
+
 use super::agent::{Peer, ServerCredentials};
 use super::certificate::PeerCertificate;
 use super::dialogue::HandshakeGoal;
 use super::dtls::{DtlsPhase, DtlsRole};
 use super::error::PeerError;
-use super::path::{Protocol, Via};
+use super::path::Via;
 
 /// First wait for the answer to a check; doubles (RFC 8445 section 14.3 has 500 ms, which loopback
 /// does not need).

@@ -11,8 +11,8 @@ use super::{
     CheckOptions, Delivery, DtlsPhase, DtlsRole, DtlsSession, Feed, HandshakeGoal, PacketSort,
     Path, Peer, PeerCertificate, PeerError, Protocol, StreamEnd, Via, records,
 };
+use crate::PATIENCE;
 
-const PATIENCE: Duration = Duration::from_secs(5);
 const STEPS: usize = 2000;
 
 fn start(protocol: Protocol, role: DtlsRole) -> (MiniServer, Peer, Via) {

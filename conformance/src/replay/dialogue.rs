@@ -10,11 +10,11 @@ use webrtc_server_model::{
     self as model, DtlsState, Room, Socket, State, StunCheck, TransportId, Tuple, WorkerId,
 };
 
-use super::PATIENCE;
 use super::client::SentCheck;
 use super::perform::{impossible, selected};
 use super::report::{Finding, Harness};
 use super::stage::Stage;
+use crate::PATIENCE;
 use crate::lockstep::names;
 use crate::peer::{CheckOptions, DtlsPhase, StunObserved, plaintext_alert};
 

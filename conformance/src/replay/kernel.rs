@@ -6,11 +6,11 @@ use webrtc_server::lifecycle;
 use webrtc_server::shell::{Alarm, Ready, WriteRoom};
 use webrtc_server_model::{ConnectionId, State, TransportId, Tuple, WorkerId};
 
-use super::PATIENCE;
 use super::perform::impossible;
 use super::report::{Finding, Harness};
 use super::stage::Stage;
 use super::wires::Reading;
+use crate::PATIENCE;
 use crate::lockstep::names;
 use crate::peer::StreamEnd;
 

@@ -135,7 +135,7 @@ pub enum ReplayError {
 /// The stage could not do its part.
 #[derive(Debug, Error)]
 pub(super) enum Harness {
-    #[error("{0}: not within {patience:?}", patience = super::PATIENCE)]
+    #[error("{0}: not within {patience:?}", patience = crate::PATIENCE)]
     Barrier(&'static str),
     #[error("{0}")]
     Impossible(String),

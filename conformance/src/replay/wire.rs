@@ -6,11 +6,11 @@ use webrtc_server_model::{
     ConnectionId, Effect, End, Phase, State, TransportId, Tuple, Waiting, WorkerId,
 };
 
-use super::PATIENCE;
 use super::compare::Expected;
 use super::perform::impossible;
 use super::report::{Finding, Harness};
 use super::stage::Stage;
+use crate::PATIENCE;
 use crate::peer::{Late, PacketSort, StreamEnd, Via};
 
 impl Stage<'_> {

@@ -62,9 +62,9 @@ fn dmx_11_empty_and_huge_datagrams_end_nothing() {
 fn dmx_12_on_a_dual_stack_socket_an_ipv4_peer_is_an_ipv4_peer() {
     let [loopback, any] = ["127.0.0.1", "::"].map(|ip| ip.parse().expect("an address"));
     let infos = [
-        ListenInfo::new(webrtc_server::Protocol::Udp, loopback),
-        ListenInfo::new(webrtc_server::Protocol::Udp, any),
-        ListenInfo::new(webrtc_server::Protocol::Tcp, any),
+        ListenInfo::new(Protocol::Udp, loopback),
+        ListenInfo::new(Protocol::Udp, any),
+        ListenInfo::new(Protocol::Tcp, any),
     ];
     let fixture = Fixture::with_options(WebRtcServerOptions::new(infos));
     for (protocol, at) in BOTH.into_iter().zip(1..) {

@@ -13,9 +13,8 @@ const NEVER: Duration = Duration::from_secs(3600);
 /// A server whose connections have small send buffers, so that its own queues fill up soon.
 fn narrow(limits: Limits) -> Fixture {
     let listen = |protocol| ListenInfo::new(protocol, [127, 0, 0, 1].into());
-    let tcp =
-        ListenInfo { send_buffer_size: Some(16 * 1024), ..listen(webrtc_server::Protocol::Tcp) };
-    let listen_infos = vec![listen(webrtc_server::Protocol::Udp), tcp];
+    let tcp = ListenInfo { send_buffer_size: Some(16 * 1024), ..listen(Protocol::Tcp) };
+    let listen_infos = vec![listen(Protocol::Udp), tcp];
     Fixture::with_options(WebRtcServerOptions { listen_infos, limits, ..Default::default() })
 }
 

@@ -111,8 +111,7 @@ fn cls_21_a_port_that_is_taken_leaves_nothing_bound() {
         probe.local_addr().expect("bound").port()
     };
     for taken in fixture.server.listen_infos() {
-        let infos =
-            vec![listen(webrtc_server::Protocol::Udp, free), listen(taken.protocol, taken.port)];
+        let infos = vec![listen(Protocol::Udp, free), listen(taken.protocol, taken.port)];
         let options = WebRtcServerOptions { listen_infos: infos, ..Default::default() };
         let error = WebRtcServer::new(options).expect_err("it is taken");
         assert_eq!(error.name(), "IoError");
@@ -125,8 +124,7 @@ fn cls_21_a_port_that_is_taken_leaves_nothing_bound() {
 #[test]
 fn res_09_addresses_that_cannot_be_bound_are_errors_of_the_call() {
     let fixture = Fixture::new();
-    let on =
-        |ip: &str| ListenInfo::new(webrtc_server::Protocol::Udp, ip.parse().expect("an address"));
+    let on = |ip: &str| ListenInfo::new(Protocol::Udp, ip.parse().expect("an address"));
     let with_size = ListenInfo { send_buffer_size: Some(0x8000_0000), ..on("127.0.0.1") };
     let with_range = ListenInfo {
         port_range: Some(webrtc_server::PortRange { min: 9, max: 8 }),

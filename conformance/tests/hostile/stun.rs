@@ -165,7 +165,7 @@ fn stn_01_bad_lengths_cookies_and_attributes_are_dropped_without_a_word() {
 #[test]
 fn stn_10_the_answer_leaves_by_the_socket_that_was_asked() {
     use webrtc_server::{ListenInfo, WebRtcServerOptions};
-    let udp = || ListenInfo::new(webrtc_server::Protocol::Udp, [127, 0, 0, 1].into());
+    let udp = || ListenInfo::new(Protocol::Udp, [127, 0, 0, 1].into());
     let fixture = Fixture::with_options(WebRtcServerOptions {
         listen_infos: vec![udp(), udp()],
         ..WebRtcServerOptions::default()

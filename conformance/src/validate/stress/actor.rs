@@ -13,7 +13,7 @@ use webrtc_server::{DtlsParameters, IceParameters, WebRtcTransport};
 
 /// How long an answer is waited for that need not come: the transport may be closed under its peer. It is longer than
 /// the server's own deadlines, and ends with the run.
-const PATIENCE: Duration = Duration::from_secs(2);
+const ANSWER_WAIT: Duration = Duration::from_secs(2);
 /// How often a peer looks whether everything is over: as a rule, and while it waits for the answer to a check.
 const TICK: Duration = Duration::from_millis(10);
 const TURN: Duration = Duration::from_millis(400);
@@ -229,7 +229,7 @@ impl<'a> Performer<'a> {
 
     /// Has a path checked, unless everything is over before.
     fn check(&mut self, via: Via, nominates: bool) -> Result<(), PeerError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + ANSWER_WAIT;
         loop {
             match self.peer.await_check(via, nominates, TURN) {
                 Err(PeerError::Barrier { .. })
@@ -244,7 +244,7 @@ impl<'a> Performer<'a> {
             return Ok(());
         }
         self.peer.start_handshake(via)?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + ANSWER_WAIT;
         let is_over = || self.live.is_over() || Instant::now() > deadline;
         while self.actor.handshake == Handshake::Done && !is_over() {
             match self.peer.phase() {

@@ -3,6 +3,7 @@
 use super::RunOptions;
 use super::progress::Progress;
 use super::scenario::{Closes, Moment, Scenario};
+use crate::PATIENCE;
 use crate::peer::Protocol;
 use crate::validate::log::{Begun, What};
 use crate::validate::recorder::Recorder;
@@ -21,8 +22,6 @@ use webrtc_server::{
 const SEND_BUFFER_BYTES: u32 = 4608;
 /// The least that makes one give way, and the most that the model has room for.
 const TUPLES_MAX: usize = 3;
-/// As long as replay waits, and far longer than every deadline of a run: after that it hangs.
-pub(in crate::validate) use crate::replay::PATIENCE;
 /// The caller that closes from inside a callback; the others are threads, counted from 0.
 const IN_A_CALLBACK: usize = 1000;
 /// Pause between two looks at what no event reports.
@@ -69,10 +68,10 @@ impl LiveServer {
         let RunOptions { seed, transports, mutant, .. } = options;
         let workers = options.workers();
         let loopback = Ipv4Addr::LOCALHOST.into();
-        let udp = ListenInfo::new(webrtc_server::Protocol::Udp, loopback);
+        let udp = ListenInfo::new(Protocol::Udp, loopback);
         let tcp = ListenInfo {
             send_buffer_size: Some(SEND_BUFFER_BYTES),
-            ..ListenInfo::new(webrtc_server::Protocol::Tcp, loopback)
+            ..ListenInfo::new(Protocol::Tcp, loopback)
         };
         // The ids of carriers are their places in the list.
         let recorder = Recorder::new(Begun {
@@ -183,11 +182,7 @@ impl LiveServer {
     }
 
     pub(super) fn address(&self, protocol: Protocol) -> SocketAddr {
-        let wanted = match protocol {
-            Protocol::Udp => webrtc_server::Protocol::Udp,
-            Protocol::Tcp => webrtc_server::Protocol::Tcp,
-        };
-        let info = self.listen_infos.iter().find(|info| info.protocol == wanted);
+        let info = self.listen_infos.iter().find(|info| info.protocol == protocol);
         let info = info.unwrap_or(&self.listen_infos[0]);
         SocketAddr::new(info.ip, info.port)
     }

@@ -9,6 +9,7 @@ mod progress;
 mod scenario;
 
 use super::log::{Entry, What};
+use crate::PATIENCE;
 use crate::peer::PeerError;
 use live_server::LiveServer;
 use pin::Pinned;
@@ -62,7 +63,7 @@ pub enum StressError {
     #[error("a peer: {0}")]
     Peer(#[from] PeerError),
     /// Nobody who closed it was answered, and nothing that is wrong with it was planted.
-    #[error("the server did not end within {:?}", live_server::PATIENCE)]
+    #[error("the server did not end within {PATIENCE:?}")]
     Endless(Vec<Entry>),
 }
 
@@ -163,7 +164,7 @@ fn close(live: &LiveServer, scenario: &Scenario, caller: usize, closer: Closer) 
                 Some(deadline) => server.close_with_deadline(deadline),
                 None => server.close(),
             };
-            if closing.wait_timeout(live_server::PATIENCE).is_ok() {
+            if closing.wait_timeout(PATIENCE).is_ok() {
                 live.recorder.write(What::CloseReturned { caller });
             }
         }
