@@ -40,7 +40,7 @@ pub struct WebRtcServerOptions {
     /// How the workers share the listen infos. Default: as the system can.
     #[cfg(feature = "testing")]
     pub sharing: crate::shell::bind::Sharing,
-    /// The defect of the lifecycle, if it is to have one.
+    /// The mutant of the lifecycle, if it is to have one.
     #[cfg(feature = "testing")]
     pub mutant: Option<crate::lifecycle::Mutant>,
     /// Who hears of every step, if anybody is to.
