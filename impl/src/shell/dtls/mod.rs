@@ -31,6 +31,8 @@ mod tests_certificate;
 #[cfg(test)]
 mod tests_close;
 #[cfg(test)]
+mod tests_forged;
+#[cfg(test)]
 mod tests_handshake;
 #[cfg(test)]
 mod tests_loss;
