@@ -354,6 +354,10 @@ impl DtlsSession {
             match self.call(|stream| stream.ssl_read(&mut buffer)) {
                 Ok(length) => self.deliver(&buffer[..length]),
                 Err(error) => match Outcome::of(&error) {
+                    Outcome::NeedsInput if self.is_renegotiating() => {
+                        let words = "the peer began another handshake".to_owned();
+                        return self.fail(DtlsFailure::Protocol(words));
+                    }
                     Outcome::NeedsInput => return,
                     Outcome::Skipped => {}
                     Outcome::CloseNotify => return self.peer_closed(),
@@ -362,6 +366,13 @@ impl DtlsSession {
                 },
             }
         }
+    }
+
+    /// OpenSSL refuses a renegotiation when its first message is complete. Until then it would send
+    /// neither data nor a close_notify, for as long as the peer likes.
+    //= DTL-22
+    fn is_renegotiating(&self) -> bool {
+        !self.stream.ssl().is_init_finished()
     }
 
     fn deliver(&mut self, data: &[u8]) {
