@@ -8,7 +8,7 @@ use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslStream};
 
 use super::context::{DtlsContext, PeerCheck, VERIFY_MODE};
-use super::event::{DtlsEvent, DtlsFailure, DtlsSendError};
+use super::event::{DtlsConnected, DtlsEvent, DtlsFailure, DtlsSendError};
 use super::outcome::{Outcome, discard_stale_errors};
 use super::queue::DatagramQueues;
 use super::records::{
@@ -132,13 +132,6 @@ impl DtlsSession {
     /// Whether [`Self::send`] may be used.
     pub fn is_connected(&self) -> bool {
         matches!(self.phase, Phase::Connected)
-    }
-
-    /// Whether the handshake was bound to its transcript (RFC 7627); meaningful once connected.
-    //= DTL-13
-    pub fn has_extended_master_secret(&self) -> bool {
-        discard_stale_errors();
-        self.stream.ssl().extms_support().unwrap_or(false)
     }
 
     /// A client sends its ClientHello. For a server, and when called again, nothing happens.
@@ -343,8 +336,11 @@ impl DtlsSession {
         let profile = srtp::selected_profile(ssl).ok_or(DtlsFailure::NoSrtpProfile)?;
         let srtp = srtp::export_keys(ssl, self.role, profile).map_err(words)?;
         let pem = certificate.to_pem().map_err(words)?;
-        let remote_certificate_pem = String::from_utf8_lossy(&pem).into_owned();
-        Ok(DtlsEvent::Connected { srtp, remote_certificate_pem })
+        let remote_certificate = String::from_utf8_lossy(&pem).into_owned();
+        //= DTL-13
+        let extended_master_secret = ssl.extms_support().unwrap_or(false);
+        let connected = DtlsConnected { srtp, remote_certificate, extended_master_secret };
+        Ok(DtlsEvent::Connected(Box::new(connected)))
     }
 
     /// Reads until OpenSSL asks for more input.

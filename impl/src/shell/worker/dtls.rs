@@ -1,11 +1,10 @@
 //! The DTLS sessions of a worker: records in, records and events out.
 
 use super::Worker;
-use crate::control::events::DtlsConnected;
 use crate::fingerprint::Fingerprint;
 use crate::lifecycle::{self, DtlsReason, DtlsState, Input, RecordKind, Transport, TransportId};
 use crate::mutants::Mutant;
-use crate::shell::dtls::{DtlsEvent, DtlsFailure, DtlsRole, DtlsSession};
+use crate::shell::dtls::{DtlsConnected, DtlsEvent, DtlsFailure, DtlsRole, DtlsSession};
 use crate::shell::timers::Alarm;
 use std::time::Duration;
 
@@ -124,10 +123,9 @@ impl Worker {
         }
         while let Some(event) = session.poll_event() {
             self.answers.push_back(match event {
-                DtlsEvent::Connected { srtp, remote_certificate_pem } => {
+                DtlsEvent::Connected(connected) => {
                     self.stats.handshakes_completed += 1;
-                    let remote_certificate = remote_certificate_pem;
-                    slot.connected = Some(Box::new(DtlsConnected { srtp, remote_certificate }));
+                    slot.connected = Some(connected);
                     Input::HandshakeCompleted { transport: id }
                 }
                 DtlsEvent::Failed(failure) => {
