@@ -43,7 +43,7 @@ fn dtl_28_an_association_that_breaks_after_its_handshake_is_closed_and_says_noth
         kind: RecordKind::Flight,
     };
     assert_eq!(worker.handle(alert).verdict, Verdict::Applied);
-    let reason = DtlsReason::Handshake;
+    let reason = DtlsReason::Protocol;
     let Step { verdict, outputs } =
         worker.handle(Input::HandshakeFailed { transport: TRANSPORT, reason });
     let event = Event::DtlsStateChanged(DtlsState::Closed, Some(reason));

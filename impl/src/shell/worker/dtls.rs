@@ -129,7 +129,8 @@ impl Worker {
                     Input::HandshakeCompleted { transport: id }
                 }
                 DtlsEvent::Failed(failure) => {
-                    self.stats.handshakes_failed += 1;
+                    let in_handshake = !matches!(failure, DtlsFailure::Protocol(_));
+                    self.stats.handshakes_failed += u64::from(in_handshake);
                     tracing::debug!(target: "dtls", %failure, "DTLS failed");
                     Input::HandshakeFailed { transport: id, reason: reason_of(&failure) }
                 }
@@ -170,6 +171,7 @@ fn reason_of(failure: &DtlsFailure) -> DtlsReason {
         DtlsFailure::NoSrtpProfile => DtlsReason::NoSrtpProfile,
         DtlsFailure::AlertReceived(0) => DtlsReason::CloseNotify,
         DtlsFailure::AlertReceived(code) => DtlsReason::Alert(*code),
-        DtlsFailure::Handshake(_) | DtlsFailure::Protocol(_) => DtlsReason::Handshake,
+        DtlsFailure::Handshake(_) => DtlsReason::Handshake,
+        DtlsFailure::Protocol(_) => DtlsReason::Protocol,
     }
 }
