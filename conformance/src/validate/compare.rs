@@ -120,7 +120,8 @@ fn farewell(party: &Party, of_model: &model::Transport, farewell: Farewell, foun
     }
 }
 
-/// The deadlines that run. Consent may be switched off, so it need not run where it could.
+/// The deadlines that run. Consent may be switched off, and `connect()` not called yet, so that neither consent's nor a
+/// handshake's need run where they could.
 fn timers(of_model: &model::Transport, view: &TransportView, found: &mut Found) {
     let runs = |wanted: fn(u64) -> Timer| {
         view.timers.iter().any(|timer| match timer {
@@ -132,7 +133,9 @@ fn timers(of_model: &model::Transport, view: &TransportView, found: &mut Found) 
     };
     let open = of_model.phase == Phase::Open;
     let handshaking = open && of_model.dtls == model::DtlsState::Connecting;
-    found.compare("handshake deadline", handshaking, runs(Timer::Handshake));
+    if runs(Timer::Handshake) {
+        found.compare("handshake deadline", handshaking, true);
+    }
     let waits = match of_model.farewell {
         model::Farewell::Queued(path) => path.is_udp(),
         model::Farewell::Sent(path) => path.is_udp() && !open && of_model.outcome.is_none(),
