@@ -2,6 +2,7 @@
 
 use crate::lifecycle::{CloseReason, DtlsReason, DtlsState, IceState, Outcome};
 use crate::parameters::TransportTuple;
+pub use crate::shell::dtls::DtlsConnected;
 
 /// An event of a transport, under mediasoup's name (`WebRtcTransport.ts`). Events come in their order, on the thread of
 /// the transport's worker.
@@ -31,13 +32,4 @@ pub enum TransportEvent {
         /// What became of its close_notify.
         outcome: Outcome,
     },
-}
-
-/// What a finished handshake yields.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DtlsConnected {
-    /// Keys for SRTP (RFC 5764 section 4.2).
-    pub srtp: crate::shell::dtls::SrtpKeys,
-    /// The peer's certificate, PEM.
-    pub remote_certificate: String,
 }

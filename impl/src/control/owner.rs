@@ -163,6 +163,7 @@ mod tests {
             connected: Some(Box::new(DtlsConnected {
                 srtp: SrtpKeys { profile, local: key.clone(), remote: key },
                 remote_certificate: "PEM".to_owned(),
+                extended_master_secret: true,
             })),
         }
     }
