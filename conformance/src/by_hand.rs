@@ -91,11 +91,13 @@ impl ByHand {
             let _ = events.send((number, event));
         });
         let (reply, made) = Reply::new();
+        let credentials = credentials(number);
+        let owner = Owner::new(&credentials, sink, Arc::new(Latch::new()));
         self.worker.execute(Command::CreateTransport {
             transport,
-            credentials: credentials(number),
+            credentials,
             consent: Some(consent),
-            owner: Owner::new(sink, Arc::new(Latch::new())),
+            owner,
             reply,
         });
         made.try_recv().expect("an answer").expect("it is made");

@@ -26,6 +26,28 @@ fn dtl_17_records_of_one_datagram_all_count() {
     }
 }
 
+/// Records that are too short for a nonce and a tag: OpenSSL would end the association.
+#[test]
+fn dtl_16_short_records_that_anybody_can_forge_change_nothing() {
+    for protocol in BOTH {
+        let stage = Stage::new();
+        let (member, mut peer) = stage.pair(protocol);
+        member.forget();
+        for length in 0..=40 {
+            for content_type in 20..=24 {
+                // Of epoch 1, and newer than all that the peer has sent.
+                let mut forged = vec![content_type, 0xFE, 0xFD, 0, 1, 0, 9, 0, 0, 0, 0, 0, length];
+                forged.resize(13 + usize::from(length), 7);
+                peer.send_packet(FIRST, &forged).expect("it leaves");
+            }
+        }
+        echo(&member, &mut peer, FIRST);
+        assert_eq!(member.heard(), ["data to the server"]);
+        assert!(peer.observed().fatal_alerts.is_empty());
+        stage.end();
+    }
+}
+
 #[test]
 fn dtl_22_a_new_hello_mid_session_changes_nothing() {
     let fixture = Fixture::new();
