@@ -14,6 +14,7 @@
 //! | `agreement.rs` | what must hold between the maps, whatever happened |
 //! | `mutants.rs` | what only a [`Mutant`] does |
 
+#[cfg(any(test, feature = "testing"))]
 mod agreement;
 mod checks;
 mod closing;

@@ -90,7 +90,8 @@ impl Worker {
                 Ok((length, remote)) => {
                     self.stats.datagrams_received += 1;
                     self.stats.bytes_received += length as u64;
-                    let tuple = Tuple::Udp { socket: self.socket_in_keys(id), remote };
+                    let socket = self.one_socket_for_all().unwrap_or(id);
+                    let tuple = Tuple::Udp { socket, remote };
                     let _ = self.receive(Arrival::Own, tuple, remote, &buffer[..length]);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -201,7 +202,8 @@ impl Worker {
                 return self.take_all_frames(id, remote);
             }
             let Some(frame) = carrier.deframer.next_frame() else { return };
-            let (arrival, tuple) = (carrier.arrival, self.tuple_in_keys(id, remote));
+            let arrival = carrier.arrival;
+            let tuple = self.udp_tuple_of(remote).unwrap_or(Tuple::Tcp(id));
             let _ = self.receive(arrival, tuple, remote, &frame);
         }
     }
