@@ -14,7 +14,7 @@ pub struct Replay {
     pub config: Config,
     /// Traces that were performed.
     pub traces: usize,
-    /// Traces that were planned; more than performed if time ran out or there were too many divergences.
+    /// Traces that were planned; more than performed if there were too many divergences.
     pub traces_planned: usize,
     /// Actions that were performed.
     pub steps: usize,

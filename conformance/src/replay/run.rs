@@ -1,7 +1,7 @@
 //! Traces in, report out.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{
     Action, Classes, Config, Cover, EdgeClass, Effect, Grain, Graph, State, cover,
@@ -33,7 +33,6 @@ pub struct Suite {
     edges_total: usize,
     mutant: Option<Mutant>,
     descriptors: Descriptors,
-    budget: Option<Duration>,
     divergences_max: usize,
 }
 
@@ -104,16 +103,14 @@ impl Suite {
         edges_total: usize,
     ) -> Self {
         let (config, descriptors) = (config.clone(), Descriptors::Ignored);
-        let (mutant, budget) = (None, None);
         let divergences_max = DIVERGENCES_MAX;
         Suite {
             config,
             traces,
             classes_total,
             edges_total,
-            mutant,
+            mutant: None,
             descriptors,
-            budget,
             divergences_max,
         }
     }
@@ -128,12 +125,6 @@ impl Suite {
     #[must_use]
     pub fn with_descriptors(self, descriptors: Descriptors) -> Self {
         Suite { descriptors, ..self }
-    }
-
-    /// For about so long: no trace is begun later, and what was left out shows in the report.
-    #[must_use]
-    pub fn within(self, budget: Duration) -> Self {
-        Suite { budget: Some(budget), ..self }
     }
 
     /// Until something differs.
@@ -221,8 +212,7 @@ pub fn replay_watched(
     let wardrobe = Wardrobe::new().map_err(failed)?;
     let mut run = Run::new(suite, &wardrobe);
     for trace in &suite.traces {
-        let is_late = suite.budget.is_some_and(|budget| began.elapsed() >= budget);
-        if is_late || run.replay.divergences.len() >= suite.divergences_max {
+        if run.replay.divergences.len() >= suite.divergences_max {
             break;
         }
         if let Err(error) = run.trace(trace, watch) {
