@@ -73,7 +73,7 @@ fn a_divergence_is_shown_again_by_the_command_that_it_ends_with() {
         assert_eq!(divergence(&second), shown);
         let sound: Vec<_> =
             again.iter().copied().filter(|a| !["--mutant", "K28"].contains(a)).collect();
-        assert_eq!(run(&sound).status.code(), Some(0), "without the mistake nothing diverges");
+        assert_eq!(run(&sound).status.code(), Some(0), "without the mutant nothing diverges");
         let length = itf::read(&fs::read_to_string(kept).expect("a file")).expect("a trace");
         assert_eq!(length.actions.len(), 6, "up to the action that shows it");
     }

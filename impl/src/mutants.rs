@@ -13,8 +13,7 @@ pub enum Layer {
     Shell,
 }
 
-/// Writes the table of all mutants out: by layer, the name, the number in the list of known bugs (or what it breaks in
-/// SPEC.md if it has none there), and what is wrong, behind where it was made.
+/// Writes the table of all mutants out: by layer, the name, the number, and what is wrong, behind where it was made.
 macro_rules! mutants {
     ($($layer:ident { $($name:ident $id:literal $about:literal,)+ })+) => {
         /// A wrong variant of the real code.
@@ -29,7 +28,7 @@ macro_rules! mutants {
             /// Every mutant.
             pub const ALL: &[Mutant] = &[$($(Mutant::$name,)+)+];
 
-            /// Its number in the list of known bugs, or what it breaks in SPEC.md if it has none there.
+            /// Its number: `K` where the model knows the bug, or else what it breaks in SPEC.md.
             #[must_use]
             pub fn id(self) -> &'static str {
                 match self { $($(Mutant::$name => $id,)+)+ }
@@ -110,6 +109,29 @@ mutants! {
     }
 }
 
+/// No mutant has this name or number.
+#[cfg(feature = "testing")]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is no mutant; there are: {known}", known = known())]
+pub struct UnknownMutant(String);
+
+#[cfg(feature = "testing")]
+fn known() -> String {
+    let known: Vec<_> = Mutant::ALL.iter().map(|m| format!("{} {m:?}", m.id())).collect();
+    known.join(", ")
+}
+
+#[cfg(feature = "testing")]
+impl std::str::FromStr for Mutant {
+    type Err = UnknownMutant;
+
+    /// By its name or its number: `FinFirst` or `K28`.
+    fn from_str(name: &str) -> Result<Self, UnknownMutant> {
+        let is_called = |mutant: &&Mutant| mutant.id() == name || format!("{mutant:?}") == name;
+        Mutant::ALL.iter().find(is_called).copied().ok_or_else(|| UnknownMutant(name.to_owned()))
+    }
+}
+
 #[cfg(feature = "testing")]
 impl Mutant {
     /// The mutants of what decides: those that lockstep can have.
@@ -144,5 +166,23 @@ impl Planted {
     #[cfg(not(feature = "testing"))]
     pub(crate) const fn is(self, _: Mutant) -> bool {
         false
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::Mutant;
+
+    #[test]
+    fn each_mutant_is_found_by_its_name_and_by_its_number() {
+        for mutant in Mutant::ALL {
+            assert_eq!(mutant.id().parse(), Ok(*mutant));
+            assert_eq!(format!("{mutant:?}").parse(), Ok(*mutant));
+        }
+        let unknown = "K99".parse::<Mutant>().expect_err("there is none").to_string();
+        assert!(
+            unknown.starts_with("K99 is no mutant; there are: K01 CarriersFirst, "),
+            "{unknown}"
+        );
     }
 }

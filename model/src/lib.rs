@@ -81,7 +81,7 @@ pub use groups::{Group, Groups};
 pub use ids::{AddressId, CallerId, ConnectionId, ListenerId, SocketId, TransportId, WorkerId};
 pub use known_bugs::{KNOWN_BUGS, KnownBug};
 pub use model::LifecycleModel;
-pub use mutants::{Mutant, MutantReport, run_mutant};
+pub use mutants::{Mutant, MutantReport, UnknownMutant, run_mutant};
 pub use phase_matrix::phase_matrix;
 pub use presets::Preset;
 pub use properties::{PropertyResult, judge, properties};

@@ -1,10 +1,14 @@
 //! The mutants of the model, each planted in the model to see that a property catches it.
 
+use std::error::Error;
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
 use crate::explore::Graph;
-use crate::known_bugs::KnownBug;
+use crate::known_bugs::{KNOWN_BUGS, KnownBug};
 use crate::model::LifecycleModel;
 use crate::properties::{judge, properties};
 
@@ -115,6 +119,39 @@ pub enum Mutant {
     StrangersForgotten,
     /// A connection that another worker's transport has proved to be its own stays a tuple of its former one.
     GivenAwayBound,
+}
+
+/// No mutant of the model has this name, or several have this number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownMutant(String);
+
+impl fmt::Display for UnknownMutant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known: Vec<_> =
+            KNOWN_BUGS.iter().map(|bug| format!("{} {:?}", bug.id, bug.mutant)).collect();
+        write!(
+            f,
+            "{} is no mutant of the model, or several; there are: {}",
+            self.0,
+            known.join(", ")
+        )
+    }
+}
+
+impl Error for UnknownMutant {}
+
+impl FromStr for Mutant {
+    type Err = UnknownMutant;
+
+    /// By its name, or by its number if no other mutant of the model has it: `FinFirst` or `K28`.
+    fn from_str(name: &str) -> Result<Self, UnknownMutant> {
+        let is_called = |bug: &&KnownBug| bug.id == name || format!("{:?}", bug.mutant) == name;
+        let mut called = KNOWN_BUGS.iter().filter(is_called);
+        match (called.next(), called.next()) {
+            (Some(bug), None) => Ok(bug.mutant),
+            (None | Some(_), _) => Err(UnknownMutant(name.to_owned())),
+        }
+    }
 }
 
 /// How a mutant was caught.

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_conformance::lockstep::walk;
-use webrtc_server_conformance::planted::mutant;
 use webrtc_server_conformance::replay::{
     Descriptors, Suite, Target, TraceFile, again, read_traces, replay_watched,
 };
@@ -24,8 +23,8 @@ struct Arguments {
     /// In memory, on the pure core
     #[arg(long)]
     lockstep: bool,
-    /// The id of a mutant that the server is to have, as K06
-    #[arg(long, value_name = "ID", value_parser = mutant)]
+    /// The mutant that the server is to be, as StaleRoute or K06
+    #[arg(long, value_name = "MUTANT")]
     mutant: Option<Mutant>,
 }
 

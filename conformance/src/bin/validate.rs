@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 use webrtc_server::lifecycle::Mutant;
-use webrtc_server_conformance::planted::mutant;
 use webrtc_server_conformance::validate::log::{self, Entry};
 use webrtc_server_conformance::validate::soak::{self, Levels, SoakError};
 use webrtc_server_conformance::validate::stress::{self, RunOptions, StressError};
-use webrtc_server_conformance::validate::validate;
+use webrtc_server_conformance::validate::{is_looked_for, validate};
 
-/// Checks that the log of a server is a behaviour of the model. Exits with 1 when it is not.
+/// Checks that the log of a server is a behaviour of the model. Exits with 1 when it is not, and with 2 when nobody can
+/// tell.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 struct Arguments {
@@ -74,13 +74,19 @@ struct Run {
     /// Keep all threads on one core (Linux)
     #[arg(long)]
     pinned: bool,
-    /// The id of a mutant that the server is to have, as K06
-    #[arg(long, value_parser = mutant)]
+    /// The mutant that the server is to be, as StaleRoute or K06
+    #[arg(long)]
     mutant: Option<Mutant>,
 }
 
-fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    run(Arguments::parse()).unwrap_or_else(|error| {
+        eprintln!("{error}");
+        ExitCode::from(2)
+    })
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
     match (arguments.command, arguments.file) {
         (Some(Command::Record { run, out }), _) => {
             let log = record(run, &out)?;
@@ -115,6 +121,7 @@ fn write(path: &Path, log: &[Entry]) -> Result<(), Box<dyn Error>> {
 }
 
 fn stress(run: Run, runs: u64, out: &Path) -> Result<ExitCode, Box<dyn Error>> {
+    run.mutant.map_or(Ok(()), is_looked_for)?;
     for seed in run.seed..run.seed + runs {
         println!("seed {seed}");
         let log = record(Run { seed, ..run }, out)?;

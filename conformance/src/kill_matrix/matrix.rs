@@ -8,7 +8,8 @@ use std::thread;
 use webrtc_server::lifecycle::{Layer, Mutant};
 use webrtc_server_model::{self as model, Graph, KNOWN_BUGS, run_mutant};
 
-use super::{Shown, loom, of_the_lifecycle, of_the_shell, validation};
+use super::{Shown, loom, of_the_lifecycle, of_the_shell};
+use crate::validate::Unseen;
 use crate::{lockstep, validate};
 
 /// The rungs, in the order of the columns.
@@ -168,7 +169,7 @@ fn in_the_model(mutant: Mutant) -> Cell {
 
 /// Without details, which are others in every run.
 fn validated(mutant: Mutant) -> Cell {
-    if validation::why_unseen(mutant).is_some() {
+    if validate::is_looked_for(mutant).is_err() {
         return Cell::Absent;
     }
     match validate::detect(mutant) {
@@ -272,7 +273,7 @@ impl Matrix {
         text.push_str("\n## What validation does not look for\n\n");
         let mut unseen = BTreeMap::<_, Vec<_>>::new();
         for mutant in Mutant::ALL {
-            if let Some(why) = validation::why_unseen(*mutant) {
+            if let Err(Unseen { why, .. }) = validate::is_looked_for(*mutant) {
                 unseen.entry(why).or_default().push(format!("`{mutant:?}`"));
             }
         }

@@ -4,7 +4,8 @@ use super::log::{Entry, What};
 use super::stress::{RunOptions, StressError, record};
 use super::{Rejection, validate};
 use std::num::NonZeroUsize;
-use webrtc_server::lifecycle::Mutant;
+use thiserror::Error;
+use webrtc_server::lifecycle::{Layer, Mutant};
 
 /// Runs that a mutant has to show in. What happens when is up to the threads, so one run proves nothing of it: most
 /// mutants show in the first, and one that does not show in so many is not seen.
@@ -12,6 +13,32 @@ pub const RUNS_MAX: u64 = 24;
 /// Transports of each run, and workers: a barrier that one worker opens needs two.
 const TRANSPORTS: usize = 40;
 const WORKERS: NonZeroUsize = NonZeroUsize::new(2).expect("two");
+
+/// Validation does not look for this mutant: no run shows it, or none for sure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("validation does not look for {mutant:?}: {why}")]
+pub struct Unseen {
+    /// The mutant.
+    pub mutant: Mutant,
+    /// Why.
+    pub why: &'static str,
+}
+
+/// Whether validation looks for a mutant.
+///
+/// # Errors
+///
+/// [`Unseen`].
+pub fn is_looked_for(mutant: Mutant) -> Result<(), Unseen> {
+    let why = match (mutant, mutant.layer()) {
+        (Mutant::TryAgainDrops, _) => "few runs have a full socket when such an alert leaves",
+        (_, Layer::Core | Layer::Barrier) => return Ok(()),
+        (_, Layer::Shell) => {
+            "the log is of what the core hears and wants, and the shell does something else"
+        }
+    };
+    Err(Unseen { mutant, why })
+}
 
 /// A mutant, and the run that gave it away.
 #[derive(Clone, Debug)]

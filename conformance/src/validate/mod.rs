@@ -72,7 +72,7 @@ mod turns;
 mod words;
 
 pub use compare::Difference;
-pub use detect::{Detection, RUNS_MAX, detect};
+pub use detect::{Detection, RUNS_MAX, Unseen, detect, is_looked_for};
 pub use recorder::Recorder;
 pub use rejection::{Reason, Rejection};
 pub use simulate::Mismatch;

@@ -25,7 +25,7 @@ mod worker;
 mod wrong_orders;
 
 #[cfg(feature = "testing")]
-pub use crate::mutants::{Layer, Mutant};
+pub use crate::mutants::{Layer, Mutant, UnknownMutant};
 pub use connection::{Connection, ConnectionPhase, InputHalf, WriteState};
 pub use farewell::{Farewell, QueuedRecord};
 pub use ids::{ConnectionId, ListenerId, SocketId, TransportId, Tuple};

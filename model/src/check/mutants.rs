@@ -17,7 +17,7 @@ use crate::trace::Trace;
 pub struct MutantRow {
     /// The mutant.
     pub mutant: Mutant,
-    /// Its number in the list of known bugs.
+    /// The number of its bug.
     pub id: &'static str,
     /// The smallest configuration that shows it.
     pub config: &'static str,
