@@ -4,14 +4,15 @@ use crate::lifecycle::{CloseReason, DtlsReason, DtlsState, IceState, Outcome};
 use crate::parameters::TransportTuple;
 pub use crate::shell::dtls::DtlsConnected;
 
-/// An event of a transport, under mediasoup's name.
+/// An event of a transport, under mediasoup's name (`WebRtcTransport.ts`). Events come in their order, on the thread of
+/// the transport's worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TransportEvent {
-    /// `icestatechange`
+    /// `icestatechange`: the new state.
     IceStateChange(IceState),
-    /// `iceselectedtuplechange`
+    /// `iceselectedtuplechange`: where everything is sent from now on; `None`: nowhere, no path is left.
     IceSelectedTupleChange(Option<TransportTuple>),
-    /// `dtlsstatechange`
+    /// `dtlsstatechange`.
     DtlsStateChange {
         /// The new state.
         state: DtlsState,
@@ -20,7 +21,7 @@ pub enum TransportEvent {
         /// Keys and certificate, with `connected` only.
         connected: Option<Box<DtlsConnected>>,
     },
-    /// Application data arrived.
+    /// Application data arrived: what one DTLS record held.
     Data(Vec<u8>),
     /// `listenserverclose`: the server is closing, and this transport with it.
     ListenServerClose,

@@ -79,11 +79,11 @@ impl DtlsSession {
     ///
     /// What OpenSSL says, which can only be a lack of memory.
     pub fn new(context: &DtlsContext, role: DtlsRole) -> Result<Self, ErrorStack> {
-        Self::with_defect(context, role, Planted::default())
+        Self::with_mutant(context, role, Planted::default())
     }
 
-    /// As [`Self::new`], with the defect that its worker has.
-    pub(crate) fn with_defect(
+    /// As [`Self::new`], with the mutant that its worker has.
+    pub(crate) fn with_mutant(
         context: &DtlsContext,
         role: DtlsRole,
         planted: Planted,

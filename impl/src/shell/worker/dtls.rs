@@ -19,7 +19,7 @@ pub(super) struct DtlsSlot {
 impl Worker {
     pub(super) fn start_dtls(&mut self, id: TransportId, role: lifecycle::DtlsRole) {
         let slot = self.slots.entry(id).or_default();
-        match DtlsSession::with_defect(&self.dtls, role.into(), self.planted) {
+        match DtlsSession::with_mutant(&self.dtls, role.into(), self.planted) {
             Ok(mut session) => {
                 if let Some(fingerprints) = slot.fingerprints.clone() {
                     session.expect_fingerprints(fingerprints);
