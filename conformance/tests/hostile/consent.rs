@@ -12,7 +12,7 @@ use webrtc_server::wire::framing::frame;
 use webrtc_server::wire::stun::{Class, MessageBuilder, Method, TransactionId};
 use webrtc_server_conformance::manual::{Manual, echo};
 use webrtc_server_conformance::peer::{
-    CheckOptions, Feed, HandshakeStage, Protocol, StreamEnd, TcpOptions, TcpPath,
+    CheckOptions, Feed, HandshakeStage, Path, Protocol, StreamEnd, TcpOptions, TcpPath,
 };
 
 const CONSENT: Timer = Timer::Consent(TransportId(1));
@@ -56,7 +56,7 @@ fn stn_26_the_association_outlives_consent() {
             // A connection that consent closed is gone; the peer comes back on another.
             peer.tcp(FIRST).expect("a path").close();
             let again = TcpPath::connect(manual.tcp, TcpOptions::default()).expect("a listener");
-            *peer.path(FIRST).expect("a path") = webrtc_server_conformance::peer::Path::Tcp(again);
+            *peer.path(FIRST).expect("a path") = Path::Tcp(again);
         }
         manual.check(&mut peer);
         assert_eq!(manual.look(1).ice.state, IceState::Completed);
@@ -70,11 +70,21 @@ fn stn_26_the_association_outlives_consent() {
 fn stn_27_only_a_check_that_proves_the_password_renews_consent() {
     let mut manual = Manual::new();
     let mut peer = manual.pair(1, Protocol::Udp);
+    let id = peer.next_transaction();
+    let captured = peer.check_request(id, &CheckOptions::default(), |request| request);
+    peer.send_packet(FIRST, &captured).expect("it leaves");
+    manual.until("it is granted", |_| {
+        peer.collect().expect("a socket");
+        peer.observed().answers_to(id) == 1
+    });
     let _ = manual.outputs();
     let wrong = CheckOptions { password: Some("wrong".to_owned()), ..CheckOptions::default() };
     peer.check_with(FIRST, &wrong, |request| request).expect("it leaves");
     peer.send_data(FIRST, b"data").expect("connected");
     peer.send_packet(FIRST, &[0x80; 40]).expect("media");
+    peer.send_packet(FIRST, &captured).expect("a copy, by the same path");
+    let elsewhere = peer.add_path(Path::open(Protocol::Udp, manual.udp).expect("a path"));
+    peer.send_packet(elsewhere, &captured).expect("a copy, by another");
     let name = format!("{}:{}", peer.credentials().ufrag, peer.ufrag());
     let password = peer.credentials().password.clone();
     for class in [Class::Indication, Class::SuccessResponse] {
@@ -91,8 +101,15 @@ fn stn_27_only_a_check_that_proves_the_password_renews_consent() {
     let mut bystander = manual.peer(2, Protocol::Udp);
     manual.check(&mut bystander);
     assert_eq!(manual.moves(CONSENT), 0);
+    assert_eq!(peer.observed().answers_to(id), 1, "nothing was collected since");
+    peer.collect().expect("a socket");
+    assert_eq!(peer.observed().answers_to(id), 2, "as it would be a retransmission");
     manual.check(&mut peer);
     assert_eq!(manual.moves(CONSENT), 1);
+    manual.fire(CONSENT);
+    peer.send_packet(FIRST, &captured).expect("it leaves");
+    manual.check(&mut bystander);
+    assert_eq!(manual.look(1).ice.state, IceState::Disconnected, "a copy brings nobody back");
 }
 
 #[test]
@@ -251,6 +268,72 @@ fn res_04_a_datagram_that_cannot_be_sent_is_lost_and_nothing_else() {
     manual.check(&mut peer);
     echo(&mut manual, 1, &mut peer);
     assert!(peer.observed().answer_to(unheard).is_none(), "it is not repeated");
+}
+
+/// A send that the system refuses is lost and counted, and the next one is tried as if nothing had been.
+#[test]
+fn res_04_a_send_that_is_refused_loses_its_datagram_only() {
+    let mut manual = Manual::new();
+    let mut peer = manual.pair(1, Protocol::Udp);
+    let mut over_tcp = manual.pair(2, Protocol::Tcp);
+    for error in
+        [libc::EPERM, libc::ENETUNREACH, libc::EMSGSIZE, libc::EAFNOSUPPORT, libc::ECONNREFUSED]
+    {
+        let before = manual.stats();
+        manual.worker.set_send_error(SocketId(0), Some(error));
+        let unheard = peer.check(FIRST, true).expect("it leaves");
+        let data = vec![1];
+        let send = Command::Send { transport: TransportId(1), data, reply: None };
+        manual.worker.execute(send);
+        eventually("both are lost and counted", || {
+            manual.step();
+            manual.stats().send_errors == before.send_errors + 2
+        });
+        assert_eq!(manual.stats().sends_blocked, before.sends_blocked);
+        echo(&mut manual, 2, &mut over_tcp);
+        manual.worker.set_send_error(SocketId(0), None);
+        manual.check(&mut peer);
+        echo(&mut manual, 1, &mut peer);
+        assert!(peer.observed().answer_to(unheard).is_none(), "it is not repeated");
+    }
+}
+
+/// The system has no buffers and tells nobody when it has some again: an alert is offered a little later.
+#[test]
+fn res_04_an_alert_without_buffers_is_offered_again() {
+    let mut manual = Manual::new();
+    let mut peer = manual.pair(1, Protocol::Udp);
+    let retry = Alarm::RetrySocket(SocketId(0));
+    manual.worker.set_send_error(SocketId(0), Some(libc::ENOBUFS));
+    manual.worker.execute(Command::CloseTransport { transport: TransportId(1) });
+    assert!(manual.worker.fire(retry), "once in vain");
+    manual.worker.set_send_error(SocketId(0), None);
+    assert!(manual.worker.fire(retry));
+    assert!(!manual.worker.alarms().contains(&retry));
+    peer.await_close_notify(PATIENCE).expect("it leaves");
+}
+
+/// Errors of receive neither end a socket nor keep its worker busy.
+#[test]
+fn res_03_a_socket_that_fails_to_receive_is_asked_again_later() {
+    let mut manual = Manual::new();
+    let mut peer = manual.pair(1, Protocol::Udp);
+    let retry = Alarm::RetrySocket(SocketId(0));
+    manual.step();
+    manual.worker.set_receive_errors(SocketId(0), 20);
+    let id = peer.check(FIRST, true).expect("it leaves");
+    for errors in [8, 16] {
+        manual.until("it waits", |manual| manual.worker.alarms().contains(&retry));
+        assert_eq!(manual.stats().receive_errors, errors);
+        assert!(manual.worker.ready().is_empty(), "and does nothing meanwhile");
+        assert!(manual.worker.fire(retry));
+    }
+    assert_eq!(manual.stats().receive_errors, 20);
+    assert!(!manual.worker.alarms().contains(&retry));
+    manual.until("what waited is answered", |_| {
+        peer.collect().expect("a socket");
+        peer.observed().answer_to(id).is_some()
+    });
 }
 
 /// What the kernel accepted and nobody has looked at is closed like any other, not reset with its listener.

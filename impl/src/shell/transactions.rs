@@ -1,78 +1,70 @@
-//! Checks that nominated, remembered so that a copy of one from another address does not move the selection.
+//! Checks that were granted, remembered so that a copy of one changes nothing.
 //!
-//! USE-CANDIDATE carries no number that grows: who captured a check could send it again from where they sit, and get
-//! what the server sends. Its transaction tells it from a new one.
+//! A check carries no number that grows: who captured one could send it again from where they sit, and get what the
+//! server sends, or keep the consent of a peer that is gone alive. Its transaction tells it from a new one.
 
-use crate::lifecycle::{Check, TransportId, Tuple};
+use crate::lifecycle::TransportId;
 use crate::wire::stun::TransactionId;
+use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasher;
 
-/// Checks remembered per transport. Browsers nominate again every few seconds, so these reach back for a minute.
-const REMEMBERED_MAX: usize = 32;
+/// Transactions remembered per transport, 32 KiB of them. Browsers check every two to three seconds, so these reach back
+/// for more than two hours.
+const REMEMBERED_MAX: usize = 4096;
 
-/// The latest nominating checks of each transport.
+/// The latest granted transactions of each transport, as hashes: twelve bytes in eight.
 #[derive(Debug, Default)]
-pub(super) struct Nominations {
-    seen: HashMap<TransportId, VecDeque<(TransactionId, Tuple)>>,
+pub(super) struct Transactions {
+    hasher: RandomState,
+    seen: HashMap<TransportId, VecDeque<u64>>,
 }
 
-impl Nominations {
-    /// The check as it counts: a copy of one that came from elsewhere nominates nothing.
+impl Transactions {
+    /// Whether this one was not seen before. It is remembered from now on.
     //= STN-32
-    pub(super) fn without_copies(
-        &mut self,
-        transport: TransportId,
-        id: TransactionId,
-        tuple: Tuple,
-        check: Check,
-    ) -> Check {
-        let nominates = check.use_candidate || check.nomination.is_some();
-        if nominates && self.is_copy(transport, id, tuple) {
-            return Check { use_candidate: false, nomination: None, ..check };
-        }
-        check
-    }
-
-    /// Whether this check came before, from elsewhere. If it came for the first time it is remembered.
-    fn is_copy(&mut self, id: TransportId, check: TransactionId, tuple: Tuple) -> bool {
-        let seen = self.seen.entry(id).or_default();
-        if let Some((_, origin)) = seen.iter().find(|(transaction, _)| *transaction == check) {
-            return *origin != tuple;
+    pub(super) fn is_new(&mut self, transport: TransportId, transaction: TransactionId) -> bool {
+        let hash = self.hasher.hash_one(transaction);
+        let seen = self.seen.entry(transport).or_default();
+        if seen.contains(&hash) {
+            return false;
         }
         if seen.len() == REMEMBERED_MAX {
             seen.pop_front();
         }
-        seen.push_back((check, tuple));
-        false
+        seen.push_back(hash);
+        true
     }
 
     /// The transport is closed.
-    pub(super) fn forget(&mut self, id: TransportId) {
-        self.seen.remove(&id);
+    pub(super) fn forget(&mut self, transport: TransportId) {
+        self.seen.remove(&transport);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lifecycle::ConnectionId;
 
     #[test]
     fn stn_32_a_copy_is_known_by_its_transaction_and_memory_is_bounded() {
-        let mut nominations = Nominations::default();
-        let (id, here, there) =
-            (TransportId(1), Tuple::Tcp(ConnectionId(1)), Tuple::Tcp(ConnectionId(2)));
-        let check = |n: u8| TransactionId([n; 12]);
-        assert!(!nominations.is_copy(id, check(0), here));
-        assert!(!nominations.is_copy(id, check(0), here), "a repetition is no copy");
-        assert!(nominations.is_copy(id, check(0), there));
-        assert!(!nominations.is_copy(TransportId(2), check(0), there), "another transport");
-        for n in 1..=200 {
-            assert!(!nominations.is_copy(id, check(n), here));
-            assert!(nominations.is_copy(id, check(n), there));
+        let mut transactions = Transactions::default();
+        let id = TransportId(1);
+        let check = |n: usize| {
+            let mut id = [0; 12];
+            id[4..].copy_from_slice(&n.to_be_bytes());
+            TransactionId(id)
+        };
+        for n in 0..REMEMBERED_MAX {
+            assert!(transactions.is_new(id, check(n)));
+            assert!(!transactions.is_new(id, check(n)) && !transactions.is_new(id, check(0)));
         }
-        assert_eq!(nominations.seen[&id].len(), REMEMBERED_MAX);
-        nominations.forget(id);
-        assert!(!nominations.seen.contains_key(&id));
+        assert!(transactions.is_new(TransportId(2), check(0)), "another transport");
+        assert!(transactions.is_new(id, check(REMEMBERED_MAX)));
+        assert!(!transactions.is_new(id, check(1)), "only the oldest went");
+        assert_eq!(transactions.seen[&id].len(), REMEMBERED_MAX);
+        assert!(transactions.seen[&id].capacity() * size_of::<u64>() <= 32 * 1024);
+        transactions.forget(id);
+        assert!(!transactions.seen.contains_key(&id));
     }
 }
