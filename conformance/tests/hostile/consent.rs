@@ -12,7 +12,7 @@ use webrtc_server::wire::framing::frame;
 use webrtc_server::wire::stun::{Class, MessageBuilder, Method, TransactionId};
 use webrtc_server_conformance::by_hand::{ByHand, echo};
 use webrtc_server_conformance::peer::{
-    CheckOptions, Feed, HandshakeGoal, Protocol, StreamEnd, TcpOptions, TcpPath,
+    CheckOptions, Feed, HandshakeGoal, Path, Protocol, StreamEnd, TcpOptions, TcpPath,
 };
 
 const CONSENT: Timer = Timer::Consent(TransportId(1));
@@ -56,7 +56,7 @@ fn stn_26_the_association_outlives_consent() {
             // A connection that consent closed is gone; the peer comes back on another.
             peer.tcp(FIRST).expect("a path").close();
             let again = TcpPath::connect(by_hand.tcp, TcpOptions::default()).expect("a listener");
-            *peer.path(FIRST).expect("a path") = webrtc_server_conformance::peer::Path::Tcp(again);
+            *peer.path(FIRST).expect("a path") = Path::Tcp(again);
         }
         by_hand.check(&mut peer);
         assert_eq!(by_hand.look(1).ice.state, IceState::Completed);
@@ -70,11 +70,21 @@ fn stn_26_the_association_outlives_consent() {
 fn stn_27_only_a_check_that_proves_the_password_renews_consent() {
     let mut by_hand = ByHand::new();
     let mut peer = by_hand.pair(1, Protocol::Udp);
+    let id = peer.next_transaction();
+    let captured = peer.check_request(id, &CheckOptions::default(), |request| request);
+    peer.send_packet(FIRST, &captured).expect("it leaves");
+    by_hand.until("it is granted", |_| {
+        peer.collect().expect("a socket");
+        peer.observed().answers_to(id) == 1
+    });
     let _ = by_hand.outputs();
     let wrong = CheckOptions { password: Some("wrong".to_owned()), ..CheckOptions::default() };
     peer.check_with(FIRST, &wrong, |request| request).expect("it leaves");
     peer.send_data(FIRST, b"data").expect("connected");
     peer.send_packet(FIRST, &[0x80; 40]).expect("media");
+    peer.send_packet(FIRST, &captured).expect("a copy, by the same path");
+    let elsewhere = peer.add_path(Path::open(Protocol::Udp, by_hand.udp).expect("a path"));
+    peer.send_packet(elsewhere, &captured).expect("a copy, by another");
     let name = format!("{}:{}", peer.credentials().ufrag, peer.ufrag());
     let password = peer.credentials().password.clone();
     for class in [Class::Indication, Class::SuccessResponse] {
@@ -91,8 +101,15 @@ fn stn_27_only_a_check_that_proves_the_password_renews_consent() {
     let mut bystander = by_hand.peer(2, Protocol::Udp);
     by_hand.check(&mut bystander);
     assert_eq!(by_hand.moves(CONSENT), 0);
+    assert_eq!(peer.observed().answers_to(id), 1, "nothing was collected since");
+    peer.collect().expect("a socket");
+    assert_eq!(peer.observed().answers_to(id), 2, "as it would be a retransmission");
     by_hand.check(&mut peer);
     assert_eq!(by_hand.moves(CONSENT), 1);
+    by_hand.fire(CONSENT);
+    peer.send_packet(FIRST, &captured).expect("it leaves");
+    by_hand.check(&mut bystander);
+    assert_eq!(by_hand.look(1).ice.state, IceState::Disconnected, "a copy brings nobody back");
 }
 
 #[test]
@@ -251,6 +268,72 @@ fn res_04_a_datagram_that_cannot_be_sent_is_lost_and_nothing_else() {
     by_hand.check(&mut peer);
     echo(&mut by_hand, 1, &mut peer);
     assert!(peer.observed().answer_to(unheard).is_none(), "it is not repeated");
+}
+
+/// A send that the system refuses is lost and counted, and the next one is tried as if nothing had been.
+#[test]
+fn res_04_a_send_that_is_refused_loses_its_datagram_only() {
+    let mut by_hand = ByHand::new();
+    let mut peer = by_hand.pair(1, Protocol::Udp);
+    let mut over_tcp = by_hand.pair(2, Protocol::Tcp);
+    for error in
+        [libc::EPERM, libc::ENETUNREACH, libc::EMSGSIZE, libc::EAFNOSUPPORT, libc::ECONNREFUSED]
+    {
+        let before = by_hand.stats();
+        by_hand.worker.set_send_error(SocketId(0), Some(error));
+        let unheard = peer.check(FIRST, true).expect("it leaves");
+        let data = vec![1];
+        let send = Command::Send { transport: TransportId(1), data, reply: None };
+        by_hand.worker.execute(send);
+        eventually("both are lost and counted", || {
+            by_hand.step();
+            by_hand.stats().send_errors == before.send_errors + 2
+        });
+        assert_eq!(by_hand.stats().sends_blocked, before.sends_blocked);
+        echo(&mut by_hand, 2, &mut over_tcp);
+        by_hand.worker.set_send_error(SocketId(0), None);
+        by_hand.check(&mut peer);
+        echo(&mut by_hand, 1, &mut peer);
+        assert!(peer.observed().answer_to(unheard).is_none(), "it is not repeated");
+    }
+}
+
+/// The system has no buffers and tells nobody when it has some again: an alert is offered a little later.
+#[test]
+fn res_04_an_alert_without_buffers_is_offered_again() {
+    let mut by_hand = ByHand::new();
+    let mut peer = by_hand.pair(1, Protocol::Udp);
+    let retry = Alarm::RetrySocket(SocketId(0));
+    by_hand.worker.set_send_error(SocketId(0), Some(libc::ENOBUFS));
+    by_hand.worker.execute(Command::CloseTransport { transport: TransportId(1) });
+    assert!(by_hand.worker.fire(retry), "once in vain");
+    by_hand.worker.set_send_error(SocketId(0), None);
+    assert!(by_hand.worker.fire(retry));
+    assert!(!by_hand.worker.alarms().contains(&retry));
+    peer.await_close_notify(PATIENCE).expect("it leaves");
+}
+
+/// Errors of receive neither end a socket nor keep its worker busy.
+#[test]
+fn res_03_a_socket_that_fails_to_receive_is_asked_again_later() {
+    let mut by_hand = ByHand::new();
+    let mut peer = by_hand.pair(1, Protocol::Udp);
+    let retry = Alarm::RetrySocket(SocketId(0));
+    by_hand.step();
+    by_hand.worker.set_receive_errors(SocketId(0), 20);
+    let id = peer.check(FIRST, true).expect("it leaves");
+    for errors in [8, 16] {
+        by_hand.until("it waits", |by_hand| by_hand.worker.alarms().contains(&retry));
+        assert_eq!(by_hand.stats().receive_errors, errors);
+        assert!(by_hand.worker.ready().is_empty(), "and does nothing meanwhile");
+        assert!(by_hand.worker.fire(retry));
+    }
+    assert_eq!(by_hand.stats().receive_errors, 20);
+    assert!(!by_hand.worker.alarms().contains(&retry));
+    by_hand.until("what waited is answered", |_| {
+        peer.collect().expect("a socket");
+        peer.observed().answer_to(id).is_some()
+    });
 }
 
 /// What the kernel accepted and nobody has looked at is closed like any other, not reset with its listener.

@@ -223,17 +223,25 @@ fn stn_32_a_replayed_check_does_not_move_the_selection() {
         let id = peer.next_transaction();
         let captured = peer.check_request(id, &options, |request| request);
         peer.send_packet(FIRST, &captured).expect("it leaves");
-        fixture.udp_barrier();
-        let attacker = fixture.udp();
+        for _ in 0..200 {
+            check(&mut peer, FIRST, &nominating());
+        }
+        let (before, ignored) = (member.dump(), fixture.stats().stun_ignored);
+        let mut attacker = fixture.udp();
         for _ in 0..3 {
             attacker.send(&captured).expect("it leaves");
         }
         fixture.udp_barrier();
-        assert_eq!(selected(&member), port(&mut peer, FIRST), "{options:?}");
-        assert!(member.dump().tuples.len() <= 2);
-        echo(&member, &mut peer, FIRST);
+        assert_eq!(member.dump(), before, "{options:?}");
+        assert_eq!(fixture.stats().stun_ignored, ignored + 3);
+        assert!(attacker.collect().expect("a socket").is_empty(), "not even an answer");
         // Who is honest repeats itself from where it was, and moves with a check of its own.
+        let answers = peer.observed().answers_to(id);
         peer.send_packet(FIRST, &captured).expect("it leaves");
+        peer.await_until("an answer", PATIENCE, |peer| peer.observed().answers_to(id) > answers)
+            .expect("it is answered again");
+        assert_eq!(member.dump(), before);
+        echo(&member, &mut peer, FIRST);
         let elsewhere = another(&fixture, &mut peer, Protocol::Udp);
         check(&mut peer, elsewhere, &nominating());
         assert_eq!(selected(&member), port(&mut peer, elsewhere));

@@ -40,6 +40,9 @@ fn tcp_04_empty_frames_are_passed_over() {
     let fixture = Fixture::new();
     let member = fixture.member();
     let mut peer = member.peer(&fixture.server, Protocol::Tcp);
+    // Of a stranger a few, of a member as many as it likes.
+    write(&mut peer, FIRST, &[0; 20]);
+    peer.await_check(FIRST, true, PATIENCE).expect("the check behind them is granted");
     write(&mut peer, FIRST, &[0; 2000]);
     peer.await_check(FIRST, true, PATIENCE).expect("the check behind them is granted");
     assert_eq!(peer.end(FIRST).expect("a path"), StreamEnd::Open);
@@ -89,6 +92,9 @@ fn tcp_06_a_stranger_that_sends_anything_else_is_closed() {
         ("a damaged check", of_frame(&damaged)),
         ("STUN without a frame", unframed.clone()),
         ("an indication", of_frame(&indication)),
+        ("a length that no check has", vec![0xFF, 0xFF]),
+        ("a first byte that no check has", vec![0, 100, 22]),
+        ("empty frames", vec![0; 100]),
     ];
     for (what, stream) in streams {
         let mut path = fixture.tcp();
@@ -105,7 +111,7 @@ fn tcp_06_a_stranger_that_sends_anything_else_is_closed() {
 fn tcp_07_who_binds_nothing_is_closed_in_time() {
     let fixture = impatient();
     let (member, mut peer) = fixture.pair(Protocol::Tcp);
-    let streams: [&[u8]; 4] = [b"", &[0xFF], &[0xFF, 0xFF, 1, 2], &[0; 100]];
+    let streams: [&[u8]; 4] = [b"", &[0], &[1, 0, 1, 2], &[0; 20]];
     for stream in streams {
         let mut path = fixture.tcp();
         path.send_raw(stream).expect("it leaves");
@@ -270,7 +276,9 @@ fn tcp_19_connections_that_are_reset_before_their_first_use_are_dropped_quietly(
         path.reset().expect("a RST");
     }
     // Until then this address may have as many unbound connections as one source gets.
-    fixture.await_stats("all were accepted", |now| now.connections_accepted >= 300);
+    fixture.await_stats("all were accepted, or one too many", |now| {
+        now.connections_accepted + now.connections_refused >= 300
+    });
     fixture.await_connections("and forgotten", |now| now.unbound == 0);
     let (member, mut peer) = fixture.pair(Protocol::Tcp);
     fixture.await_connections("the member's is left", |now| {

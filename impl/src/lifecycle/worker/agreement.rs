@@ -5,6 +5,7 @@ use crate::lifecycle::close_order::TransportCloseStep;
 use crate::lifecycle::connection::ConnectionPhase;
 use crate::lifecycle::farewell::Farewell;
 use crate::lifecycle::ids::Tuple;
+use crate::lifecycle::source_of;
 use crate::lifecycle::state::{DtlsState, IceState};
 use crate::lifecycle::timer::Timer;
 use crate::lifecycle::transport::{Phase, Transport};
@@ -68,7 +69,7 @@ impl Worker {
             }
         }
         let unbound = self.connections.iter().filter(|(_, c)| c.phase == ConnectionPhase::Unbound);
-        let strangers = unbound.map(|(id, connection)| (connection.remote.ip(), *id)).collect();
+        let strangers = unbound.map(|(id, c)| (source_of(c.remote.ip()), *id)).collect();
         ensure(self.strangers == strangers, "a connection is miscounted as nobody's")?;
         let known: usize = self.transports.values().map(|t| t.connections.len()).sum();
         let owned = self.connections.values().filter(|c| c.owner().is_some()).count();

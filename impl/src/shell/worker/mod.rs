@@ -19,8 +19,8 @@ use super::carriers::{Carrier, Carriers};
 use super::dtls::DtlsContext;
 use super::hints::Hints;
 use super::limiter::ReplyLimiter;
-use super::nominations::Nominations;
 use super::timers::{Alarm, Timers};
+use super::transactions::Transactions;
 use crate::control::dump::Stats;
 use crate::control::handover::Neighbours;
 use crate::control::owner::{ABANDONED, Owner};
@@ -150,7 +150,7 @@ pub struct Worker {
     next_connection: u64,
     strangers: Strangers,
     limiter: Arc<Mutex<ReplyLimiter>>,
-    nominations: Nominations,
+    transactions: Transactions,
     /// `None` when it is alone: then nothing is handed over.
     neighbours: Option<Neighbours>,
     hints: Hints,
@@ -224,7 +224,7 @@ impl Worker {
             next_connection: 0,
             strangers: Strangers::Welcome,
             limiter: neighbours.as_ref().map(Neighbours::limiter).unwrap_or_default(),
-            nominations: Nominations::default(),
+            transactions: Transactions::default(),
             neighbours,
             hints: Hints::default(),
             outcomes: Vec::new(),
@@ -456,10 +456,27 @@ impl Worker {
     /// Lets a socket answer "try again" from now on, or no longer, which makes it writable.
     pub fn set_socket_full(&mut self, id: SocketId, full: bool) {
         let Some(carrier) = self.carriers.sockets.get_mut(&id) else { return };
-        if carrier.full && !full && !self.ready.contains(&Ready::SocketWritable(id)) {
+        let was_full = carrier.faults.of_sends == Some(libc::EAGAIN);
+        if was_full && !full && !self.ready.contains(&Ready::SocketWritable(id)) {
             self.ready.push_back(Ready::SocketWritable(id));
         }
-        carrier.full = full;
+        if was_full != full {
+            carrier.faults.of_sends = full.then_some(libc::EAGAIN);
+        }
+    }
+
+    /// Lets every send of a socket fail with this error of the system from now on, or none any more.
+    pub fn set_send_error(&mut self, id: SocketId, error: Option<i32>) {
+        if let Some(carrier) = self.carriers.sockets.get_mut(&id) {
+            carrier.faults.of_sends = error;
+        }
+    }
+
+    /// Lets so many receives of a socket fail, as without memory.
+    pub fn set_receive_errors(&mut self, id: SocketId, count: usize) {
+        if let Some(carrier) = self.carriers.sockets.get_mut(&id) {
+            carrier.faults.receives_that_fail = count;
+        }
     }
 
     /// Gives a connection a send buffer of that size, or the kernel's own again, and calls it writable.
