@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn t18_getters_follow_the_events_and_each_is_heard_once() {
+    fn getters_follow_the_events_and_each_is_heard_once() {
         let (sender, heard) = channel();
         let (view, mut sink) =
             new(&credentials(), Box::new(move |event| sender.send(event).expect("the test hears")));
