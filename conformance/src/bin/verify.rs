@@ -7,8 +7,11 @@ use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use webrtc_server::lifecycle::Mutant;
+use webrtc_server_conformance::planted::mutant;
 use webrtc_server_conformance::replay::Shard;
 use webrtc_server_conformance::verify::{Options, Program, Progress, Row, perform, verify};
+use webrtc_server_model::{Config, Preset};
 
 /// Checks the model, and the real code against the model: in memory (lockstep), on real sockets with real OpenSSL
 /// (replay), and by the logs of servers that run freely (validation); and that known mistakes are noticed. Exits with 1
@@ -22,12 +25,25 @@ struct Arguments {
     /// Replay a share of the suite only, like 1/4; the first share does everything else as well
     #[arg(long, value_name = "K/N")]
     shard: Option<Shard>,
+    /// Look at this configuration only; the mutants and validation are left out
+    #[arg(long, value_name = "NAME", value_parser = config)]
+    config: Option<Config>,
+    /// The id of a known mistake that the server is to have in lockstep and replay, as K06: they must fail
+    #[arg(long, value_name = "ID", value_parser = mutant, requires = "config")]
+    mutant: Option<Mutant>,
     /// Replay every edge of all configurations with one transport: for the night
     #[arg(long)]
     every_edge: bool,
     /// Perform what comes in over standard input, for another `verify`
     #[arg(long, hide = true, exclusive = true)]
     perform: bool,
+}
+
+fn config(name: &str) -> Result<Config, String> {
+    Config::named(name).ok_or_else(|| {
+        let known = Preset::nightly().configs.into_iter().map(|config| config.name);
+        format!("there are: {}", known.collect::<Vec<_>>().join(", "))
+    })
 }
 
 /// A bar on a terminal; nothing elsewhere.
@@ -58,7 +74,13 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         return Ok(ExitCode::SUCCESS);
     }
     let child = Program { path: std::env::current_exe()?, arguments: vec!["--perform".to_owned()] };
-    let options = Options { child, shard: arguments.shard, every_edge: arguments.every_edge };
+    let options = Options {
+        child,
+        shard: arguments.shard,
+        config: arguments.config,
+        mutant: arguments.mutant,
+        every_edge: arguments.every_edge,
+    };
     let style = ProgressStyle::with_template("{msg:32} {wide_bar} {pos}/{len} {elapsed}")?;
     let mut bar = Bar(ProgressBar::new(0).with_style(style));
     // Before the work: a report that cannot be written is better known at once.

@@ -12,7 +12,7 @@ use webrtc_server_model::{
 use super::directed::{self, Verdict};
 use crate::lockstep::{Found, Kill};
 use crate::replay::{Plan, Replay, ReplayError, replay};
-use crate::verify::{Progress, Row};
+use crate::verify::{Check, Progress, Row};
 
 /// Mistakes that lockstep sees in an input that comes too late, for which the model has no action in so small a
 /// configuration: replay needs one that has.
@@ -186,7 +186,8 @@ fn row<T: Copy>(
 ) -> Row {
     progress.begin(&format!("mutants of {of}"));
     let began = Instant::now();
-    let mut row = Row { check: "mutants", of: of.to_owned(), things: "mutants", ..Row::default() };
+    let check = Check::Mutants;
+    let mut row = Row { check, of: of.to_owned(), things: "mutants", ..Row::default() };
     for (done, (mutant, with)) in mutants.iter().enumerate() {
         progress.at(done, mutants.len());
         row.compared += 1;

@@ -157,6 +157,12 @@ impl Plan {
         &self.config
     }
 
+    /// The defect.
+    #[must_use]
+    pub fn mutant(&self) -> Option<Mutant> {
+        self.mutant
+    }
+
     /// The traces.
     #[must_use]
     pub fn as_traces(&self) -> &[Vec<Action>] {

@@ -11,8 +11,10 @@ use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{Action, Config};
 
+use crate::planted::mutant;
 use crate::replay::{Descriptors, Plan, ReplayError, Rung, again, replay};
 
 /// A child that says nothing for so long hangs: each trace takes milliseconds, and the longest wait in one is 20 s.
@@ -25,6 +27,9 @@ const ORPHANED: i32 = 3;
 #[derive(Serialize, Deserialize)]
 struct Task {
     config: String,
+    /// The id of a known mistake that the server is to have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mutant: Option<String>,
     traces: Vec<Vec<Action>>,
 }
 
@@ -81,16 +86,21 @@ fn performed(task: Task, at: &mut dyn FnMut(usize)) -> Performed {
     let Some(config) = Config::named(&task.config) else {
         return failed(format!("no configuration is called {:?}", task.config));
     };
+    let mutant = match task.mutant.as_deref().map(mutant).transpose() {
+        Ok(mutant) => mutant,
+        Err(unknown) => return failed(unknown),
+    };
     let plan = Plan::traces(&config, task.traces);
+    let plan = mutant.into_iter().fold(plan, |plan, m| plan.map(|plan| plan.with_mutant(m)));
     let plan = plan.map(|plan| plan.with_descriptors(Descriptors::Counted));
     let run = match plan.and_then(|plan| replay(&plan, &mut |done, _| at(done))) {
         Ok(run) => run,
-        Err(error) => return failed(in_words(&config, &error)),
+        Err(error) => return failed(in_words(&config, mutant, &error)),
     };
     let divergences = run.divergences.iter().map(|divergence| {
-        format!("{divergence}  {}", again(Rung::Replay, &config, &divergence.way(), None))
+        format!("{divergence}  {}", again(Rung::Replay, &config, &divergence.way(), mutant))
     });
-    let harness = run.harness.iter().map(|error| in_words(&config, error));
+    let harness = run.harness.iter().map(|error| in_words(&config, mutant, error));
     let failures = divergences.chain(harness);
     Performed {
         traces: run.traces,
@@ -104,10 +114,10 @@ fn performed(task: Task, at: &mut dyn FnMut(usize)) -> Performed {
     }
 }
 
-fn in_words(config: &Config, error: &ReplayError) -> String {
+fn in_words(config: &Config, mutant: Option<Mutant>, error: &ReplayError) -> String {
     match error {
         ReplayError::Harness { trace, .. } => {
-            format!("{error}\n  {}", again(Rung::Replay, config, trace, None))
+            format!("{error}\n  {}", again(Rung::Replay, config, trace, mutant))
         }
         ReplayError::NothingToCompare
         | ReplayError::Unsupported { .. }
@@ -156,7 +166,11 @@ fn in_time(
     let name = Path::new(&program.path).display();
     let child = command.spawn().map_err(|error| format!("{name} does not start: {error}"))?;
     let mut child = Ended(child);
-    let task = Task { config: plan.config().name.to_owned(), traces: plan.as_traces().to_vec() };
+    let task = Task {
+        config: plan.config().name.to_owned(),
+        mutant: plan.mutant().map(|mutant| mutant.id().to_owned()),
+        traces: plan.as_traces().to_vec(),
+    };
     let text = serde_json::to_string(&task).map_err(|error| error.to_string())?;
     // Both ends are closed when they are dropped. A child that does not take all of it has ended, which shows below.
     let input = child.0.stdin.take();
@@ -196,7 +210,7 @@ fn in_time(
 fn under_way(plan: &Plan, begun: usize) -> String {
     let trace = plan.as_traces().get(begun);
     trace.map_or_else(String::new, |trace| {
-        let again = again(Rung::Replay, plan.config(), trace, None);
+        let again = again(Rung::Replay, plan.config(), trace, plan.mutant());
         format!(", in trace {} of {}\n  {again}", begun + 1, plan.len())
     })
 }

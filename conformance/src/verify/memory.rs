@@ -1,10 +1,11 @@
 //! The checks in memory: the model, its mutants, and lockstep.
 
-use super::Row;
 use super::rungs::failed;
+use super::{Check, Row};
 use crate::lockstep::{self, Kill};
 use crate::replay::{Rung, again};
 use std::collections::BTreeSet;
+use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{
     Grain, Graph, KnownBug, Verdict, check_classes, check_commutation, check_cycles, check_endings,
     judge, run_mutant,
@@ -58,7 +59,7 @@ pub(super) fn reached(verdicts: &[Vec<Verdict>]) -> Row {
         .collect();
     let failures = all.difference(&shown).map(|property| format!("never reached: {property}"));
     Row {
-        check: "model",
+        check: Check::Model,
         of: "all of them together".to_owned(),
         compared: all.len(),
         things: "situations that must occur",
@@ -121,11 +122,11 @@ fn other_cover(found: usize, covered: Option<usize>) -> Option<String> {
 }
 
 /// Every edge of the model on the real core.
-pub(super) fn in_lockstep(graph: &Graph) -> Row {
-    match lockstep::run(graph, None, &mut |_, _| {}) {
+pub(super) fn in_lockstep(graph: &Graph, mutant: Option<Mutant>) -> Row {
+    match lockstep::run(graph, mutant, &mut |_, _| {}) {
         Ok(run) => {
             let found = run.divergences.iter().map(|divergence| {
-                let again = again(Rung::Lockstep, graph.config(), &divergence.way(), None);
+                let again = again(Rung::Lockstep, graph.config(), &divergence.way(), mutant);
                 format!("{divergence}  {again}")
             });
             let mut failures: Vec<_> = found.collect();
@@ -150,7 +151,7 @@ pub(super) fn in_lockstep(graph: &Graph) -> Row {
 pub(super) fn killed(kills: &[Kill], errors: Vec<String>) -> Row {
     let survivors = kills.iter().filter(|kill| kill.found.is_none());
     Row {
-        check: "mutants",
+        check: Check::Mutants,
         of: "the core, lockstep".to_owned(),
         compared: kills.len(),
         things: "mutants",

@@ -4,12 +4,44 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 use std::fmt;
 
+/// What is checked, in the order of the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Check {
+    /// The model by itself.
+    #[default]
+    Model,
+    /// That one edge of a class stands for the others.
+    Classes,
+    /// The core in memory.
+    Lockstep,
+    /// The stack on real sockets.
+    Replay,
+    /// That known mistakes are noticed.
+    Mutants,
+    /// The logs of servers that run freely.
+    Validate,
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Model => "model",
+            Self::Classes => "classes",
+            Self::Lockstep => "lockstep",
+            Self::Replay => "replay",
+            Self::Mutants => "mutants",
+            Self::Validate => "validate",
+        })
+    }
+}
+
 /// One check.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
-    /// Model, mutants, classes, lockstep, replay or validate.
-    pub check: &'static str,
+    /// Which.
+    pub check: Check,
     /// Of what.
     pub of: String,
     /// States of the model.
@@ -73,17 +105,25 @@ impl Row {
 pub struct Report {
     /// Which share of the replay it is, if not all of it.
     pub shard: Option<String>,
-    /// In the order in which they ran.
+    /// What had to be compared at all.
+    pub owed: Vec<Check>,
+    /// In the order of the checks.
     pub rows: Vec<Row>,
     /// All of them together.
     pub seconds: f64,
 }
 
 impl Report {
-    /// Whether any check failed, or there was none.
+    /// Whether any check failed, or nothing was compared of what had to be.
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        self.rows.is_empty() || self.rows.iter().any(Row::has_failed)
+        self.missing().next().is_some() || self.rows.iter().any(Row::has_failed)
+    }
+
+    /// Checks that compared nothing, whatever their rows say.
+    fn missing(&self) -> impl Iterator<Item = Check> {
+        let compared = |check| self.rows.iter().any(|row| row.check == check && row.compared > 0);
+        self.owed.iter().copied().filter(move |check| !compared(*check))
     }
 }
 
@@ -110,7 +150,7 @@ impl fmt::Display for Report {
         for row in &self.rows {
             let count = |n: usize| if n == 0 { String::new() } else { n.to_string() };
             table.add_row([
-                row.check.to_owned(),
+                row.check.to_string(),
                 row.of.clone(),
                 count(row.states),
                 count(row.transitions),
@@ -152,6 +192,9 @@ impl fmt::Display for Report {
         for why in self.rows.iter().filter_map(|row| row.skipped.as_ref()) {
             writeln!(f, "\nleft out: {why}")?;
         }
+        for check in self.missing() {
+            writeln!(f, "\n{check}: nothing was compared")?;
+        }
         let failed = self.rows.iter().filter(|row| row.has_failed()).count();
         write!(f, "\n{} checks, {failed} failed, {:.1} s", self.rows.len(), self.seconds)
     }
@@ -163,14 +206,19 @@ mod tests {
 
     #[test]
     fn a_check_that_compared_nothing_has_failed() {
-        let row = Row { check: "lockstep", compared: 1, ..Row::default() };
-        let of = |rows| Report { shard: None, rows, seconds: 0.0 };
+        let row = Row { check: Check::Lockstep, compared: 1, ..Row::default() };
+        let owed = vec![Check::Lockstep];
+        let of = |rows| Report { shard: None, owed: owed.clone(), rows, seconds: 0.0 };
         assert!(!of(vec![row.clone()]).has_failed());
         assert!(of(vec![]).has_failed());
         assert!(of(vec![row.clone(), Row { compared: 0, ..row.clone() }]).has_failed());
         let skipped = Row { compared: 0, skipped: Some("too long".to_owned()), ..row.clone() };
-        assert!(!of(vec![skipped.clone()]).has_failed());
-        assert!(of(vec![skipped]).to_string().contains("left out"));
+        assert!(!of(vec![skipped.clone(), row.clone()]).has_failed());
+        assert!(of(vec![skipped.clone()]).to_string().contains("left out"));
+        assert!(of(vec![skipped]).has_failed(), "all of it");
+        let other = Row { check: Check::Replay, ..row.clone() };
+        assert!(of(vec![other.clone()]).has_failed());
+        assert!(of(vec![other]).to_string().contains("lockstep: nothing was compared"));
         let missed = Row { classes: 999, classes_total: 1000, ..row.clone() };
         assert!(of(vec![missed.clone()]).has_failed());
         assert!(of(vec![missed]).to_string().contains("99 %"));

@@ -1,7 +1,7 @@
 //! Servers that run freely under stress, whose logs are validated.
 
 use super::rungs::timed;
-use super::{Progress, Row};
+use super::{Check, Progress, Row};
 use crate::validate::stress::{Options, StressError, record};
 use crate::validate::{Summary, log, validate};
 use std::fs::File;
@@ -20,7 +20,7 @@ const FAULTS_MIN: usize = 20;
 /// is up to the threads, so the same seed may be sound next time, and the log is kept.
 pub(super) fn validated(progress: &mut dyn Progress) -> Row {
     progress.begin("validate free-running servers");
-    timed("validate", "free-running servers", || {
+    timed(Check::Validate, "free-running servers", || {
         let mut row = Row { things: "turns", ..Row::default() };
         let (mut logs, mut sum) = (0, Summary::default());
         for seed in STRESS_SEEDS {
