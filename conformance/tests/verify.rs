@@ -59,9 +59,12 @@ fn a_child_whose_parent_is_gone_ends_before_its_work_is_done() {
 /// One configuration to its end: the status, and what the report for machines says.
 fn whole(name: &str, more: &[&str]) -> (Option<i32>, Value) {
     let file = format!("{}/verify-{name}.json", env!("CARGO_TARGET_TMPDIR"));
-    let arguments = [&["--config", "small", "--json", &file], more].concat();
+    let keep = format!("{}/verify-{name}", env!("CARGO_TARGET_TMPDIR"));
+    let arguments = [&["--config", "small", "--json", &file, "--keep", &keep], more].concat();
     let output = verify(&arguments).wait_with_output().expect("verify ends");
     println!("{}", String::from_utf8_lossy(&output.stdout));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("replay small") || name == "nothing", "each row as it ends: {told}");
     let report = std::fs::read_to_string(&file).expect("a report");
     (output.status.code(), serde_json::from_str(&report).expect("JSON"))
 }
@@ -81,6 +84,11 @@ fn the_right_server_passes_and_a_mistake_is_a_failure_by_its_status_and_its_repo
     let rows = report["rows"].as_array().expect("rows").iter().filter(failed);
     let checks: Vec<_> = rows.map(|row| row["check"].as_str().expect("a word")).collect();
     assert_eq!(checks, ["lockstep", "replay"]);
+    let kept = report["artifacts"].as_array().expect("ways");
+    let exists = |way: &Value| std::fs::exists(way.as_str().expect("a path")).expect("readable");
+    assert!(kept.len() >= 2 && kept.iter().all(exists), "{kept:?}");
+    assert!(kept[0].as_str().expect("a path").contains("verify-wrong"), "{kept:?}");
+    assert_eq!((&report["failed"], &report["mutant"]), (&json!(true), &json!("K01")));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use webrtc_server_model::{
 use super::directed::{self, Verdict};
 use crate::lockstep::{Found, Kill};
 use crate::replay::{Plan, Replay, ReplayError, replay};
-use crate::verify::{Check, Progress, Row};
+use crate::verify::{Caught, Check, Progress, Row};
 
 /// Mistakes that lockstep sees in an input that comes too late, for which the model has no action in so small a
 /// configuration: replay needs one that has.
@@ -35,6 +35,16 @@ pub enum Shown {
     Replay(&'static str, usize, String),
     /// In a check of its own: its name, and what it says.
     Directed(&'static str, String),
+}
+
+impl Shown {
+    fn of(&self, mutant: Mutant) -> Caught {
+        let (config, length) = match self {
+            Shown::Replay(config, length, _) => (Some(*config), Some(*length)),
+            Shown::Directed(..) => (None, None),
+        };
+        Caught { id: mutant.id(), name: format!("{mutant:?}"), config, length }
+    }
 }
 
 impl fmt::Display for Shown {
@@ -192,7 +202,7 @@ fn row<T: Copy>(
         progress.at(done, mutants.len());
         row.compared += 1;
         match look(*mutant, *with) {
-            Ok(Some(_)) => {}
+            Ok(Some(shown)) => row.mutants.push(shown.of(*mutant)),
             Ok(None) => row.failures.push(format!("{mutant:?} survives")),
             Err(error) => row.failures.push(format!("{mutant:?}: {error}")),
         }

@@ -91,7 +91,7 @@ mod wires;
 
 use std::time::Duration;
 
-pub use again::{Rung, again};
+pub use again::{Rung, again, folder, keep_in};
 pub use descriptors::Descriptors;
 pub use file::{FileError, TraceFile, read_traces};
 pub use report::{Divergence, Finding, Replay, ReplayError};

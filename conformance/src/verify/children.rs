@@ -3,6 +3,7 @@
 //! A child reads what it is to perform from its standard input, and answers in lines of JSON: how far it is, and at last
 //! what came of it. One whose parent is gone ends with its next line, since nobody reads it.
 
+use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -135,7 +136,7 @@ pub struct Program {
     /// The file.
     pub path: PathBuf,
     /// Its arguments.
-    pub arguments: Vec<String>,
+    pub arguments: Vec<OsString>,
 }
 
 /// A process that is ended and waited for when nobody needs it any more.
@@ -236,7 +237,7 @@ mod tests {
     use super::*;
 
     fn shell(script: &str) -> Program {
-        let arguments = vec!["-c".to_owned(), script.to_owned()];
+        let arguments = vec!["-c".into(), script.into()];
         Program { path: "/bin/sh".into(), arguments }
     }
 
@@ -246,9 +247,10 @@ mod tests {
         Plan::traces(&config, vec![trace]).unwrap()
     }
 
+    const PATIENCE: Duration = Duration::from_secs(60);
+
     fn failure(script: &str) -> String {
-        let patience = Duration::from_millis(300);
-        in_time(&shell(script), &plan(), &mut |_| {}, patience).unwrap_err()
+        in_time(&shell(script), &plan(), &mut |_| {}, PATIENCE).unwrap_err()
     }
 
     #[test]
@@ -260,11 +262,12 @@ mod tests {
         let crash = failure("cat > /dev/null; echo '{\"at\":1}'; kill -SEGV $$");
         assert!(!crash.contains("in trace"), "{crash}");
         assert!(failure("cat > /dev/null; echo hello").contains("nobody understands: hello"));
-        assert!(failure("exec sleep 1000").contains("hangs"));
+        let soon = Duration::from_millis(1);
+        let hangs = in_time(&shell("exec sleep 1000"), &plan(), &mut |_| {}, soon);
+        assert!(hangs.unwrap_err().contains("hangs"));
         let done = r#"cat >/dev/null; echo '{"done":{"traces":1,"steps":1,"handshakes":0,"comparisons":9,"probes":2,"classes":1,"edges":1,"failures":[]}}'"#;
         assert!(failure(&format!("{done}; exit 1")).contains("after its work"));
-        let patience = Duration::from_secs(60);
-        let performed = in_time(&shell(done), &plan(), &mut |_| {}, patience);
+        let performed = in_time(&shell(done), &plan(), &mut |_| {}, PATIENCE);
         assert_eq!(performed.unwrap().comparisons, 9);
         let program = Program { path: "/nowhere/at/all".into(), arguments: Vec::new() };
         let nowhere = in_a_child(&program, &plan(), &mut |_| {});

@@ -1,7 +1,7 @@
 //! The checks in memory: the model, its mutants, and lockstep.
 
 use super::rungs::failed;
-use super::{Check, Row};
+use super::{Caught, Check, Row};
 use crate::lockstep::{self, Kill};
 use crate::replay::{Rung, again};
 use std::collections::BTreeSet;
@@ -78,9 +78,16 @@ pub(super) fn mutant_of_the_model(bug: &KnownBug) -> Row {
         }
         None => Some(format!("{} survives {}", bug.id, bug.killed_by)),
     };
+    let caught = report.counterexample.map(|way| Caught {
+        id: bug.id,
+        name: format!("{:?}", bug.mutant),
+        config: Some((bug.config)().name),
+        length: Some(way.len()),
+    });
     Row {
         states: report.states,
         compared: 1,
+        mutants: caught.into_iter().collect(),
         failures: failure.into_iter().collect(),
         ..Row::default()
     }
@@ -155,9 +162,17 @@ pub(super) fn killed(kills: &[Kill], errors: Vec<String>) -> Row {
         of: "the core, lockstep".to_owned(),
         compared: kills.len(),
         things: "mutants",
+        mutants: kills.iter().filter_map(caught).collect(),
         failures: survivors.map(ToString::to_string).chain(errors).collect(),
         ..Row::default()
     }
+}
+
+fn caught(kill: &Kill) -> Option<Caught> {
+    let Kill { mutant, found } = kill;
+    let found = found.as_ref()?;
+    let (config, length) = (Some(found.config), Some(found.length()));
+    Some(Caught { id: mutant.id(), name: format!("{mutant:?}"), config, length })
 }
 
 #[cfg(test)]

@@ -36,6 +36,19 @@ impl fmt::Display for Check {
     }
 }
 
+/// A known mistake that was noticed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Caught {
+    /// Its number.
+    pub id: &'static str,
+    /// Its name in the code.
+    pub name: String,
+    /// Where; none for a check of its own.
+    pub config: Option<&'static str>,
+    /// After how many actions.
+    pub length: Option<usize>,
+}
+
 /// One check.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -64,6 +77,10 @@ pub struct Row {
     pub compared: usize,
     /// What they were.
     pub things: &'static str,
+    /// The known mistakes that were noticed.
+    pub mutants: Vec<Caught>,
+    /// What the random choices of the runs came from.
+    pub seeds: Vec<u64>,
     /// What failed, in sentences.
     pub failures: Vec<String>,
     /// What no column says of it.
@@ -81,6 +98,15 @@ impl Row {
         !self.failures.is_empty()
             || self.classes < self.classes_total
             || (self.compared == 0 && self.skipped.is_none())
+    }
+
+    /// Why it failed.
+    pub(super) fn reasons(&self) -> Vec<String> {
+        if !self.has_failed() || !self.failures.is_empty() {
+            return self.failures.clone();
+        }
+        let nothing = self.compared == 0;
+        vec![if nothing { "nothing was compared" } else { "classes are missing" }.to_owned()]
     }
 
     /// How many of the classes were walked, in percent and rounded down.
@@ -101,10 +127,14 @@ impl Row {
 }
 
 /// All checks of a run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// Which share of the replay it is, if not all of it.
     pub shard: Option<String>,
+    /// The configuration, if it is only one.
+    pub config: Option<&'static str>,
+    /// The id of the mistake that was planted.
+    pub mutant: Option<&'static str>,
     /// What had to be compared at all.
     pub owed: Vec<Check>,
     /// In the order of the checks.
@@ -121,7 +151,7 @@ impl Report {
     }
 
     /// Checks that compared nothing, whatever their rows say.
-    fn missing(&self) -> impl Iterator<Item = Check> {
+    pub(super) fn missing(&self) -> impl Iterator<Item = Check> {
         let compared = |check| self.rows.iter().any(|row| row.check == check && row.compared > 0);
         self.owed.iter().copied().filter(move |check| !compared(*check))
     }
@@ -177,12 +207,7 @@ impl fmt::Display for Report {
         writeln!(f, "{table}")?;
         for row in self.rows.iter().filter(|row| row.has_failed()) {
             writeln!(f, "\n{} {}:", row.check, row.of)?;
-            if row.failures.is_empty() {
-                let why =
-                    if row.compared == 0 { "nothing was compared" } else { "classes are missing" };
-                writeln!(f, "{why}")?;
-            }
-            row.failures.iter().try_for_each(|failure| writeln!(f, "{failure}"))?;
+            row.reasons().iter().try_for_each(|failure| writeln!(f, "{failure}"))?;
         }
         for row in &self.rows {
             if let Some(note) = &row.note {
@@ -208,7 +233,10 @@ mod tests {
     fn a_check_that_compared_nothing_has_failed() {
         let row = Row { check: Check::Lockstep, compared: 1, ..Row::default() };
         let owed = vec![Check::Lockstep];
-        let of = |rows| Report { shard: None, owed: owed.clone(), rows, seconds: 0.0 };
+        let of = |rows| {
+            let (shard, config, mutant) = (None, None, None);
+            Report { shard, config, mutant, owed: owed.clone(), rows, seconds: 0.0 }
+        };
         assert!(!of(vec![row.clone()]).has_failed());
         assert!(of(vec![]).has_failed());
         assert!(of(vec![row.clone(), Row { compared: 0, ..row.clone() }]).has_failed());

@@ -168,6 +168,7 @@ fn sum(check: Check, of: &str, things: &'static str, rows: Vec<Row>) -> Row {
     for row in rows {
         sum.states += row.states;
         sum.compared += row.compared;
+        sum.mutants.extend(row.mutants);
         sum.failures.extend(row.failures);
         sum.seconds += row.seconds;
     }

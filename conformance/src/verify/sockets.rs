@@ -141,7 +141,7 @@ mod tests {
         let done = format!(
             r#"{{"done":{{"traces":{traces},"steps":{steps},"handshakes":1,"comparisons":9,"probes":{probes},"classes":{classes},"edges":{edges},"failures":[]}}}}"#
         );
-        let arguments = vec!["-c".to_owned(), format!("cat > /dev/null; echo '{done}'")];
+        let arguments = vec!["-c".into(), format!("cat > /dev/null; echo '{done}'").into()];
         part.replay(&Program { path: "/bin/sh".into(), arguments }, &mut |_| {}).failures
     }
 
