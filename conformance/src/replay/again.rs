@@ -9,6 +9,8 @@ use std::sync::OnceLock;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{Action, Config, Trace, itf};
 
+use super::support::Target;
+
 /// Where this process keeps what shows a failure again.
 static FOLDER: OnceLock<PathBuf> = OnceLock::new();
 
@@ -28,27 +30,18 @@ pub fn folder() -> &'static Path {
     FOLDER.get_or_init(std::env::temp_dir)
 }
 
-/// Where model and real code disagree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Rung {
-    /// In memory, on the pure core.
-    Lockstep,
-    /// On real sockets with real OpenSSL.
-    Replay,
-}
-
 /// Keeps the way to a divergence, the action that shows it included, in a file, and says how to see it again: `again:` and
 /// a command; or that the way is lost, and why.
 #[must_use]
-pub fn again(rung: Rung, config: &Config, way: &[Action], mutant: Option<Mutant>) -> String {
+pub fn again(target: Target, config: &Config, way: &[Action], mutant: Option<Mutant>) -> String {
     match keep(config, way) {
         Ok(path) => {
-            let rung = match rung {
-                Rung::Lockstep => " --lockstep",
-                Rung::Replay => "",
+            let target = match target {
+                Target::Core => " --lockstep",
+                Target::Stack => "",
             };
             let mutant = mutant.map_or_else(String::new, |m| format!(" --mutant {}", m.id()));
-            format!("again: cargo replay{rung}{mutant} {}", path.display())
+            format!("again: cargo replay{target}{mutant} {}", path.display())
         }
         Err(why) => format!("the way to it is lost: {why}"),
     }

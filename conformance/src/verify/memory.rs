@@ -2,17 +2,17 @@
 
 use super::rungs::failed;
 use super::{Caught, Check, Row};
-use crate::lockstep::{self, Kill};
-use crate::replay::{Rung, again};
+use crate::lockstep::{self, MutantReport};
+use crate::replay::{Target, again};
 use std::collections::BTreeSet;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{
-    Grain, Graph, KnownBug, Verdict, check_classes, check_commutation, check_cycles, check_endings,
-    judge, run_mutant,
+    Grain, Graph, KnownBug, PropertyResult, check_classes, check_commutation, check_cycles,
+    check_endings, judge, run_mutant,
 };
 
 /// Every `always` on every state, and every close to its end.
-pub(super) fn model(graph: &Graph, verdicts: &mut Vec<Verdict>) -> Row {
+pub(super) fn model(graph: &Graph, verdicts: &mut Vec<PropertyResult>) -> Row {
     *verdicts = judge(graph);
     let again = again_in_the_model(graph);
     let broken = verdicts.iter().filter(|verdict| verdict.must_always_hold() && !verdict.holds());
@@ -44,7 +44,7 @@ fn again_in_the_model(graph: &Graph) -> String {
 }
 
 /// The states that the model comes near enough to, in one configuration or another.
-pub(super) fn reached(verdicts: &[Vec<Verdict>]) -> Row {
+pub(super) fn reached(verdicts: &[Vec<PropertyResult>]) -> Row {
     let all: BTreeSet<_> = verdicts
         .iter()
         .flatten()
@@ -133,7 +133,7 @@ pub(super) fn in_lockstep(graph: &Graph, mutant: Option<Mutant>) -> Row {
     match lockstep::run(graph, mutant, &mut |_, _| {}) {
         Ok(run) => {
             let found = run.divergences.iter().map(|divergence| {
-                let again = again(Rung::Lockstep, graph.config(), &divergence.way(), mutant);
+                let again = again(Target::Core, graph.config(), &divergence.way(), mutant);
                 format!("{divergence}  {again}")
             });
             let mut failures: Vec<_> = found.collect();
@@ -155,8 +155,8 @@ pub(super) fn in_lockstep(graph: &Graph, mutant: Option<Mutant>) -> Row {
 }
 
 /// Every mistake of the core shows in lockstep with some configuration. `errors`: why it could not be looked for.
-pub(super) fn killed(kills: &[Kill], errors: Vec<String>) -> Row {
-    let survivors = kills.iter().filter(|kill| kill.found.is_none());
+pub(super) fn killed(kills: &[MutantReport], errors: Vec<String>) -> Row {
+    let survivors = kills.iter().filter(|kill| kill.detection.is_none());
     Row {
         check: Check::Mutants,
         of: "the core, lockstep".to_owned(),
@@ -168,9 +168,9 @@ pub(super) fn killed(kills: &[Kill], errors: Vec<String>) -> Row {
     }
 }
 
-fn caught(kill: &Kill) -> Option<Caught> {
-    let Kill { mutant, found } = kill;
-    let found = found.as_ref()?;
+fn caught(report: &MutantReport) -> Option<Caught> {
+    let MutantReport { mutant, detection } = report;
+    let found = detection.as_ref()?;
     let (config, length) = (Some(found.config), Some(found.length()));
     Some(Caught { id: mutant.id(), name: format!("{mutant:?}"), config, length })
 }
