@@ -30,8 +30,8 @@ fn dtl_17_records_of_one_datagram_all_count() {
 #[test]
 fn dtl_16_short_records_that_anybody_can_forge_change_nothing() {
     for protocol in BOTH {
-        let stage = Stage::new();
-        let (member, mut peer) = stage.pair(protocol);
+        let fixture = Fixture::new();
+        let (member, mut peer) = fixture.pair(protocol);
         member.forget();
         for length in 0..=40 {
             for content_type in 20..=24 {
@@ -44,7 +44,7 @@ fn dtl_16_short_records_that_anybody_can_forge_change_nothing() {
         echo(&member, &mut peer, FIRST);
         assert_eq!(member.heard(), ["data to the server"]);
         assert!(peer.observed().fatal_alerts.is_empty());
-        stage.end();
+        fixture.end();
     }
 }
 
