@@ -280,7 +280,11 @@ impl Matrix {
         for (why, mutants) in unseen {
             let _ = writeln!(text, "- {}: {why}.", mutants.join(", "));
         }
-        text.push_str("\n## The rungs\n\n| Rung | Notices | Alone |\n|---|---|---|\n");
+        text.push_str("\n## The rungs\n\n");
+        text.push_str(
+            "Alone: no other notices it. Where the others have `-`, they were not tried.\n\n",
+        );
+        text.push_str("| Rung | Notices | Alone |\n|---|---|---|\n");
         for (rung, name) in RUNGS.iter().enumerate() {
             let count = self.rows.iter().filter(|row| row.is_killed_on(rung)).count();
             let needs = self.needs(rung);

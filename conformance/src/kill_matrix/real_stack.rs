@@ -12,7 +12,7 @@ use webrtc_server_model::{
 use super::directed;
 use crate::lockstep::{Detection, MutantReport};
 use crate::replay::{Replay, ReplayError, Suite, replay};
-use crate::verify::{Progress, Row};
+use crate::verify::{Caught, Check, Progress, Row};
 
 /// Mutants that lockstep sees in an input that comes too late, for which the model has no action in so small a
 /// configuration: replay needs one that has.
@@ -35,6 +35,16 @@ pub enum Shown {
     Replay(&'static str, usize, String),
     /// In a check of its own: its name, and what it says.
     Directed(&'static str, String),
+}
+
+impl Shown {
+    fn of(&self, mutant: Mutant) -> Caught {
+        let (config, length) = match self {
+            Shown::Replay(config, length, _) => (Some(*config), Some(*length)),
+            Shown::Directed(..) => (None, None),
+        };
+        Caught { id: mutant.id(), name: format!("{mutant:?}"), config, length }
+    }
 }
 
 impl fmt::Display for Shown {
@@ -192,12 +202,13 @@ fn row<T: Copy>(
 ) -> Row {
     progress.begin(&format!("mutants of {of}"));
     let began = Instant::now();
-    let mut row = Row { check: "mutants", of: of.to_owned(), things: "mutants", ..Row::default() };
+    let check = Check::Mutants;
+    let mut row = Row { check, of: of.to_owned(), things: "mutants", ..Row::default() };
     for (done, (mutant, with)) in mutants.iter().enumerate() {
         progress.at(done, mutants.len());
         row.compared += 1;
         match look(*mutant, *with) {
-            Ok(Some(_)) => {}
+            Ok(Some(shown)) => row.mutants.push(shown.of(*mutant)),
             Ok(None) => row.failures.push(format!("{mutant:?} survives")),
             Err(error) => row.failures.push(format!("{mutant:?}: {error}")),
         }

@@ -89,7 +89,7 @@ mod things;
 mod wire;
 mod wires;
 
-pub use again::again;
+pub use again::{again, folder, keep_in};
 pub use descriptors::Descriptors;
 pub use file::{FileError, TraceFile, read_traces};
 pub use report::{Divergence, Finding, Replay, ReplayError};

@@ -148,6 +148,12 @@ impl Suite {
         &self.config
     }
 
+    /// The defect.
+    #[must_use]
+    pub fn mutant(&self) -> Option<Mutant> {
+        self.mutant
+    }
+
     /// The traces.
     #[must_use]
     pub fn as_traces(&self) -> &[Vec<Action>] {

@@ -197,44 +197,9 @@ fn cls_03_carriers_that_go_first_take_the_alert_along() {
 }
 
 #[test]
-#[cfg_attr(debug_assertions, ignore = "the classes are enough without optimisation")]
-fn every_edge_of_small_happens_on_real_sockets_as_in_the_model() {
-    let suite = Suite::edges(&Graph::explore(&Config::small())).unwrap();
-    let mut last = (0, 0);
-    let replay = replay(&suite, &mut |done, all| last = (done, all)).unwrap();
-    println!("{replay}");
-    assert!(replay.is_complete(), "{replay}");
-    assert_eq!(replay.edges_covered, replay.edges_total);
-    assert_eq!(last, (replay.traces, replay.traces_planned));
-}
-
-#[test]
 fn every_class_of_small_happens_on_real_sockets_as_in_the_model() {
     let replay = all_classes(&Config::small());
     assert!(replay.classes_total > 100 && replay.handshakes > 100 && replay.probes > 10);
-}
-
-#[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
-fn every_class_of_what_one_worker_may_meet_happens_on_real_sockets_as_in_the_model() {
-    for config in [
-        Config::handshake(),
-        Config::kernel(),
-        Config::reuse(),
-        Config::eviction(),
-        Config::takeover(),
-        Config::restart(),
-        Config::owner(),
-        Config::carriers(),
-    ] {
-        all_classes(&config);
-    }
-}
-
-#[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
-fn every_class_of_two_workers_happens_on_real_sockets_as_in_the_model() {
-    all_classes(&Config::pair());
 }
 
 /// The others are in `cargo verify`. `REPLAY` names one of them, `EDGES` asks for every edge.

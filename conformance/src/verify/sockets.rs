@@ -2,7 +2,7 @@
 
 use super::children::{Program, in_a_child};
 use super::rungs::timed;
-use super::{Options, Row};
+use super::{Check, Options, Row};
 use crate::replay::{self, ReplayError, Suite};
 use webrtc_server_model::{Config, Graph, Preset};
 
@@ -41,6 +41,7 @@ impl Part {
             Some(shard) => (format!("{of}, share {shard}"), plan.and_then(|p| p.share(shard))),
             None => (of, plan),
         };
+        let plan = options.mutant.into_iter().fold(plan, |plan, m| plan.map(|p| p.with_mutant(m)));
         let is_share = options.shard.is_some();
         Part { of, every_edge, is_share, plan }
     }
@@ -55,7 +56,7 @@ impl Part {
 
     /// Performs it in a process of its own.
     pub(super) fn replay(&self, program: &Program, at: &mut dyn FnMut(usize)) -> Row {
-        timed("replay", &self.of, || match &self.plan {
+        timed(Check::Replay, &self.of, || match &self.plan {
             // More shares than traces.
             Ok(plan) if plan.is_empty() && self.is_share => {
                 let why = format!("{}: no trace is dealt to this share", self.of);
@@ -117,7 +118,7 @@ pub(super) fn left_out(graphs: &[Graph]) -> Vec<Row> {
             Err(error) => error.to_string(),
         };
         let of = config.name.to_owned();
-        Row { check: "replay", of, skipped: Some(why), ..Row::default() }
+        Row { check: Check::Replay, of, skipped: Some(why), ..Row::default() }
     };
     configs.into_iter().map(row).collect()
 }
@@ -130,7 +131,7 @@ mod tests {
 
     fn options(shard: Option<Shard>) -> Options {
         let child = Program { path: "/nowhere/at/all".into(), arguments: Vec::new() };
-        Options { child, shard, every_edge: false }
+        Options { child, shard, config: None, mutant: None, every_edge: false }
     }
 
     /// What is said of a part whose process says that all was done, with so many probes.
@@ -140,7 +141,7 @@ mod tests {
         let done = format!(
             r#"{{"done":{{"traces":{traces},"steps":{steps},"handshakes":1,"comparisons":9,"probes":{probes},"classes":{classes},"edges":{edges},"failures":[]}}}}"#
         );
-        let arguments = vec!["-c".to_owned(), format!("cat > /dev/null; echo '{done}'")];
+        let arguments = vec!["-c".into(), format!("cat > /dev/null; echo '{done}'").into()];
         part.replay(&Program { path: "/bin/sh".into(), arguments }, &mut |_| {}).failures
     }
 

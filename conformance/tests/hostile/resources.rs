@@ -216,9 +216,7 @@ const LIMITED: &str = "HOSTILE_TEST_HAS_FEW_DESCRIPTORS";
 #[test]
 #[ignore = "run by res_02, with few descriptors"]
 fn without_descriptors() {
-    if std::env::var_os(LIMITED).is_none() {
-        return;
-    }
+    assert!(std::env::var_os(LIMITED).is_some(), "res_02 runs it");
     let fixture = Fixture::with_limits(Limits { bind: NEVER, ..Limits::default() });
     let (member, mut peer) = fixture.pair(Protocol::Tcp);
     let clients: Vec<_> = (0..5)
