@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use criterion::Criterion;
+use webrtc_server_benches::Figure;
 use webrtc_server_benches::report::{Report, Wanted};
 
 /// Cargo's folder for scratch files, inside of the target folder.
@@ -25,6 +26,18 @@ const FILE: &str = "ratios.json";
 const SAMPLES: usize = 50;
 const WARM_UP: Duration = Duration::from_secs(1);
 const MEASUREMENT: Duration = Duration::from_secs(3);
+const LEGEND: &str = "Ours and limit: medians. Ratio: median of the pairs' ratios of time, ours to the limit's; \
+    spread: their middle half.";
+
+/// Every one of them is demanded, in this order.
+fn all_figures() -> Vec<&'static Figure> {
+    let all = [&stun::FIGURES[..], &handshake::FIGURES, &echo::FIGURES, &close::FIGURES];
+    let mut all = all.concat();
+    #[cfg(target_os = "linux")]
+    all.extend(balance::FIGURES);
+    all.extend(model::FIGURES);
+    all
+}
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -38,7 +51,7 @@ fn main() -> ExitCode {
         .measurement_time(MEASUREMENT)
         .without_plots()
         .configure_from_args();
-    let mut report = Report::default();
+    let mut report = Report::of(&all_figures());
     stun::figures(&mut criterion, &mut report);
     handshake::figures(&mut criterion, &mut report);
     echo::figures(&mut criterion, &mut report);
@@ -48,7 +61,7 @@ fn main() -> ExitCode {
     model::figures(&mut criterion, &mut report);
     criterion.final_summary();
     if measures && wanted != Wanted::Names {
-        println!("{report}\n\nOurs and limit: medians. Ratio: median of the pairs' ratios.");
+        println!("{report}\n{LEGEND}");
     }
     conclude(&report, wanted, measures)
 }
