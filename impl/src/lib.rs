@@ -52,6 +52,10 @@ pub use shell::{
     },
 };
 
+/// Whether this build has the feature `testing`: then it is not the one to measure.
+#[doc(hidden)]
+pub const HAS_TESTING: bool = cfg!(feature = "testing");
+
 /// The README's example compiles.
 #[cfg(all(doctest, feature = "net"))]
 #[doc = include_str!("../../README.md")]
