@@ -1,6 +1,6 @@
 //! A server on its own threads and a peer in ours: the stories that a user lives.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use webrtc_server::lifecycle::{DtlsState, IceState, NotNeeded, Outcome};
@@ -13,9 +13,13 @@ use webrtc_server_conformance::peer::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(10);
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn server() -> WebRtcServer {
-    let loopback = std::net::Ipv4Addr::LOCALHOST.into();
+    server_at(LOOPBACK)
+}
+
+fn server_at(loopback: IpAddr) -> WebRtcServer {
     let protocols = [webrtc_server::Protocol::Udp, webrtc_server::Protocol::Tcp];
     WebRtcServer::new(WebRtcServerOptions {
         listen_infos: protocols.map(|protocol| ListenInfo::new(protocol, loopback)).into(),
@@ -75,8 +79,8 @@ fn names(events: &Receiver<TransportEvent>) -> Vec<String> {
         .collect()
 }
 
-fn goodbye_over(protocol: Protocol) {
-    let server = server();
+fn goodbye_over(protocol: Protocol, loopback: IpAddr) {
+    let server = server_at(loopback);
     let (transport, events) = transport(&server);
     let mut peer = connect(&server, &transport, protocol);
     let closing = server.close();
@@ -108,12 +112,41 @@ fn goodbye_over(protocol: Protocol) {
 
 #[test]
 fn cls_04_close_over_udp_returns_when_the_peer_has_answered() {
-    goodbye_over(Protocol::Udp);
+    goodbye_over(Protocol::Udp, LOOPBACK);
 }
 
 #[test]
 fn cls_04_close_over_tcp_returns_when_the_peer_has_answered() {
-    goodbye_over(Protocol::Tcp);
+    goodbye_over(Protocol::Tcp, LOOPBACK);
+}
+
+#[test]
+fn cls_04_close_over_ipv6_is_no_different() {
+    goodbye_over(Protocol::Udp, Ipv6Addr::LOCALHOST.into());
+    goodbye_over(Protocol::Tcp, Ipv6Addr::LOCALHOST.into());
+}
+
+/// mediasoup #1388, which the browser lives in `conformance/browser/close.test.mjs`.
+#[test]
+fn tcp_18_two_connections_one_closed_then_the_server() {
+    let server = server();
+    let (transport, _events) = transport(&server);
+    let mut peer = connect(&server, &transport, Protocol::Tcp);
+    let second = peer.open(Protocol::Tcp, address(&server, Protocol::Tcp)).expect("accepted");
+    peer.await_check(second, false, PATIENCE).expect("granted");
+    let bound = || server.dump().expect("open").connections.bound;
+    assert_eq!(bound(), 2);
+    peer.tcp(second).expect("a connection").finish().expect("our FIN");
+    peer.await_until("FIN", PATIENCE, |peer| peer.end(second) == Ok(StreamEnd::Fin))
+        .expect("a FIN, no RST");
+    assert_eq!(bound(), 1);
+    let closing = server.close();
+    peer.await_close_notify(PATIENCE).expect("the alert arrives");
+    let outcomes = closing.wait().expect("not a worker");
+    assert_eq!(outcomes.transports(), [(0, Outcome::Confirmed)]);
+    peer.await_until("FIN", PATIENCE, |peer| peer.ends().all(|(_, end)| end == StreamEnd::Fin))
+        .expect("a FIN, no RST");
+    assert_eq!(peer.observed().close_notifies.len(), 1, "exactly one");
 }
 
 #[test]
