@@ -137,7 +137,7 @@ fn tcp_18_two_connections_one_closed_then_the_server() {
     let bound = || server.dump().expect("open").connections.bound;
     assert_eq!(bound(), 2);
     peer.tcp(second).expect("a connection").finish().expect("our FIN");
-    peer.await_until("FIN", PATIENCE, |peer| peer.end(second) == Ok(StreamEnd::Fin))
+    peer.await_until("FIN", PATIENCE, |peer| matches!(peer.end(second), Ok(StreamEnd::Fin)))
         .expect("a FIN, no RST");
     assert_eq!(bound(), 1);
     let closing = server.close();
