@@ -3,20 +3,13 @@
 use std::time::Duration;
 
 use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion, SamplingMode};
+use criterion::{BenchmarkGroup, Criterion, SamplingMode, Throughput};
+
+use crate::figure::{Figure, Sampling, Unit};
 
 /// Samples, and the time for them, of a figure whose every iteration needs an expensive scene.
 const SAMPLES_FEW: usize = 10;
 const FEW_MEASUREMENT: Duration = Duration::from_secs(5);
-
-/// How much there is to measure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sampling {
-    /// As many iterations as the time allows.
-    Many,
-    /// One iteration per sample, ten samples: setting the scene takes far longer than what is measured.
-    Few,
-}
 
 /// What ours and the limit took, one right after the other.
 #[derive(Clone, Copy, Debug)]
@@ -57,14 +50,9 @@ impl<O: FnMut(u64) -> Duration, L: FnMut(u64) -> Duration> Duel<O, L> {
 
     /// Has Criterion measure `name/ours` and `name/limit`. Both run in every sample of either. `None`: Criterion was
     /// asked to leave this figure out.
-    pub fn run(
-        mut self,
-        criterion: &mut Criterion,
-        name: &str,
-        sampling: Sampling,
-    ) -> Option<Measured> {
-        let mut group = criterion.benchmark_group(name);
-        configure(&mut group, sampling);
+    pub fn run(mut self, criterion: &mut Criterion, figure: &Figure) -> Option<Measured> {
+        let mut group = criterion.benchmark_group(figure.name);
+        configure(&mut group, figure);
         group.bench_function("ours", |b| b.iter_custom(|iterations| self.round(iterations).ours));
         group.bench_function("limit", |b| b.iter_custom(|iterations| self.round(iterations).limit));
         group.finish();
@@ -116,12 +104,18 @@ fn per_iteration(pair: &Pair, time: Duration) -> f64 {
 }
 
 /// Flat: every sample has as many iterations as the next, so every pair has the same weight once it is warm.
-fn configure(group: &mut BenchmarkGroup<'_, WallTime>, sampling: Sampling) {
+fn configure(group: &mut BenchmarkGroup<'_, WallTime>, figure: &Figure) {
     group.sampling_mode(SamplingMode::Flat);
-    match sampling {
+    match figure.sampling {
         Sampling::Many => {}
         Sampling::Few => {
             group.sample_size(SAMPLES_FEW).measurement_time(FEW_MEASUREMENT);
+        }
+    }
+    match figure.unit {
+        Unit::Time => {}
+        Unit::PerSecond { bytes } => {
+            group.throughput(Throughput::ElementsAndBytes { elements: 1, bytes });
         }
     }
 }

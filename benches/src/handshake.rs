@@ -43,6 +43,16 @@ impl Contexts {
         &self.certificate
     }
 
+    /// A bare client that presents it.
+    ///
+    /// # Panics
+    ///
+    /// When OpenSSL refuses.
+    #[must_use]
+    pub fn raw_client(&self) -> RawSession {
+        RawSession::client(&self.raw).expect("memory")
+    }
+
     /// Its SHA-256 fingerprint.
     #[must_use]
     pub fn fingerprints(&self) -> &[Fingerprint] {
@@ -130,9 +140,9 @@ impl Side for RawSide {
 }
 
 /// Two sides that have finished, and what it took.
-pub struct Finished<S> {
+pub struct Finished<C, S> {
     /// The client and all of its time.
-    pub client: Account<S>,
+    pub client: Account<C>,
     /// The server and all of its time.
     pub server: Account<S>,
 }
@@ -180,10 +190,10 @@ impl<S: Side> Account<S> {
 /// # Panics
 ///
 /// When it does not succeed.
-pub fn handshake<S: Side>(contexts: &Contexts) -> Finished<S> {
-    let mut client = Account::<S>::new(contexts, DtlsRole::Client);
+pub fn handshake<C: Side, S: Side>(contexts: &Contexts) -> Finished<C, S> {
+    let mut client = Account::<C>::new(contexts, DtlsRole::Client);
     let mut server = Account::<S>::new(contexts, DtlsRole::Server);
-    client.timed(S::start);
+    client.timed(C::start);
     let mut back = Vec::new();
     for _ in 0..FLIGHTS_MAX {
         let forth = client.flight(&back);
@@ -192,7 +202,7 @@ pub fn handshake<S: Side>(contexts: &Contexts) -> Finished<S> {
             break;
         }
     }
-    assert!(client.timed(S::is_done) && server.timed(S::is_done), "the handshake did not finish");
+    assert!(client.timed(C::is_done) && server.timed(S::is_done), "the handshake did not finish");
     Finished { client, server }
 }
 
@@ -207,8 +217,8 @@ mod tests {
     #[test]
     fn ours_and_the_limit_exchange_the_same_flights() {
         let contexts = Contexts::default();
-        let ours = handshake::<DtlsSession>(&contexts);
-        let raw = handshake::<RawSide>(&contexts);
+        let ours = handshake::<DtlsSession, DtlsSession>(&contexts);
+        let raw = handshake::<RawSide, RawSide>(&contexts);
         assert_eq!(ours.client.datagrams, raw.client.datagrams);
         assert_eq!(ours.server.datagrams, raw.server.datagrams);
         for (ours, raw) in
@@ -216,5 +226,19 @@ mod tests {
         {
             assert!(ours.abs_diff(raw) <= SIGNATURE_BYTES_SLACK, "{ours} bytes, the limit {raw}");
         }
+    }
+
+    /// Whoever of the two offers and whoever chooses, the work behind the bytes is the same.
+    #[test]
+    fn ours_and_the_limit_agree_on_the_same() {
+        let contexts = Contexts::default();
+        let raw = handshake::<RawSide, RawSide>(&contexts);
+        let [client, server] = [raw.client, raw.server].map(|raw| raw.side.session.negotiated());
+        assert!(client.group.is_some() && client.extended_master_secret, "{client:?}");
+        let mixed = handshake::<RawSide, DtlsSession>(&contexts);
+        assert_eq!(mixed.client.side.session.negotiated(), client);
+        let mixed = handshake::<DtlsSession, RawSide>(&contexts);
+        assert_eq!(mixed.server.side.session.negotiated(), server);
+        assert!(mixed.client.side.has_extended_master_secret());
     }
 }

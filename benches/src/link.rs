@@ -1,17 +1,18 @@
-//! A client's socket of either protocol, and a bare echo to stand behind it.
+//! A blocking socket of either protocol, one packet at a time.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::thread::{self, JoinHandle};
+use std::io::{self, BufReader, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use webrtc_server::Protocol;
 use webrtc_server::wire::framing;
 
 /// Nothing on loopback takes this long; a bench that waits for ever is worse than one that fails.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 /// More than any packet of a bench has.
 pub const PACKET_BYTES_MAX: usize = 2048;
+/// Bytes that one read of a stream can take: as many as our server's.
+const READ_BYTES_MAX: usize = 65_536;
 /// Bytes before each packet on a stream (RFC 4571).
 const FRAME_HEADER_BYTES: usize = 2;
 
@@ -20,8 +21,8 @@ const FRAME_HEADER_BYTES: usize = 2;
 pub enum Link {
     /// A packet per datagram.
     Udp(UdpSocket),
-    /// A packet per RFC 4571 frame.
-    Tcp(TcpStream),
+    /// A packet per RFC 4571 frame; one read may take several.
+    Tcp(BufReader<TcpStream>),
 }
 
 impl Link {
@@ -31,19 +32,49 @@ impl Link {
     ///
     /// What the kernel says.
     pub fn open(protocol: Protocol, server: SocketAddr) -> io::Result<Self> {
-        match protocol {
+        let link = match protocol {
             Protocol::Udp => {
                 let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
                 socket.connect(server)?;
-                socket.set_read_timeout(Some(PATIENCE))?;
-                Ok(Self::Udp(socket))
+                Self::Udp(socket)
             }
-            Protocol::Tcp => {
-                let stream = TcpStream::connect(server)?;
-                stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(PATIENCE))?;
-                Ok(Self::Tcp(stream))
-            }
+            Protocol::Tcp => Self::accepted(TcpStream::connect(server)?)?,
+        };
+        link.set_patience(Some(PATIENCE))?;
+        Ok(link)
+    }
+
+    /// A connection's other end, which waits for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn accepted(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        Ok(Self::Tcp(BufReader::with_capacity(READ_BYTES_MAX, stream)))
+    }
+
+    /// How long [`Link::receive`] waits; `None`: for as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn set_patience(&self, patience: Option<Duration>) -> io::Result<()> {
+        match self {
+            Self::Udp(socket) => socket.set_read_timeout(patience),
+            Self::Tcp(stream) => stream.get_ref().set_read_timeout(patience),
+        }
+    }
+
+    /// Its own address.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Udp(socket) => socket.local_addr(),
+            Self::Tcp(stream) => stream.get_ref().local_addr(),
         }
     }
 
@@ -57,8 +88,20 @@ impl Link {
             Self::Udp(socket) => socket.send(packet).map(|_| ()),
             Self::Tcp(stream) => {
                 let frame = framing::frame(packet).map_err(io::Error::other)?;
-                stream.write_all(&frame)
+                stream.get_mut().write_all(&frame)
             }
+        }
+    }
+
+    /// Says that nothing follows: a FIN over TCP, nothing over UDP.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn finish(&mut self) -> io::Result<()> {
+        match self {
+            Self::Udp(_) => Ok(()),
+            Self::Tcp(stream) => stream.get_ref().shutdown(Shutdown::Write),
         }
     }
 
@@ -66,7 +109,8 @@ impl Link {
     ///
     /// # Errors
     ///
-    /// What the kernel says; [`ErrorKind::WouldBlock`] when none came within ten seconds.
+    /// What the kernel says; [`ErrorKind::WouldBlock`] when none came in time, [`ErrorKind::UnexpectedEof`] when none
+    /// will.
     pub fn receive<'a>(&mut self, buffer: &'a mut [u8; PACKET_BYTES_MAX]) -> io::Result<&'a [u8]> {
         let length = match self {
             Self::Udp(socket) => socket.recv(buffer)?,
@@ -81,6 +125,20 @@ impl Link {
         Ok(&buffer[..length])
     }
 
+    /// Throws away the datagrams that wait.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says.
+    pub fn discard(&mut self) -> io::Result<()> {
+        if let Self::Udp(socket) = self {
+            socket.set_nonblocking(true)?;
+            while socket.recv(&mut [0; PACKET_BYTES_MAX]).is_ok() {}
+            socket.set_nonblocking(false)?;
+        }
+        Ok(())
+    }
+
     /// Whether nothing waits to be received.
     ///
     /// # Errors
@@ -93,90 +151,24 @@ impl Link {
                 socket.set_nonblocking(true)?;
                 socket.peek(&mut byte)
             }
+            Self::Tcp(stream) if !stream.buffer().is_empty() => return Ok(false),
             Self::Tcp(stream) => {
-                stream.set_nonblocking(true)?;
-                stream.peek(&mut byte)
+                stream.get_ref().set_nonblocking(true)?;
+                stream.get_ref().peek(&mut byte)
             }
         };
         match peeked {
             Ok(length) => Ok(length == 0),
+            // Our answer came when the connection was closed already: its alert had been acknowledged.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(true),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(true),
             Err(error) => Err(error),
         }
     }
 }
 
-/// A thread that sends back what arrives, without looking at it.
-#[derive(Debug)]
-pub struct RawEcho {
-    address: SocketAddr,
-    thread: JoinHandle<io::Result<()>>,
-}
-
-impl RawEcho {
-    /// Starts it. It serves one client.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel says.
-    pub fn start(protocol: Protocol) -> io::Result<Self> {
-        let loopback = (Ipv4Addr::LOCALHOST, 0);
-        match protocol {
-            Protocol::Udp => {
-                let socket = UdpSocket::bind(loopback)?;
-                let address = socket.local_addr()?;
-                Ok(Self { address, thread: thread::spawn(move || echo_datagrams(&socket)) })
-            }
-            Protocol::Tcp => {
-                let listener = TcpListener::bind(loopback)?;
-                let address = listener.local_addr()?;
-                Ok(Self { address, thread: thread::spawn(move || echo_stream(&listener)) })
-            }
-        }
-    }
-
-    /// Where it listens.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Ends it, and the client's link with it.
-    ///
-    /// # Errors
-    ///
-    /// What the thread met.
-    pub fn stop(self, link: Link) -> io::Result<()> {
-        match &link {
-            // An empty datagram is the sign to stop.
-            Link::Udp(socket) => drop(socket.send(&[])?),
-            Link::Tcp(_) => {}
-        }
-        drop(link);
-        self.thread.join().expect("the echo does not panic")
-    }
-}
-
-fn echo_datagrams(socket: &UdpSocket) -> io::Result<()> {
-    let mut buffer = [0; PACKET_BYTES_MAX];
-    loop {
-        let (length, from) = socket.recv_from(&mut buffer)?;
-        if length == 0 {
-            return Ok(());
-        }
-        socket.send_to(&buffer[..length], from)?;
-    }
-}
-
-fn echo_stream(listener: &TcpListener) -> io::Result<()> {
-    let (mut stream, _) = listener.accept()?;
-    stream.set_nodelay(true)?;
-    let mut buffer = [0; PACKET_BYTES_MAX];
-    loop {
-        let length = stream.read(&mut buffer)?;
-        if length == 0 {
-            return Ok(());
-        }
-        stream.write_all(&buffer[..length])?;
+impl AsMut<Link> for Link {
+    fn as_mut(&mut self) -> &mut Link {
+        self
     }
 }

@@ -8,7 +8,7 @@ use openssl::ec::{EcGroup, EcKey};
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
-use openssl::pkey::{PKey, Private};
+use openssl::pkey::{Id, PKey, Private};
 use openssl::sha::Sha1;
 use openssl::ssl::{
     ErrorCode, ShutdownResult, Ssl, SslContext, SslMethod, SslOptions, SslSessionCacheMode,
@@ -102,6 +102,19 @@ impl Write for Queues {
     }
 }
 
+/// What the cost of a handshake and of a record depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Negotiated {
+    /// OpenSSL's name of the cipher suite.
+    pub cipher: String,
+    /// The kind of the server's ephemeral key; only a client can tell.
+    pub group: Option<Id>,
+    /// OpenSSL's name of the SRTP profile.
+    pub srtp_profile: String,
+    /// RFC 7627.
+    pub extended_master_secret: bool,
+}
+
 /// One side of a DTLS association, by nothing but OpenSSL. It panics where ours would report: a limit that failed is
 /// none.
 #[derive(Debug)]
@@ -160,6 +173,33 @@ impl RawSession {
             Ok(ShutdownResult::Sent) => false,
             Ok(ShutdownResult::Received) => true,
             Err(error) => panic!("the limit's shutdown failed: {error}"),
+        }
+    }
+
+    /// Reads the message that was fed.
+    pub fn read(&mut self, buffer: &mut [u8]) -> usize {
+        self.stream.ssl_read(buffer).expect("the limit's session is connected")
+    }
+
+    /// Makes a record of a message.
+    pub fn write(&mut self, message: &[u8]) {
+        self.stream.ssl_write(message).expect("the limit's session is connected");
+    }
+
+    /// What both sides agreed on.
+    ///
+    /// # Panics
+    ///
+    /// Before they did.
+    #[must_use]
+    pub fn negotiated(&self) -> Negotiated {
+        let ssl = self.stream.ssl();
+        let srtp = ssl.selected_srtp_profile().expect("an SRTP profile");
+        Negotiated {
+            cipher: ssl.current_cipher().expect("a cipher").name().to_owned(),
+            group: ssl.peer_tmp_key().ok().map(|key| key.id()),
+            srtp_profile: srtp.name().to_owned(),
+            extended_master_secret: ssl.extms_support().expect("the handshake is done"),
         }
     }
 

@@ -5,15 +5,15 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 
 use webrtc_server::lifecycle::Outcome;
-use webrtc_server::shell::dtls::{DtlsEvent, DtlsRole, DtlsSession};
-use webrtc_server::wire::stun::{Class, Message, TransactionId, binding_request};
+use webrtc_server::wire::stun::{TransactionId, binding_request};
 use webrtc_server::{
-    DtlsParameters, IceParameters, ListenInfo, Protocol, TransportEvent, WebRtcServer,
-    WebRtcServerOptions, WebRtcTransport, WebRtcTransportOptions,
+    DtlsParameters, ListenInfo, Protocol, TransportEvent, WebRtcServer, WebRtcServerOptions,
+    WebRtcTransport, WebRtcTransportOptions,
 };
 
-use crate::handshake::{Contexts, Side};
-use crate::link::{Link, PACKET_BYTES_MAX};
+use crate::client::Client;
+use crate::goodbye::Goodbye;
+use crate::handshake::Contexts;
 
 /// A server whose transports send back what they receive, and one client for each of them.
 ///
@@ -23,6 +23,8 @@ pub struct Scene {
     pub server: WebRtcServer,
     /// Its clients, all connected.
     pub clients: Vec<Client>,
+    /// The check that nominates the path of each.
+    pub checks: Vec<Vec<u8>>,
 }
 
 impl Scene {
@@ -47,26 +49,28 @@ impl Scene {
             ..WebRtcServerOptions::new(protocols.iter().map(listen))
         })
         .expect("loopback can be bound");
-        let clients = (0..clients)
+        let (checks, clients) = (0..clients)
             .map(|number| {
                 let transport = echoing_transport(&server, contexts);
                 // The transports go to the workers in turn.
                 let info = &server.listen_infos()[number / workers % protocols.len()];
                 let address = SocketAddr::new(info.ip, info.port);
-                Client::connect(contexts, info.protocol, address, &transport.ice_parameters())
+                let ice = transport.ice_parameters();
+                let check = nomination(&ice.username_fragment, &ice.password);
+                let client = Client::connect(contexts, info.protocol, address, &check);
+                (check, client)
             })
-            .collect();
-        Self { server, clients }
+            .unzip();
+        Self { server, clients, checks }
     }
 
     /// Closes the server while the clients answer, and makes sure that every goodbye was heard, once.
     pub fn end(mut self) {
+        let mut goodbye = Goodbye::prepare(&mut self.clients);
         let closing = self.server.close();
-        for client in &mut self.clients {
-            client.hear_close_notify();
-            client.answer_close_notify();
-        }
+        goodbye.answer_each(&mut self.clients);
         let outcomes = closing.wait().expect("not a worker");
+        goodbye.check(&mut self.clients);
         self.expect_confirmed(outcomes.transports());
     }
 
@@ -107,95 +111,12 @@ fn echoing_transport(server: &WebRtcServer, contexts: &Contexts) -> WebRtcTransp
     transport
 }
 
-/// A client with no more around its socket and its session than it needs.
-pub struct Client {
-    /// Its socket.
-    pub link: Link,
-    session: DtlsSession,
-    buffer: Box<[u8; PACKET_BYTES_MAX]>,
-}
-
-impl Client {
-    fn connect(
-        contexts: &Contexts,
-        protocol: Protocol,
-        server: SocketAddr,
-        ice: &IceParameters,
-    ) -> Self {
-        let mut client = Self {
-            link: Link::open(protocol, server).expect("loopback"),
-            session: <DtlsSession as Side>::new(contexts, DtlsRole::Client),
-            buffer: Box::new([0; PACKET_BYTES_MAX]),
-        };
-        client.nominate(ice);
-        client.session.start();
-        client.flush();
-        while !client.session.is_connected() {
-            client.receive();
-            client.flush();
-        }
-        let connected = client.session.poll_event();
-        assert!(matches!(connected, Some(DtlsEvent::Connected { .. })), "{connected:?}");
-        client
-    }
-
-    /// Has its path checked and nominated.
-    fn nominate(&mut self, ice: &IceParameters) {
-        let username = format!("{}:client", ice.username_fragment);
-        let transaction = TransactionId(*b"a nomination");
-        let request = binding_request(transaction, &username, 1, 1).use_candidate();
-        let request = request.message_integrity(ice.password.as_bytes()).fingerprint();
-        self.link.send(&request).expect("loopback");
-        let answer = self.link.receive(&mut self.buffer).expect("an answer to the check");
-        let class = Message::parse(answer).expect("an answer").class;
-        assert_eq!(class, Class::SuccessResponse);
-    }
-
-    /// Sends a message and takes one.
-    ///
-    /// # Panics
-    ///
-    /// When what comes is not one message.
-    pub fn round_trip(&mut self, message: &[u8]) -> Vec<u8> {
-        self.session.send(message).expect("connected");
-        self.flush();
-        self.receive();
-        match self.session.poll_event() {
-            Some(DtlsEvent::Data(data)) => data,
-            other => panic!("an echo, not {other:?}"),
-        }
-    }
-
-    /// Takes the alert and decrypts it.
-    pub fn hear_close_notify(&mut self) {
-        self.receive();
-        self.expect_close_notify();
-    }
-
-    /// Decrypts what was taken as the alert.
-    pub fn decrypt_close_notify(&mut self, datagram: &[u8]) {
-        self.session.receive(datagram);
-        self.expect_close_notify();
-    }
-
-    fn expect_close_notify(&mut self) {
-        assert_eq!(self.session.poll_event(), Some(DtlsEvent::CloseNotifyReceived));
-    }
-
-    /// Answers it, as browsers do.
-    pub fn answer_close_notify(&mut self) {
-        assert!(self.session.close_notify(), "one answer");
-        self.flush();
-    }
-
-    fn receive(&mut self) {
-        let packet = self.link.receive(&mut self.buffer).expect("a packet of the server");
-        self.session.receive(packet);
-    }
-
-    fn flush(&mut self) {
-        while let Some(datagram) = self.session.poll_datagram() {
-            self.link.send(&datagram).expect("loopback");
-        }
-    }
+/// A check that nominates its path.
+#[must_use]
+pub fn nomination(username_fragment: &str, password: &str) -> Vec<u8> {
+    let username = format!("{username_fragment}:client");
+    binding_request(TransactionId(*b"a nomination"), &username, 1, 1)
+        .use_candidate()
+        .message_integrity(password.as_bytes())
+        .fingerprint()
 }

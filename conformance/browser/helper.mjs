@@ -135,18 +135,23 @@ export async function open(server) {
 
 export const close = (page) => page.context().close();
 
-// Connects the page once more; DTLS is up on both sides when this resolves, with the parameters of the transport.
+// Connects the page once more, as a person does; as `connected`.
 export async function connect(server, page, protocol, role = 'client') {
   const earlier = await page.evaluate(() => connections.length);
   await page.selectOption('#role', role);
   await page.click(`#${protocol}`);
+  return connected(server, page, earlier);
+}
+
+// The parameters of the transport of a connection, when DTLS is up on both sides.
+export async function connected(server, page, at) {
   await until('DTLS connected in the browser', async (seen) => {
     const [state, log] = await page.evaluate(
-      (at) => [connections[at]?.dtls?.state, document.getElementById('log').textContent], earlier);
+      (at) => [connections[at]?.dtls?.state, document.getElementById('log').textContent], at);
     seen([state, log]);
     return state === 'connected';
   });
-  const { parameters } = await page.evaluate((at) => ({ parameters: connections[at].parameters }), earlier);
+  const { parameters } = await page.evaluate((at) => ({ parameters: connections[at].parameters }), at);
   await until('DTLS connected at the server', async () =>
     (await transport(server, parameters.id)).dtlsState === 'connected');
   return parameters;

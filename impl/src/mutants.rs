@@ -1,7 +1,7 @@
 //! Wrong variants of the real code, for tests that must notice them. The right code asks [`Planted::is`] where a variant
 //! departs from it; without the feature `testing` the answer is `false`, and known when it is compiled.
 
-/// Which part of the code a defect is in: what is below cannot show it.
+/// Which part of the code a mutant is in: what is below cannot show it.
 #[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Layer {
@@ -13,11 +13,10 @@ pub enum Layer {
     Shell,
 }
 
-/// Writes the table of all defects out: by layer, the name, the number in the list of known bugs (or what it breaks in
-/// SPEC.md if it has none there), and what is wrong, behind where it was made.
+/// Writes the table of all mutants out: by layer, the name, the number, and what is wrong, behind where it was made.
 macro_rules! mutants {
     ($($layer:ident { $($name:ident $id:literal $about:literal,)+ })+) => {
-        /// One defect of the real code.
+        /// A wrong variant of the real code.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub))]
         pub enum Mutant {
@@ -29,7 +28,7 @@ macro_rules! mutants {
             /// Every mutant.
             pub const ALL: &[Mutant] = &[$($(Mutant::$name,)+)+];
 
-            /// Its number in the list of known bugs, or what it breaks in SPEC.md if it has none there.
+            /// Its number: `K` where the model knows the bug, or else what it breaks in SPEC.md.
             #[must_use]
             pub fn id(self) -> &'static str {
                 match self { $($(Mutant::$name => $id,)+)+ }
@@ -110,20 +109,43 @@ mutants! {
     }
 }
 
+/// No mutant has this name or number.
+#[cfg(feature = "testing")]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is no mutant; there are: {known}", known = known())]
+pub struct UnknownMutant(String);
+
+#[cfg(feature = "testing")]
+fn known() -> String {
+    let known: Vec<_> = Mutant::ALL.iter().map(|m| format!("{} {m:?}", m.id())).collect();
+    known.join(", ")
+}
+
+#[cfg(feature = "testing")]
+impl std::str::FromStr for Mutant {
+    type Err = UnknownMutant;
+
+    /// By its name or its number: `FinFirst` or `K28`.
+    fn from_str(name: &str) -> Result<Self, UnknownMutant> {
+        let is_called = |mutant: &&Mutant| mutant.id() == name || format!("{mutant:?}") == name;
+        Mutant::ALL.iter().find(is_called).copied().ok_or_else(|| UnknownMutant(name.to_owned()))
+    }
+}
+
 #[cfg(feature = "testing")]
 impl Mutant {
-    /// The defects of what decides: those that lockstep can have.
+    /// The mutants of what decides: those that lockstep can have.
     pub fn of_the_lifecycle() -> impl Iterator<Item = Mutant> {
         Mutant::ALL.iter().copied().filter(|mutant| mutant.layer() != Layer::Shell)
     }
 
-    /// The defects of what acts: those that need sockets.
+    /// The mutants of what acts: those that need sockets.
     pub fn of_the_shell() -> impl Iterator<Item = Mutant> {
         Mutant::ALL.iter().copied().filter(|mutant| mutant.layer() == Layer::Shell)
     }
 }
 
-/// The defect of a part of the code, if it was given one. Without the feature `testing` it is nothing, and takes no room.
+/// The mutant of a part of the code, if it was given one. Without the feature `testing` it is nothing, and takes no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Planted {
     #[cfg(feature = "testing")]
@@ -144,5 +166,23 @@ impl Planted {
     #[cfg(not(feature = "testing"))]
     pub(crate) const fn is(self, _: Mutant) -> bool {
         false
+    }
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::Mutant;
+
+    #[test]
+    fn each_mutant_is_found_by_its_name_and_by_its_number() {
+        for mutant in Mutant::ALL {
+            assert_eq!(mutant.id().parse(), Ok(*mutant));
+            assert_eq!(format!("{mutant:?}").parse(), Ok(*mutant));
+        }
+        let unknown = "K99".parse::<Mutant>().expect_err("there is none").to_string();
+        assert!(
+            unknown.starts_with("K99 is no mutant; there are: K01 CarriersFirst, "),
+            "{unknown}"
+        );
     }
 }

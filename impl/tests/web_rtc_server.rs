@@ -23,7 +23,7 @@ fn wait<T: Clone>(closing: &Closing<T>) -> T {
 }
 
 #[test]
-fn w1_a_server_shows_its_real_ports_and_its_dump_is_empty() {
+fn a_server_shows_its_real_ports_and_its_dump_is_empty() {
     let server = server();
     assert!(!server.is_closed() && server.id().len() == 36);
     let dump = serde_json::to_value(server.dump().expect("it is open")).expect("plain data");
@@ -43,7 +43,7 @@ fn w1_a_server_shows_its_real_ports_and_its_dump_is_empty() {
 }
 
 #[test]
-fn w2_ports_come_from_the_range() {
+fn ports_come_from_the_range() {
     let range = PortRange { min: 31_000, max: 31_999 };
     let within = |protocol| ListenInfo { port_range: Some(range), ..listen(protocol) };
     let options = WebRtcServerOptions::new([within(Protocol::Udp), within(Protocol::Tcp)]);
@@ -52,7 +52,7 @@ fn w2_ports_come_from_the_range() {
 }
 
 #[test]
-fn w4_res_09_there_must_be_listen_infos_and_not_too_many() {
+fn res_09_there_must_be_listen_infos_and_not_too_many() {
     let refused = |options| {
         let error = WebRtcServer::new(options).expect_err("not so many");
         assert_eq!(error.name(), "TypeError");
@@ -72,7 +72,7 @@ fn w4_res_09_there_must_be_listen_infos_and_not_too_many() {
 }
 
 #[test]
-fn w5_cls_21_unavailable_listen_infos_leave_nothing_bound() {
+fn cls_21_unavailable_listen_infos_leave_nothing_bound() {
     let ports = fixed_options().listen_infos;
     let elsewhere = ListenInfo { ip: "1.2.3.4".parse().expect("an address"), ..ports[0].clone() };
     let refused = |infos: Vec<ListenInfo>| match WebRtcServer::new(WebRtcServerOptions::new(infos))
@@ -114,7 +114,7 @@ fn dtl_26_a_given_certificate_is_shown_to_peers_and_the_default_is_fresh() {
 }
 
 #[test]
-fn w6_w7_a_closed_server_answers_every_call() {
+fn a_closed_server_answers_every_call() {
     let server = server();
     let (transport, events) = observed(&server);
     let first = server.close();
@@ -130,7 +130,7 @@ fn w6_w7_a_closed_server_answers_every_call() {
 }
 
 #[test]
-fn w9_a_transport_of_its_own_protocol_comes_and_goes() {
+fn a_transport_of_its_own_protocol_comes_and_goes() {
     let server = server();
     let only_tcp = WebRtcTransportOptions { enable_udp: false, ..Default::default() };
     let transport = server.create_transport(only_tcp).expect("there is a listener");
@@ -158,7 +158,7 @@ fn w9_a_transport_of_its_own_protocol_comes_and_goes() {
 }
 
 #[test]
-fn w10_cls_11_closing_the_server_closes_its_transports() {
+fn cls_11_closing_the_server_closes_its_transports() {
     let server = server();
     let (transport, events) = observed(&server);
     assert_eq!(transport.ice_candidates().len(), 2);

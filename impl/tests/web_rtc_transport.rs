@@ -30,7 +30,7 @@ fn close(server: &WebRtcServer) {
 }
 
 #[test]
-fn t1_a_new_transport_shows_its_parameters_and_its_dump_agrees() {
+fn a_new_transport_shows_its_parameters_and_its_dump_agrees() {
     let server = server();
     let transport = transport(&server);
     let ice = transport.ice_parameters();
@@ -59,7 +59,7 @@ fn t1_a_new_transport_shows_its_parameters_and_its_dump_agrees() {
 }
 
 #[test]
-fn t8_dtl_03_connect_answers_with_our_role_once() {
+fn dtl_03_connect_answers_with_our_role_once() {
     let server = server();
     for (theirs, ours) in [
         (DtlsRole::Client, DtlsRole::Server),
@@ -76,7 +76,7 @@ fn t8_dtl_03_connect_answers_with_our_role_once() {
 }
 
 #[test]
-fn t9_dtl_03_f_65_wrong_parameters_are_type_errors_and_change_nothing() {
+fn dtl_03_wrong_parameters_are_type_errors_and_change_nothing() {
     let server = server();
     let transport = transport(&server);
     let malformed = Fingerprint { algorithm: HashAlgorithm::Sha1, value: "AB".to_owned() };
@@ -93,7 +93,7 @@ fn t9_dtl_03_f_65_wrong_parameters_are_type_errors_and_change_nothing() {
 }
 
 #[test]
-fn t15_stn_25_restart_makes_new_credentials_and_keeps_the_former_until_then() {
+fn stn_23_stn_25_restart_makes_new_credentials_and_keeps_the_former_until_then() {
     let server = server();
     let transport = transport(&server);
     let before = transport.ice_parameters();
@@ -106,7 +106,7 @@ fn t15_stn_25_restart_makes_new_credentials_and_keeps_the_former_until_then() {
 }
 
 #[test]
-fn t18_events_are_heard_once_and_the_getters_follow() {
+fn events_are_heard_once_and_the_getters_follow() {
     let server = server();
     let (transport, events) = observed(&server);
     let socket = nominate(&server, &transport);
@@ -136,7 +136,7 @@ fn t18_events_are_heard_once_and_the_getters_follow() {
 }
 
 #[test]
-fn t19_f_66_methods_of_a_closed_transport_are_refused() {
+fn methods_of_a_closed_transport_are_refused() {
     let server = server();
     let transport = transport(&server);
     let (twin, closing) = (transport.clone(), transport.close());

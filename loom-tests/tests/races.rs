@@ -5,6 +5,7 @@
 use webrtc_server_loom_tests::explore::explore;
 use webrtc_server_loom_tests::races::named;
 
+//= CLS-04
 #[test]
 fn completion_against_a_thread_that_waits() {
     explore(&named("completion against a thread that waits"));
@@ -50,6 +51,7 @@ fn a_dropped_reply_against_the_asker() {
     explore(&named("a dropped reply against the asker"));
 }
 
+//= X3
 #[test]
 fn close_against_the_worker_that_completes_it() {
     explore(&named("close against the worker that completes it"));
@@ -65,6 +67,7 @@ fn barrier_against_the_last_acknowledgement_two_workers() {
     explore(&named("barrier against the last acknowledgement, two workers"));
 }
 
+//= CLS-10
 #[test]
 fn two_closers_two_workers() {
     explore(&named("two closers, two workers"));
@@ -80,6 +83,7 @@ fn close_against_a_look() {
     explore(&named("close against a look"));
 }
 
+//= X5
 #[test]
 fn callback_that_closes_again() {
     explore(&named("callback that closes again"));
@@ -120,6 +124,7 @@ fn command_queue_against_a_sleeping_worker_two_callers() {
     explore(&named("command queue against a sleeping worker, two callers"));
 }
 
+//= RES-14
 #[test]
 fn full_queue_against_the_worker_that_takes() {
     explore(&named("full queue against the worker that takes"));
@@ -155,6 +160,7 @@ fn close_against_the_worker_s_queue() {
     explore(&named("close against the worker's queue"));
 }
 
+//= CLS-22
 #[test]
 fn close_against_create_transport() {
     explore(&named("close against create_transport"));
@@ -180,6 +186,7 @@ fn handover_against_close_and_the_loss_of_the_new_owner() {
     explore(&named("handover against close and the loss of the new owner"));
 }
 
+//= CLS-31
 #[test]
 fn drain_against_create_transport() {
     explore(&named("drain against create_transport"));

@@ -262,7 +262,6 @@ mod tests {
     /// An entry is spare if without it no two edges of these graphs would be confused. Such entries keep apart what an
     /// implementation may treat differently, or are needed where kinds meet that do not meet in them.
     #[test]
-    #[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
     fn the_table_says_what_it_must_and_little_else() {
         let (mut needed, mut spare) = (0, 0);
         for seen in every_edge().values() {

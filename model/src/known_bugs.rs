@@ -1,14 +1,14 @@
-//! The table of known bugs: where each mistake was made, and how the model catches it.
+//! The table of known bugs: where each bug was made, the mutant that has it, and how the model catches it.
 
 use crate::config::Config;
 use crate::mutants::Mutant;
 
-/// A mistake, where it was made, and how the model catches it.
+/// A bug, where it was made, and how the model catches its mutant.
 #[derive(Clone, Copy, Debug)]
 pub struct KnownBug {
-    /// The mistake.
+    /// The mutant that has it.
     pub mutant: Mutant,
-    /// Its number in the list of known bugs, or the invariant that it breaks if it has none there.
+    /// Its number, or the invariant that it breaks.
     pub id: &'static str,
     /// Where it was made.
     pub source: &'static str,
@@ -22,7 +22,7 @@ pub struct KnownBug {
     pub config: fn() -> Config,
 }
 
-/// Every mistake that the model knows.
+/// Every bug that the model knows.
 pub const KNOWN_BUGS: [KnownBug; 52] = [
     KnownBug {
         mutant: Mutant::CarriersFirst,

@@ -1,14 +1,18 @@
-//! The known mistakes, each planted in the model to see that a property catches it.
+//! The mutants of the model, each planted in the model to see that a property catches it.
+
+use std::error::Error;
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
 use crate::explore::Graph;
-use crate::known_bugs::KnownBug;
+use crate::known_bugs::{KNOWN_BUGS, KnownBug};
 use crate::model::LifecycleModel;
 use crate::properties::{judge, properties};
 
-/// A known mistake.
+/// A wrong variant of the model, after a bug that was made somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Mutant {
     /// The server releases its UDP sockets and its listeners before its transports close.
@@ -117,14 +121,47 @@ pub enum Mutant {
     GivenAwayBound,
 }
 
-/// How a planted mistake was caught.
+/// No mutant of the model has this name, or several have this number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownMutant(String);
+
+impl fmt::Display for UnknownMutant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known: Vec<_> =
+            KNOWN_BUGS.iter().map(|bug| format!("{} {:?}", bug.id, bug.mutant)).collect();
+        write!(
+            f,
+            "{} is no mutant of the model, or several; there are: {}",
+            self.0,
+            known.join(", ")
+        )
+    }
+}
+
+impl Error for UnknownMutant {}
+
+impl FromStr for Mutant {
+    type Err = UnknownMutant;
+
+    /// By its name, or by its number if no other mutant of the model has it: `FinFirst` or `K28`.
+    fn from_str(name: &str) -> Result<Self, UnknownMutant> {
+        let is_called = |bug: &&KnownBug| bug.id == name || format!("{:?}", bug.mutant) == name;
+        let mut called = KNOWN_BUGS.iter().filter(is_called);
+        match (called.next(), called.next()) {
+            (Some(bug), None) => Ok(bug.mutant),
+            (None | Some(_), _) => Err(UnknownMutant(name.to_owned())),
+        }
+    }
+}
+
+/// How a mutant was caught.
 #[derive(Clone, Debug)]
 pub struct MutantReport {
-    /// The mistake.
+    /// The mutant.
     pub mutant: Mutant,
     /// The property that ought to catch it.
     pub property: &'static str,
-    /// A shortest way to break that property; `None` if the mistake survived.
+    /// A shortest way to break that property; `None` if the mutant survived.
     pub counterexample: Option<Vec<Action>>,
     /// What else was broken among the states explored until then.
     pub also_broken: Vec<&'static str>,
@@ -132,7 +169,7 @@ pub struct MutantReport {
     pub states: usize,
 }
 
-/// Plant a mistake and explore until the property that ought to catch it is broken.
+/// Plant a mutant and explore until the property that ought to catch it is broken.
 ///
 /// # Panics
 ///
@@ -147,7 +184,7 @@ pub fn run_mutant(bug: &KnownBug) -> MutantReport {
     let graph = Graph::explore_until(&config, |_, state| !(property.condition)(&model, state));
     let broken = judge(&graph)
         .into_iter()
-        .filter(|verdict| verdict.must_always_hold() && verdict.property != property.name);
+        .filter(|result| result.must_always_hold() && result.property != property.name);
     MutantReport {
         mutant: bug.mutant,
         property: property.name,

@@ -39,6 +39,7 @@ pub(crate) enum FactKind {
 }
 
 /// The facts about those to whom an action happens that make a difference to what it does.
+#[expect(clippy::too_many_lines, reason = "a table")]
 pub(crate) fn reads(action: Action) -> &'static [FactKind] {
     use FactKind::*;
     match action {

@@ -109,7 +109,6 @@ fn a_mutant_that_survives_fails_and_so_does_a_check_of_nothing() {
 
 /// All of `standard` together must reach every `sometimes`; fewer configurations cannot.
 #[test]
-#[cfg_attr(debug_assertions, ignore = "takes minutes without optimisation")]
 fn a_state_that_is_never_reached_fails() {
     let mut preset = Preset::standard();
     for config in &mut preset.configs {
@@ -122,7 +121,6 @@ fn a_state_that_is_never_reached_fails() {
     assert!(check.to_string().contains("NOT REACHED"));
 }
 
-#[cfg(not(debug_assertions))]
 mod command_line {
     use std::fs;
     use std::process::Command;

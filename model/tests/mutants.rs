@@ -1,8 +1,8 @@
-//! Every known mistake is caught, by the property that ought to catch it, as early as can be.
+//! Every mutant is caught, by the property that ought to catch it, as early as can be.
 
 use std::collections::BTreeSet;
 
-use webrtc_server_model::{KNOWN_BUGS, State, properties, run_mutant, step};
+use webrtc_server_model::{KNOWN_BUGS, Mutant, State, properties, run_mutant, step};
 
 #[test]
 fn each_mutant_is_killed_by_its_property_with_its_shortest_counterexample() {
@@ -15,11 +15,11 @@ fn each_mutant_is_killed_by_its_property_with_its_shortest_counterexample() {
 }
 
 #[test]
-fn the_counterexample_is_harmless_where_no_mistake_is_planted() {
+fn the_counterexample_is_harmless_where_no_mutant_is_planted() {
     for bug in &KNOWN_BUGS {
         let mut state = State::initial(&(bug.config)());
         for action in run_mutant(bug).counterexample.expect("killed") {
-            // A mistake may also be that something can happen that ought not to.
+            // What is wrong may also be that something can happen that ought not to.
             let Some((after, _)) = step(&(bug.config)(), &state, action) else { continue };
             state = after;
         }
@@ -37,4 +37,15 @@ fn every_always_is_broken_by_a_mutant() {
     let always = properties().into_iter().filter(|p| p.expectation.discovery_is_failure());
     let never: Vec<_> = always.map(|p| p.name).filter(|name| !broken.contains(name)).collect();
     assert_eq!(never, Vec::<&str>::new());
+}
+
+#[test]
+fn each_mutant_is_found_by_its_name_and_by_a_number_of_its_own() {
+    for bug in &KNOWN_BUGS {
+        assert_eq!(format!("{:?}", bug.mutant).parse(), Ok(bug.mutant));
+        let alone = KNOWN_BUGS.iter().filter(|other| other.id == bug.id).count() == 1;
+        assert_eq!(bug.id.parse().ok(), alone.then_some(bug.mutant), "{}", bug.id);
+    }
+    let unknown = "K99".parse::<Mutant>().expect_err("there is none").to_string();
+    assert!(unknown.contains("K01 CarriersFirst, "), "{unknown}");
 }

@@ -7,37 +7,38 @@ use std::time::Duration;
 
 use criterion::Criterion;
 use webrtc_server::Protocol;
-use webrtc_server_benches::Report;
 use webrtc_server_benches::cpu::{Thread, threads};
-use webrtc_server_benches::duel::{Duel, Measured, Sampling};
+use webrtc_server_benches::exchange::Messages;
 use webrtc_server_benches::handshake::Contexts;
 use webrtc_server_benches::scene::Scene;
+use webrtc_server_benches::{Figure, Report};
 
-const NAME: &str = "200 round trips, the busier of two workers";
 const PEERS: usize = 200;
 const WORKERS: NonZeroUsize = NonZeroUsize::new(2).expect("two");
-const MESSAGE: [u8; 160] = [0x55; 160];
+const MESSAGE_BYTES: usize = 160;
 /// Each worker has a hundred of the peers: what one does more than the other is what arrives at the wrong one.
 const RATIO_MAX: f64 = 1.25;
 
+const BUSIER: Figure =
+    Figure::new("200 round trips, CPU time of the busier of two workers", "the other worker")
+        .at_most(RATIO_MAX);
+
+pub(crate) const FIGURES: [&Figure; 1] = [&BUSIER];
+
 /// The figure. Both of its sides are of the same run, so that a slow machine is no reason to fail.
 pub(crate) fn figures(criterion: &mut Criterion, report: &mut Report) {
-    report.add_bounded(NAME, figure(criterion), RATIO_MAX);
-}
-
-fn figure(criterion: &mut Criterion) -> Option<Measured> {
     let shares = RefCell::new(Shares::default());
-    let duel = Duel::new(
+    report.measure(
+        criterion,
+        &BUSIER,
         |iterations| shares.borrow_mut().of(Share::Busier, iterations),
         |iterations| shares.borrow_mut().of(Share::Other, iterations),
     );
-    let measured = duel.run(criterion, NAME, Sampling::Many);
     if let Some((scene, _)) = shares.into_inner().scene {
         let stats = scene.server.get_stats().expect("an open server");
         println!("handed over: {}, dropped: {}", stats.handed_over, stats.hand_overs_dropped);
         scene.end();
     }
-    measured
 }
 
 #[derive(Clone, Copy)]
@@ -74,11 +75,8 @@ impl Shares {
         let used =
             |workers: &[Thread; 2]| workers.each_ref().map(|w| w.cpu_time().expect("it lives"));
         let before = used(workers);
-        for _ in 0..iterations {
-            for client in &mut scene.clients {
-                assert_eq!(client.round_trip(&MESSAGE), MESSAGE);
-            }
-        }
+        let _ =
+            Messages::new(MESSAGE_BYTES, 1).exchange(&mut scene.clients, iterations * PEERS as u64);
         let after = used(workers);
         [0, 1].map(|worker| after[worker] - before[worker])
     }

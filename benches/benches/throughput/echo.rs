@@ -1,81 +1,126 @@
-//! One round trip of application data: client, server, its event callback, `post`, client.
+//! Application data that comes back: client, server, its event callback, `post`, client. One message at a time for how
+//! long that takes; several to each of several peers for how many there are in a second.
 
-use std::time::{Duration, Instant};
+use std::io;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use criterion::Criterion;
 use webrtc_server::Protocol;
-use webrtc_server_benches::Report;
-use webrtc_server_benches::duel::{Duel, Measured, Sampling};
+use webrtc_server_benches::bare::{BareServer, end_echo};
+use webrtc_server_benches::client::Client;
+use webrtc_server_benches::exchange::{Messages, Traffic};
 use webrtc_server_benches::handshake::Contexts;
-use webrtc_server_benches::link::{Link, PACKET_BYTES_MAX, RawEcho};
-use webrtc_server_benches::scene::{Client, Scene};
+use webrtc_server_benches::scene::Scene;
+use webrtc_server_benches::{Figure, Report};
 
-const UDP: &str = "round trip over UDP";
-const TCP: &str = "round trip over TCP";
+const LIMIT: &str = "OpenSSL and a blocking socket";
 /// About what a packet of audio has.
-const MESSAGE_BYTES: usize = 160;
-/// With what DTLS adds to it: header, explicit nonce and tag of AES-GCM.
-const RECORD_BYTES: usize = MESSAGE_BYTES + 37;
+const AUDIO_BYTES: usize = 160;
+/// About the most that a browser puts into a packet of a data channel.
+const DATA_BYTES: usize = 1200;
 
-/// The two figures.
+const UDP: Load = Load::single(Figure::new("round trip over UDP", LIMIT), Protocol::Udp);
+const TCP: Load = Load::single(Figure::new("round trip over TCP", LIMIT), Protocol::Tcp);
+const UDP_RATE: Load =
+    Load::many(Figure::new("data of 16 peers over UDP, 64 under way", LIMIT), Protocol::Udp);
+const TCP_RATE: Load =
+    Load::many(Figure::new("data of 16 peers over TCP, 64 under way", LIMIT), Protocol::Tcp);
+
+pub(crate) const FIGURES: [&Figure; 4] =
+    [&UDP.figure, &TCP.figure, &UDP_RATE.figure, &TCP_RATE.figure];
+
+/// The four figures.
 pub(crate) fn figures(criterion: &mut Criterion, report: &mut Report) {
-    report.add(UDP, figure(criterion, Protocol::Udp, UDP));
-    report.add(TCP, figure(criterion, Protocol::Tcp, TCP));
+    [UDP, TCP, UDP_RATE, TCP_RATE].iter().for_each(|load| measure(criterion, report, load));
+}
+
+struct Load {
+    figure: Figure,
+    protocol: Protocol,
+    peers: usize,
+    in_flight_each: usize,
+    bytes: usize,
+}
+
+impl Load {
+    const fn single(figure: Figure, protocol: Protocol) -> Self {
+        Self { figure, protocol, peers: 1, in_flight_each: 1, bytes: AUDIO_BYTES }
+    }
+
+    /// No more in flight than a socket holds by default, so that nothing should be lost.
+    const fn many(figure: Figure, protocol: Protocol) -> Self {
+        let figure = figure.per_second(DATA_BYTES as u64);
+        Self { figure, protocol, peers: 16, in_flight_each: 4, bytes: DATA_BYTES }
+    }
 }
 
 /// Both sides are set up once, when they are first needed. The end counts nowhere.
-fn figure(criterion: &mut Criterion, protocol: Protocol, name: &str) -> Option<Measured> {
+fn measure(criterion: &mut Criterion, report: &mut Report, load: &Load) {
     let contexts = Contexts::default();
-    let (mut scene, mut bare) = (None, None);
-    let duel = Duel::new(
-        |iterations| {
-            let scene = scene.get_or_insert_with(|| Scene::set(&contexts, protocol, 1));
-            through_the_server(&mut scene.clients[0], iterations)
-        },
-        |iterations| {
-            let (_, link) = bare.get_or_insert_with(|| bare_echo(protocol));
-            through_bare_sockets(link, iterations)
-        },
+    let (mut ours, mut limit) = (None, None);
+    report.measure(
+        criterion,
+        &load.figure,
+        |iterations| ours.get_or_insert_with(|| Ours::set(&contexts, load)).exchange(iterations),
+        |iterations| limit.get_or_insert_with(|| Bare::set(&contexts, load)).exchange(iterations),
     );
-    let measured = duel.run(criterion, name, Sampling::Many);
-    if let Some(scene) = scene {
-        scene.end();
-    }
-    if let Some((echo, link)) = bare {
-        echo.stop(link).expect("the echo met no error");
-    }
-    measured
+    let (Some(ours), Some(limit)) = (ours, limit) else { return };
+    let same = ours.scene.clients.iter().zip(&limit.clients);
+    same.for_each(|(ours, limit)| assert_eq!(ours.negotiated(), limit.negotiated()));
+    report.count(&load.figure, [ours.side.traffic, limit.side.traffic]);
+    ours.scene.end();
+    end_echo(limit.echo, limit.clients).expect("the echo met no error");
 }
 
-fn through_the_server(client: &mut Client, iterations: u64) -> Duration {
-    let start = Instant::now();
-    for number in 0..iterations {
-        let message = numbered::<MESSAGE_BYTES>(number);
-        assert_eq!(client.round_trip(&message), message);
+/// What is counted on either side.
+struct Side {
+    messages: Messages,
+    traffic: Traffic,
+}
+
+impl Side {
+    fn new(load: &Load) -> Self {
+        let messages = Messages::new(load.bytes, load.in_flight_each);
+        Self { messages, traffic: Traffic::default() }
     }
-    start.elapsed()
-}
 
-fn bare_echo(protocol: Protocol) -> (RawEcho, Link) {
-    let echo = RawEcho::start(protocol).expect("loopback can be bound");
-    let link = Link::open(protocol, echo.address()).expect("loopback");
-    (echo, link)
-}
-
-fn through_bare_sockets(link: &mut Link, iterations: u64) -> Duration {
-    let mut buffer = [0; PACKET_BYTES_MAX];
-    let start = Instant::now();
-    for number in 0..iterations {
-        let message = numbered::<RECORD_BYTES>(number);
-        link.send(&message).expect("loopback");
-        assert_eq!(link.receive(&mut buffer).expect("an echo"), message);
+    fn exchange(&mut self, clients: &mut [Client], iterations: u64) -> Duration {
+        let exchanged = self.messages.exchange(clients, iterations);
+        self.traffic += exchanged.traffic;
+        exchanged.time()
     }
-    start.elapsed()
 }
 
-/// A message that differs from the one before, so that a late echo is not taken for the one awaited.
-fn numbered<const BYTES: usize>(number: u64) -> [u8; BYTES] {
-    let mut message = [0x55; BYTES];
-    message[..8].copy_from_slice(&number.to_be_bytes());
-    message
+struct Ours {
+    scene: Scene,
+    side: Side,
+}
+
+impl Ours {
+    fn set(contexts: &Contexts, load: &Load) -> Self {
+        Self { scene: Scene::set(contexts, load.protocol, load.peers), side: Side::new(load) }
+    }
+
+    fn exchange(&mut self, iterations: u64) -> Duration {
+        self.side.exchange(&mut self.scene.clients, iterations)
+    }
+}
+
+struct Bare {
+    clients: Vec<Client>,
+    echo: JoinHandle<io::Result<()>>,
+    side: Side,
+}
+
+impl Bare {
+    fn set(contexts: &Contexts, load: &Load) -> Self {
+        let (server, clients) =
+            BareServer::with_clients(contexts, load.protocol, load.peers).expect("loopback");
+        Self { clients, echo: server.echo(), side: Side::new(load) }
+    }
+
+    fn exchange(&mut self, iterations: u64) -> Duration {
+        self.side.exchange(&mut self.clients, iterations)
+    }
 }

@@ -5,18 +5,20 @@ use std::time::{Duration, Instant};
 
 use criterion::Criterion;
 use stateright::{Checker, Model};
-use webrtc_server_benches::Report;
-use webrtc_server_benches::duel::{Duel, Sampling};
+use webrtc_server_benches::{Figure, Report};
 use webrtc_server_model::{Config, Graph, LifecycleModel, judge};
+
+const STATES: Figure = Figure::new("model, all states", "stateright's breadth-first search").few();
+
+pub(crate) const FIGURES: [&Figure; 1] = [&STATES];
 
 /// The figure. Both on one thread; both judge every property on every state and keep a way to each of them. Stateright
 /// keeps fingerprints of states, we the states and all edges.
 pub(crate) fn figures(criterion: &mut Criterion, report: &mut Report) {
     let config = Config::takeover();
     let states = Graph::explore(&config).states().len();
-    let name = "model, all states";
-    let duel = Duel::new(|n| explore(&config, states, n), |n| search(&config, states, n));
-    report.add(name, duel.run(criterion, name, Sampling::Few));
+    let ours = |n| explore(&config, states, n);
+    report.measure(criterion, &STATES, ours, |n| search(&config, states, n));
 }
 
 fn explore(config: &Config, states: usize, iterations: u64) -> Duration {

@@ -1,24 +1,48 @@
-//! What a server does with a check, in memory: parse, verify, answer.
+//! Checks: in memory what the parser and the integrity cost, through a server's socket all that a worker does.
 
 use std::hint::black_box;
+use std::io;
 use std::net::SocketAddr;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
+use webrtc_server::Protocol;
 use webrtc_server::wire::stun::check::{Judgement, judge};
-use webrtc_server::wire::stun::{Message, TransactionId, binding_request, success_response};
-use webrtc_server_benches::duel::{Duel, Sampling};
-use webrtc_server_benches::{Report, raw};
+use webrtc_server::wire::stun::{Class, Message, TransactionId, binding_request, success_response};
+use webrtc_server_benches::bare::{answer_checks, end_echo};
+use webrtc_server_benches::exchange::{Traffic, request};
+use webrtc_server_benches::handshake::Contexts;
+use webrtc_server_benches::link::Link;
+use webrtc_server_benches::scene::{Scene, nomination};
+use webrtc_server_benches::{Figure, Report, raw};
 
 /// As long as the credentials of a transport.
 const PASSWORD: &[u8] = b"thirty-two letters of a password";
+const FRAGMENT: &str = "thirty-two-letters-of-a-fragment";
 const USERNAME: &str = "thirty-two-letters-of-a-fragment:abcd";
+const RESPONSE_BYTES: usize = 64;
 const TRANSACTION: TransactionId = TransactionId(*b"transaction!");
 /// MESSAGE-INTEGRITY and FINGERPRINT, which end every message and are not hashed.
 const CHECKSUM_BYTES: usize = 24 + 8;
 
-/// The figure.
+const IN_MEMORY: Figure =
+    Figure::new("STUN check in memory: parse, verify, answer", "two SHA-1 HMACs by hand");
+const SERVED: Figure = Figure::new(
+    "STUN checks of 16 peers over UDP, 64 under way",
+    "two SHA-1 HMACs and a blocking socket",
+)
+.per_second(0);
+
+pub(crate) const FIGURES: [&Figure; 2] = [&IN_MEMORY, &SERVED];
+
+/// The two figures.
 pub(crate) fn figures(criterion: &mut Criterion, report: &mut Report) {
+    in_memory(criterion, report);
+    served(criterion, report);
+}
+
+fn in_memory(criterion: &mut Criterion, report: &mut Report) {
     let request = binding_request(TRANSACTION, USERNAME, 0x6E00_01FF, 7)
         .use_candidate()
         .message_integrity(PASSWORD)
@@ -38,8 +62,7 @@ pub(crate) fn figures(criterion: &mut Criterion, report: &mut Report) {
     };
     let hashed = [&request, &response].map(|message| &message[..message.len() - CHECKSUM_BYTES]);
     let limit = |iterations| two_hashes(iterations, hashed);
-    let name = "STUN check";
-    report.add(name, Duel::new(ours, limit).run(criterion, name, Sampling::Many));
+    report.measure(criterion, &IN_MEMORY, ours, limit);
 }
 
 /// Where the transaction id stands in a message.
@@ -63,4 +86,54 @@ fn two_hashes(iterations: u64, hashed: [&[u8]; 2]) -> Duration {
         }
     }
     start.elapsed()
+}
+
+const PEERS: usize = 16;
+/// Sockets hold all of these by default, so that nothing should be lost.
+const IN_FLIGHT_EACH: usize = 4;
+
+/// The peers' consent: parse, look up, verify, the core, answer. Both sides are set up once, when they are first needed.
+fn served(criterion: &mut Criterion, report: &mut Report) {
+    let (mut ours, mut limit) = (None, None);
+    let (mut traffic, mut traffic_of_limit) = (Traffic::default(), Traffic::default());
+    report.measure(
+        criterion,
+        &SERVED,
+        |iterations| {
+            let scene =
+                ours.get_or_insert_with(|| Scene::set(&Contexts::default(), Protocol::Udp, PEERS));
+            let (clients, checks) = (&mut scene.clients, &scene.checks);
+            let done = request(clients, checks, IN_FLIGHT_EACH, iterations, expect_success);
+            traffic += done.traffic;
+            done.time()
+        },
+        |iterations| {
+            let (_, links, checks) = limit.get_or_insert_with(bare);
+            let done = request(links, checks, IN_FLIGHT_EACH, iterations, expect_success);
+            traffic_of_limit += done.traffic;
+            done.time()
+        },
+    );
+    let (Some(scene), Some((answering, links, checks))) = (ours, limit) else { return };
+    let bytes = |checks: &[Vec<u8>]| checks.iter().map(Vec::len).sum::<usize>();
+    assert_eq!(bytes(&scene.checks), bytes(&checks), "the checks have the same size");
+    report.count(&SERVED, [traffic, traffic_of_limit]);
+    scene.end();
+    end_echo(answering, links).expect("the bare server met no error");
+}
+
+/// As our server's answers to IPv4: so they have the same bytes on either side.
+fn expect_success(response: &[u8]) {
+    let message = Message::parse(response).expect("a STUN message");
+    assert_eq!(message.class, Class::SuccessResponse);
+    assert_eq!(response.len(), RESPONSE_BYTES);
+}
+
+/// A bare server for as many peers, who prove one password of the usual length, and their checks.
+fn bare() -> (JoinHandle<io::Result<()>>, Vec<Link>, Vec<Vec<u8>>) {
+    let mapped: SocketAddr = ([127, 0, 0, 1], 50_000).into();
+    let response = success_response(TRANSACTION, mapped, PASSWORD);
+    let (answering, links) = answer_checks(PASSWORD, response, PEERS).expect("loopback");
+    let password = String::from_utf8_lossy(PASSWORD);
+    (answering, links, vec![nomination(FRAGMENT, &password); PEERS])
 }

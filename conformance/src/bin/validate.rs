@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 use webrtc_server::lifecycle::Mutant;
-use webrtc_server_conformance::planted::mutant;
 use webrtc_server_conformance::validate::log::{self, Entry};
 use webrtc_server_conformance::validate::soak::{self, Levels, SoakError};
-use webrtc_server_conformance::validate::stress::{self, Options, StressError};
-use webrtc_server_conformance::validate::validate;
+use webrtc_server_conformance::validate::stress::{self, RunOptions, StressError};
+use webrtc_server_conformance::validate::{Summary, is_looked_for, validate};
 
-/// Checks that the log of a server is a behaviour of the model. Exits with 1 when it is not.
+/// Checks that the log of a server is a behaviour of the model. Exits with 1 when it is not, and with 2 when nobody can
+/// tell.
 #[derive(Parser)]
 #[command(version, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 struct Arguments {
@@ -74,13 +74,19 @@ struct Run {
     /// Keep all threads on one core (Linux)
     #[arg(long)]
     pinned: bool,
-    /// The id of a known mistake that the server is to have, as K06
-    #[arg(long, value_parser = mutant)]
+    /// The mutant that the server is to be, as StaleRoute or K06
+    #[arg(long)]
     mutant: Option<Mutant>,
 }
 
-fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    run(Arguments::parse()).unwrap_or_else(|error| {
+        eprintln!("{error}");
+        ExitCode::from(2)
+    })
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
     match (arguments.command, arguments.file) {
         (Some(Command::Record { run, out }), _) => {
             let log = record(run, &out)?;
@@ -92,7 +98,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         (Some(Command::Stress { run, runs, out }), _) => stress(run, runs, &out),
         (None, Some(file)) => {
             let log = log::read(BufReader::new(File::open(&file)?))?;
-            Ok(check(&log, &file))
+            Ok(ExitCode::from(u8::from(check(&log, &file).is_none())))
         }
         (None, None) => Err("a log, or a command".into()),
     }
@@ -101,7 +107,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 /// The log of a server that did not end is no result, and kept.
 fn record(run: Run, out: &Path) -> Result<Vec<Entry>, Box<dyn Error>> {
     let Run { seed, transports, workers, pinned, mutant } = run;
-    let recorded = stress::record(Options { seed, transports, workers, pinned, mutant });
+    let recorded = stress::record(RunOptions { seed, transports, workers, pinned, mutant });
     if let Err(StressError::Endless(log)) = &recorded {
         write(out, log)?;
         println!("{}: what it did until then", out.display());
@@ -115,16 +121,23 @@ fn write(path: &Path, log: &[Entry]) -> Result<(), Box<dyn Error>> {
 }
 
 fn stress(run: Run, runs: u64, out: &Path) -> Result<ExitCode, Box<dyn Error>> {
+    run.mutant.map_or(Ok(()), is_looked_for)?;
+    let mut sum = Summary::default();
     for seed in run.seed..run.seed + runs {
         println!("seed {seed}");
         let log = record(Run { seed, ..run }, out)?;
-        if validate(&log).is_err() {
-            write(out, &log)?;
-            return Ok(check(&log, out));
+        match check(&log, out) {
+            Some(summary) => sum += summary,
+            None => {
+                write(out, &log)?;
+                return Ok(ExitCode::FAILURE);
+            }
         }
-        check(&log, out);
     }
-    Ok(ExitCode::SUCCESS)
+    let planned = run.transports * usize::try_from(runs)?;
+    let too_little = sum.too_little(planned);
+    too_little.iter().for_each(|what| println!("{what}"));
+    Ok(ExitCode::from(u8::from(!too_little.is_empty())))
 }
 
 /// Servers between two lines of a soak.
@@ -153,21 +166,21 @@ fn soak(servers: usize, seed: u64, out: &Path) -> Result<ExitCode, Box<dyn Error
     }
 }
 
-/// Says what came of it, and after a divergence the one command that shows it again.
-fn check(log: &[Entry], file: &Path) -> ExitCode {
+/// Says what came of it, and after a divergence, of which there is no summary, the one command that shows it again.
+fn check(log: &[Entry], file: &Path) -> Option<Summary> {
     let began = Instant::now();
     match validate(log) {
         Ok(summary) => {
             let elapsed = began.elapsed();
             let rate = summary.entries as f64 / elapsed.as_secs_f64();
             println!("a behaviour of the model: {summary}, {elapsed:.1?}, {rate:.0} entries/s");
-            ExitCode::SUCCESS
+            Some(summary)
         }
         Err(rejection) => {
             println!("{rejection}");
             let binary = "cargo validate";
             println!("  again: {binary} {}", file.display());
-            ExitCode::FAILURE
+            None
         }
     }
 }

@@ -25,9 +25,12 @@ pub enum Error {
     /// The graph is empty: lockstep with nothing would always agree.
     #[error("the graph has no edges: nothing was compared")]
     NothingToCompare,
+    /// The mutant is of the shell: without it, it would always agree.
+    #[error("the pure core cannot have {0:?}: it is a mutant of the shell")]
+    CannotHave(Mutant),
 }
 
-/// Feeds every edge of the graph to the real core, or to one with a defect, and compares. After some divergences it ends:
+/// Feeds every edge of the graph to the real core, or to one with a mutant, and compares. After some divergences it ends:
 /// the first says what is wrong.
 ///
 /// # Errors

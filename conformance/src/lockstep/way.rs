@@ -3,15 +3,15 @@
 use super::report::{Divergence, Lockstep, Mismatch};
 use super::run::{Error, begin, come_too_late, compare};
 use std::time::Instant;
-use webrtc_server::lifecycle::Mutant;
+use webrtc_server::lifecycle::{Layer, Mutant};
 use webrtc_server_model::{Action, Config, State, step};
 
-/// Feeds one way to the real core, or to one with a defect, and compares as [`run`](super::run()) does, up to the first
+/// Feeds one way to the real core, or to one with a mutant, and compares as [`run`](super::run()) does, up to the first
 /// divergence. `watch` is told of each step that agreed how many effects it had.
 ///
 /// # Errors
 ///
-/// When nothing happens on the way.
+/// When nothing happens on the way, and when the core cannot have the mutant.
 pub fn walk(
     config: &Config,
     way: &[Action],
@@ -20,6 +20,9 @@ pub fn walk(
 ) -> Result<Lockstep, Error> {
     if way.is_empty() {
         return Err(Error::NothingToCompare);
+    }
+    if let Some(mutant) = mutant.filter(|mutant| mutant.layer() == Layer::Shell) {
+        return Err(Error::CannotHave(mutant));
     }
     let began = Instant::now();
     let mut walked = Lockstep {

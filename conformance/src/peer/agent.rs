@@ -5,6 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use webrtc_server::Protocol;
 use webrtc_server::wire::stun::TransactionId;
 
 use super::certificate::PeerCertificate;
@@ -12,7 +13,7 @@ use super::dtls::{DtlsPhase, DtlsRole, DtlsSession};
 use super::error::PeerError;
 use super::kernel::{self, Interest};
 use super::observed::Observed;
-use super::path::{Path, Protocol, Via};
+use super::path::{Path, Via};
 use super::tcp::{StreamEnd, TcpPath};
 use super::udp::UdpPath;
 

@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use webrtc_server::Protocol;
+
 use super::agent::{Peer, ServerCredentials};
 use super::certificate::PeerCertificate;
-use super::dialogue::HandshakeStage;
+use super::dialogue::HandshakeGoal;
 use super::dtls::{DtlsPhase, DtlsRole};
 use super::error::PeerError;
-use super::path::{Protocol, Via};
+use super::path::Via;
 
 /// First wait for the answer to a check; doubles (RFC 8445 section 14.3 has 500 ms, which loopback
 /// does not need).
@@ -45,7 +47,7 @@ impl Peer {
         let deadline = Instant::now() + timeout;
         self.await_check(via, true, timeout)?;
         self.start_handshake(via)?;
-        while !self.has_reached(HandshakeStage::Connected, 0)? {
+        while !self.has_reached(HandshakeGoal::Connected, 0)? {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(PeerError::Barrier { what: "DTLS handshake", waited: timeout });

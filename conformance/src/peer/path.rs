@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 
+use webrtc_server::Protocol;
+
 use super::error::PeerError;
 use super::tcp::{StreamEnd, TcpOptions, TcpPath};
 use super::udp::UdpPath;
@@ -11,15 +13,6 @@ use super::udp::UdpPath;
 /// Which path of a peer: its number in the order in which they were added. Never re-used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Via(pub usize);
-
-/// Which protocol a path speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Protocol {
-    /// One packet per datagram.
-    Udp,
-    /// One packet per RFC 4571 frame.
-    Tcp,
-}
 
 /// A path of either protocol.
 #[derive(Debug)]

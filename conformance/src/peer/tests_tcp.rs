@@ -8,8 +8,7 @@ use socket2::SockRef;
 use webrtc_server::wire::framing::frame;
 
 use super::{PeerError, StreamEnd, TcpOptions, TcpPath, UdpPath};
-
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::PATIENCE;
 
 fn pair(options: TcpOptions) -> (TcpPath, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");

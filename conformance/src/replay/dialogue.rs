@@ -10,11 +10,11 @@ use webrtc_server_model::{
     self as model, DtlsState, Room, Socket, State, StunCheck, TransportId, Tuple, WorkerId,
 };
 
-use super::PATIENCE;
 use super::client::SentCheck;
 use super::perform::{impossible, selected};
 use super::report::{Finding, Harness};
 use super::stage::Stage;
+use crate::PATIENCE;
 use crate::lockstep::names;
 use crate::peer::{CheckOptions, DtlsPhase, StunObserved, plaintext_alert};
 
@@ -133,10 +133,10 @@ impl Stage<'_> {
             let frame = webrtc_server::wire::framing::frame(&request);
             bytes.extend(frame.map_err(|error| Harness::Impossible(error.to_string()))?);
         }
-        let line = self.wires.line(c)?;
-        line.path.send_raw(&bytes)?;
-        line.path.reset()?;
-        line.end = None;
+        let connection = self.wires.connection(c)?;
+        connection.path.send_raw(&bytes)?;
+        connection.path.reset()?;
+        connection.end = None;
         self.deliver_packets(Tuple::Tcp(c))
     }
 

@@ -27,7 +27,7 @@
 //! # Barriers
 //!
 //! Nothing sleeps for a fixed time. An action ends when what it leads to can be observed: an event of the poll, a packet at
-//! the peer, an answer of the kernel. What does not come within [`PATIENCE`] is an error of the harness
+//! the peer, an answer of the kernel. What does not come within [`PATIENCE`](crate::PATIENCE) is an error of the harness
 //! ([`ReplayError::Harness`]) if the kernel owes it, and a [`Finding`] if the server does: the kernel is asked.
 //! A stack that panics has diverged as well.
 //!
@@ -89,17 +89,11 @@ mod things;
 mod wire;
 mod wires;
 
-use std::time::Duration;
-
-pub use again::{Rung, again};
+pub use again::{again, folder, keep_in};
 pub use descriptors::Descriptors;
 pub use file::{FileError, TraceFile, read_traces};
 pub use report::{Divergence, Finding, Replay, ReplayError};
-pub use run::{Plan, replay, replay_watched};
+pub use run::{Suite, replay, replay_watched};
 pub use shard::{Shard, ShardError};
-pub use support::check as check_support;
+pub use support::{Target, check as check_support};
 pub use things::Things;
-
-/// How long something may take that happens at once if all is well. Nothing is slower for it unless something is wrong,
-/// and other work may keep the processors busy.
-pub const PATIENCE: Duration = Duration::from_secs(20);

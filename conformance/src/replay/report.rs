@@ -14,7 +14,7 @@ pub struct Replay {
     pub config: Config,
     /// Traces that were performed.
     pub traces: usize,
-    /// Traces that were planned; more than performed if time ran out or there were too many divergences.
+    /// Traces that were planned; more than performed if there were too many divergences.
     pub traces_planned: usize,
     /// Actions that were performed.
     pub steps: usize,
@@ -135,7 +135,7 @@ pub enum ReplayError {
 /// The stage could not do its part.
 #[derive(Debug, Error)]
 pub(super) enum Harness {
-    #[error("{0}: not within {patience:?}", patience = super::PATIENCE)]
+    #[error("{0}: not within {patience:?}", patience = crate::PATIENCE)]
     Barrier(&'static str),
     #[error("{0}")]
     Impossible(String),

@@ -6,11 +6,11 @@ use webrtc_server_model::{
     ConnectionId, Effect, End, Phase, State, TransportId, Tuple, Waiting, WorkerId,
 };
 
-use super::PATIENCE;
 use super::compare::Expected;
 use super::perform::impossible;
 use super::report::{Finding, Harness};
 use super::stage::Stage;
+use crate::PATIENCE;
 use crate::peer::{Late, PacketSort, StreamEnd, Via};
 
 impl Stage<'_> {
@@ -47,7 +47,7 @@ impl Stage<'_> {
 
     /// The end of the server's half that the model's effects lead to; nothing if it is over already.
     fn expect_end(&mut self, c: ConnectionId, end: StreamEnd) -> Result<(), Harness> {
-        let slot = &mut self.wires.line(c)?.end;
+        let slot = &mut self.wires.connection(c)?.end;
         if *slot == Some(StreamEnd::Open) {
             *slot = Some(end);
         }
@@ -98,7 +98,7 @@ impl Stage<'_> {
     }
 
     fn compare_end(&mut self, c: ConnectionId) -> Result<(), Harness> {
-        let Some(wanted) = self.wires.line(c)?.end else { return Ok(()) };
+        let Some(wanted) = self.wires.connection(c)?.end else { return Ok(()) };
         if wanted != StreamEnd::Open {
             self.resume(c)?;
             self.await_until(self.patience(), |stage| {

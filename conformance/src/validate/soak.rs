@@ -8,8 +8,9 @@ pub use levels::Levels;
 
 use super::log::{Begun, Entry, What};
 use super::stress::choice::Choices;
-use super::stress::stage::{PATIENCE, certificate, limits};
+use super::stress::live_server::{certificate, limits};
 use super::{Recorder, Rejection, validate};
+use crate::PATIENCE;
 use crate::peer::{DtlsPhase, Peer, PeerCertificate, PeerError, Protocol, ServerCredentials, Via};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -296,7 +297,6 @@ fn close_all(caller: usize, orders: &Receiver<Order>) -> Answers {
 impl Subject {
     fn new(choices: &mut Choices) -> Result<Self, SoakError> {
         let loopback = Ipv4Addr::LOCALHOST.into();
-        let protocols = [webrtc_server::Protocol::Udp, webrtc_server::Protocol::Tcp];
         // No deadline passes before the close, however slow the machine is: all peers are to be connected.
         let limits = Limits { bind: PATIENCE, handshake: PATIENCE, ..limits() };
         let recorder = Recorder::new(Begun {
@@ -314,7 +314,7 @@ impl Subject {
             workers: Some(WORKERS),
             tracer: Some(recorder.tracer()),
             ..WebRtcServerOptions::new(
-                protocols.map(|protocol| ListenInfo::new(protocol, loopback)),
+                PROTOCOLS.map(|protocol| ListenInfo::new(protocol, loopback)),
             )
         })?;
         let transports: Result<Vec<_>, webrtc_server::Error> = (0..PROTOCOLS.len())
@@ -374,12 +374,8 @@ fn connect(
         // Where that fails the handshake does.
         let _ = transport.connect(&parameters);
     }
-    let wanted = match protocol {
-        Protocol::Udp => webrtc_server::Protocol::Udp,
-        Protocol::Tcp => webrtc_server::Protocol::Tcp,
-    };
     let infos = server.listen_infos();
-    let info = infos.iter().find(|info| info.protocol == wanted).unwrap_or(&infos[0]);
+    let info = infos.iter().find(|info| info.protocol == protocol).unwrap_or(&infos[0]);
     let ice = transport.ice_parameters();
     let credentials = ServerCredentials { ufrag: ice.username_fragment, password: ice.password };
     let address = SocketAddr::new(info.ip, info.port);

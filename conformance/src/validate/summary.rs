@@ -28,7 +28,27 @@ pub struct Summary {
     pub states: usize,
 }
 
+/// Of so many transports under stress one at least must come to each of these, or their logs say little: less than half of
+/// the least that any five of sixty runs came to on a busy machine. On one that is too slow for the deadlines of the servers
+/// little happens.
+const PER_CONNECTED: usize = 5;
+const PER_FAREWELL: usize = 10;
+const PER_FAULT: usize = 10;
+
 impl Summary {
+    /// What there is too little of, after stress that was to create so many transports.
+    #[must_use]
+    pub fn too_little(&self, planned: usize) -> Vec<String> {
+        let floors = [
+            ("were connected", self.connected, planned / PER_CONNECTED),
+            ("said goodbye", self.farewells, planned / PER_FAREWELL),
+            ("faults were met", self.faults, planned / PER_FAULT),
+        ];
+        let few = floors.into_iter().filter(|(_, count, min)| count < min);
+        few.map(|(what, count, min)| format!("{count} {what}, and less than {min} says little"))
+            .collect()
+    }
+
     /// What the entries say themselves, before anything is explained.
     pub(super) fn of(log: &[Entry]) -> Self {
         let count = |is: fn(&What) -> bool| log.iter().filter(|entry| is(&entry.what)).count();
@@ -94,5 +114,19 @@ impl fmt::Display for Summary {
         write!(f, "{farewells} said goodbye), {strangers} strangers, {faults} faults: ")?;
         write!(f, "{turns} turns explained by {candidates_max} states at most, ")?;
         write!(f, "{states} looked at")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_in_which_little_happens_say_little() {
+        let enough = Summary { connected: 40, farewells: 20, faults: 20, ..Summary::default() };
+        assert_eq!(enough.too_little(200), Vec::<String>::new());
+        let little = Summary { farewells: 19, ..enough };
+        assert_eq!(little.too_little(200), ["19 said goodbye, and less than 20 says little"]);
+        assert_eq!(Summary::default().too_little(200).len(), 3);
     }
 }

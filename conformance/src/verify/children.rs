@@ -3,6 +3,7 @@
 //! A child reads what it is to perform from its standard input, and answers in lines of JSON: how far it is, and at last
 //! what came of it. One whose parent is gone ends with its next line, since nobody reads it.
 
+use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,9 +12,11 @@ use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{Action, Config};
 
-use crate::replay::{Descriptors, Plan, ReplayError, Rung, again, replay};
+use crate::planted::mutant;
+use crate::replay::{Descriptors, ReplayError, Suite, Target, again, replay};
 
 /// A child that says nothing for so long hangs: each trace takes milliseconds, and the longest wait in one is 20 s.
 const SILENCE_MAX: Duration = Duration::from_secs(180);
@@ -25,6 +28,9 @@ const ORPHANED: i32 = 3;
 #[derive(Serialize, Deserialize)]
 struct Task {
     config: String,
+    /// The id of a known mistake that the server is to have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mutant: Option<String>,
     traces: Vec<Vec<Action>>,
 }
 
@@ -81,16 +87,21 @@ fn performed(task: Task, at: &mut dyn FnMut(usize)) -> Performed {
     let Some(config) = Config::named(&task.config) else {
         return failed(format!("no configuration is called {:?}", task.config));
     };
-    let plan = Plan::traces(&config, task.traces);
+    let mutant = match task.mutant.as_deref().map(mutant).transpose() {
+        Ok(mutant) => mutant,
+        Err(unknown) => return failed(unknown),
+    };
+    let plan = Suite::traces(&config, task.traces);
+    let plan = mutant.into_iter().fold(plan, |plan, m| plan.map(|plan| plan.with_mutant(m)));
     let plan = plan.map(|plan| plan.with_descriptors(Descriptors::Counted));
     let run = match plan.and_then(|plan| replay(&plan, &mut |done, _| at(done))) {
         Ok(run) => run,
-        Err(error) => return failed(in_words(&config, &error)),
+        Err(error) => return failed(in_words(&config, mutant, &error)),
     };
     let divergences = run.divergences.iter().map(|divergence| {
-        format!("{divergence}  {}", again(Rung::Replay, &config, &divergence.way(), None))
+        format!("{divergence}  {}", again(Target::Stack, &config, &divergence.way(), mutant))
     });
-    let harness = run.harness.iter().map(|error| in_words(&config, error));
+    let harness = run.harness.iter().map(|error| in_words(&config, mutant, error));
     let failures = divergences.chain(harness);
     Performed {
         traces: run.traces,
@@ -104,10 +115,10 @@ fn performed(task: Task, at: &mut dyn FnMut(usize)) -> Performed {
     }
 }
 
-fn in_words(config: &Config, error: &ReplayError) -> String {
+fn in_words(config: &Config, mutant: Option<Mutant>, error: &ReplayError) -> String {
     match error {
         ReplayError::Harness { trace, .. } => {
-            format!("{error}\n  {}", again(Rung::Replay, config, trace, None))
+            format!("{error}\n  {}", again(Target::Stack, config, trace, mutant))
         }
         ReplayError::NothingToCompare
         | ReplayError::Unsupported { .. }
@@ -125,7 +136,7 @@ pub struct Program {
     /// The file.
     pub path: PathBuf,
     /// Its arguments.
-    pub arguments: Vec<String>,
+    pub arguments: Vec<OsString>,
 }
 
 /// A process that is ended and waited for when nobody needs it any more.
@@ -141,13 +152,13 @@ impl Drop for Ended {
 
 /// Performs the traces of a plan in a process of its own. `at` is told how many are done. Whatever goes wrong with the
 /// process is a failure.
-pub(super) fn in_a_child(program: &Program, plan: &Plan, at: &mut dyn FnMut(usize)) -> Performed {
+pub(super) fn in_a_child(program: &Program, plan: &Suite, at: &mut dyn FnMut(usize)) -> Performed {
     in_time(program, plan, at, SILENCE_MAX).unwrap_or_else(failed)
 }
 
 fn in_time(
     program: &Program,
-    plan: &Plan,
+    plan: &Suite,
     at: &mut dyn FnMut(usize),
     silence_max: Duration,
 ) -> Result<Performed, String> {
@@ -156,7 +167,11 @@ fn in_time(
     let name = Path::new(&program.path).display();
     let child = command.spawn().map_err(|error| format!("{name} does not start: {error}"))?;
     let mut child = Ended(child);
-    let task = Task { config: plan.config().name.to_owned(), traces: plan.as_traces().to_vec() };
+    let task = Task {
+        config: plan.config().name.to_owned(),
+        mutant: plan.mutant().map(|mutant| mutant.id().to_owned()),
+        traces: plan.as_traces().to_vec(),
+    };
     let text = serde_json::to_string(&task).map_err(|error| error.to_string())?;
     // Both ends are closed when they are dropped. A child that does not take all of it has ended, which shows below.
     let input = child.0.stdin.take();
@@ -193,10 +208,10 @@ fn in_time(
 }
 
 /// The trace that a child had begun, and how to see it; nothing if it was through with all.
-fn under_way(plan: &Plan, begun: usize) -> String {
+fn under_way(plan: &Suite, begun: usize) -> String {
     let trace = plan.as_traces().get(begun);
     trace.map_or_else(String::new, |trace| {
-        let again = again(Rung::Replay, plan.config(), trace, None);
+        let again = again(Target::Stack, plan.config(), trace, plan.mutant());
         format!(", in trace {} of {}\n  {again}", begun + 1, plan.len())
     })
 }
@@ -222,19 +237,20 @@ mod tests {
     use super::*;
 
     fn shell(script: &str) -> Program {
-        let arguments = vec!["-c".to_owned(), script.to_owned()];
+        let arguments = vec!["-c".into(), script.into()];
         Program { path: "/bin/sh".into(), arguments }
     }
 
-    fn plan() -> Plan {
+    fn plan() -> Suite {
         let config = Config::small();
         let trace = vec![Action::OwnerClosesServer { caller: webrtc_server_model::CallerId(0) }];
-        Plan::traces(&config, vec![trace]).unwrap()
+        Suite::traces(&config, vec![trace]).unwrap()
     }
 
+    const PATIENCE: Duration = Duration::from_secs(60);
+
     fn failure(script: &str) -> String {
-        let patience = Duration::from_millis(300);
-        in_time(&shell(script), &plan(), &mut |_| {}, patience).unwrap_err()
+        in_time(&shell(script), &plan(), &mut |_| {}, PATIENCE).unwrap_err()
     }
 
     #[test]
@@ -246,11 +262,12 @@ mod tests {
         let crash = failure("cat > /dev/null; echo '{\"at\":1}'; kill -SEGV $$");
         assert!(!crash.contains("in trace"), "{crash}");
         assert!(failure("cat > /dev/null; echo hello").contains("nobody understands: hello"));
-        assert!(failure("exec sleep 1000").contains("hangs"));
+        let soon = Duration::from_millis(1);
+        let hangs = in_time(&shell("exec sleep 1000"), &plan(), &mut |_| {}, soon);
+        assert!(hangs.unwrap_err().contains("hangs"));
         let done = r#"cat >/dev/null; echo '{"done":{"traces":1,"steps":1,"handshakes":0,"comparisons":9,"probes":2,"classes":1,"edges":1,"failures":[]}}'"#;
         assert!(failure(&format!("{done}; exit 1")).contains("after its work"));
-        let patience = Duration::from_secs(60);
-        let performed = in_time(&shell(done), &plan(), &mut |_| {}, patience);
+        let performed = in_time(&shell(done), &plan(), &mut |_| {}, PATIENCE);
         assert_eq!(performed.unwrap().comparisons, 9);
         let program = Program { path: "/nowhere/at/all".into(), arguments: Vec::new() };
         let nowhere = in_a_child(&program, &plan(), &mut |_| {});

@@ -1,17 +1,18 @@
 //! The checks in memory: the model, its mutants, and lockstep.
 
-use super::Row;
 use super::rungs::failed;
-use crate::lockstep::{self, Kill};
-use crate::replay::{Rung, again};
+use super::{Caught, Check, Row};
+use crate::lockstep::{self, MutantReport};
+use crate::replay::{Target, again};
 use std::collections::BTreeSet;
+use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{
-    Grain, Graph, KnownBug, Verdict, check_classes, check_commutation, check_cycles, check_endings,
-    judge, run_mutant,
+    Grain, Graph, KnownBug, PropertyResult, check_classes, check_commutation, check_cycles,
+    check_endings, judge, run_mutant,
 };
 
 /// Every `always` on every state, and every close to its end.
-pub(super) fn model(graph: &Graph, verdicts: &mut Vec<Verdict>) -> Row {
+pub(super) fn model(graph: &Graph, verdicts: &mut Vec<PropertyResult>) -> Row {
     *verdicts = judge(graph);
     let again = again_in_the_model(graph);
     let broken = verdicts.iter().filter(|verdict| verdict.must_always_hold() && !verdict.holds());
@@ -43,7 +44,7 @@ fn again_in_the_model(graph: &Graph) -> String {
 }
 
 /// The states that the model comes near enough to, in one configuration or another.
-pub(super) fn reached(verdicts: &[Vec<Verdict>]) -> Row {
+pub(super) fn reached(verdicts: &[Vec<PropertyResult>]) -> Row {
     let all: BTreeSet<_> = verdicts
         .iter()
         .flatten()
@@ -58,7 +59,7 @@ pub(super) fn reached(verdicts: &[Vec<Verdict>]) -> Row {
         .collect();
     let failures = all.difference(&shown).map(|property| format!("never reached: {property}"));
     Row {
-        check: "model",
+        check: Check::Model,
         of: "all of them together".to_owned(),
         compared: all.len(),
         things: "situations that must occur",
@@ -77,9 +78,16 @@ pub(super) fn mutant_of_the_model(bug: &KnownBug) -> Row {
         }
         None => Some(format!("{} survives {}", bug.id, bug.killed_by)),
     };
+    let caught = report.counterexample.map(|way| Caught {
+        id: bug.id,
+        name: format!("{:?}", bug.mutant),
+        config: Some((bug.config)().name),
+        length: Some(way.len()),
+    });
     Row {
         states: report.states,
         compared: 1,
+        mutants: caught.into_iter().collect(),
         failures: failure.into_iter().collect(),
         ..Row::default()
     }
@@ -121,11 +129,11 @@ fn other_cover(found: usize, covered: Option<usize>) -> Option<String> {
 }
 
 /// Every edge of the model on the real core.
-pub(super) fn in_lockstep(graph: &Graph) -> Row {
-    match lockstep::run(graph, None, &mut |_, _| {}) {
+pub(super) fn in_lockstep(graph: &Graph, mutant: Option<Mutant>) -> Row {
+    match lockstep::run(graph, mutant, &mut |_, _| {}) {
         Ok(run) => {
             let found = run.divergences.iter().map(|divergence| {
-                let again = again(Rung::Lockstep, graph.config(), &divergence.way(), None);
+                let again = again(Target::Core, graph.config(), &divergence.way(), mutant);
                 format!("{divergence}  {again}")
             });
             let mut failures: Vec<_> = found.collect();
@@ -147,16 +155,24 @@ pub(super) fn in_lockstep(graph: &Graph) -> Row {
 }
 
 /// Every mistake of the core shows in lockstep with some configuration. `errors`: why it could not be looked for.
-pub(super) fn killed(kills: &[Kill], errors: Vec<String>) -> Row {
-    let survivors = kills.iter().filter(|kill| kill.found.is_none());
+pub(super) fn killed(kills: &[MutantReport], errors: Vec<String>) -> Row {
+    let survivors = kills.iter().filter(|kill| kill.detection.is_none());
     Row {
-        check: "mutants",
+        check: Check::Mutants,
         of: "the core, lockstep".to_owned(),
         compared: kills.len(),
         things: "mutants",
+        mutants: kills.iter().filter_map(caught).collect(),
         failures: survivors.map(ToString::to_string).chain(errors).collect(),
         ..Row::default()
     }
+}
+
+fn caught(report: &MutantReport) -> Option<Caught> {
+    let MutantReport { mutant, detection } = report;
+    let found = detection.as_ref()?;
+    let (config, length) = (Some(found.config), Some(found.length()));
+    Some(Caught { id: mutant.id(), name: format!("{mutant:?}"), config, length })
 }
 
 #[cfg(test)]

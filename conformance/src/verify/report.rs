@@ -4,12 +4,57 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 use std::fmt;
 
+/// What is checked, in the order of the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Check {
+    /// The model by itself.
+    #[default]
+    Model,
+    /// That one edge of a class stands for the others.
+    Classes,
+    /// The core in memory.
+    Lockstep,
+    /// The stack on real sockets.
+    Replay,
+    /// That known mistakes are noticed.
+    Mutants,
+    /// The logs of servers that run freely.
+    Validate,
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Model => "model",
+            Self::Classes => "classes",
+            Self::Lockstep => "lockstep",
+            Self::Replay => "replay",
+            Self::Mutants => "mutants",
+            Self::Validate => "validate",
+        })
+    }
+}
+
+/// A known mistake that was noticed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Caught {
+    /// Its number.
+    pub id: &'static str,
+    /// Its name in the code.
+    pub name: String,
+    /// Where; none for a check of its own.
+    pub config: Option<&'static str>,
+    /// After how many actions.
+    pub length: Option<usize>,
+}
+
 /// One check.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
-    /// Model, mutants, classes, lockstep, replay or validate.
-    pub check: &'static str,
+    /// Which.
+    pub check: Check,
     /// Of what.
     pub of: String,
     /// States of the model.
@@ -32,6 +77,10 @@ pub struct Row {
     pub compared: usize,
     /// What they were.
     pub things: &'static str,
+    /// The known mistakes that were noticed.
+    pub mutants: Vec<Caught>,
+    /// What the random choices of the runs came from.
+    pub seeds: Vec<u64>,
     /// What failed, in sentences.
     pub failures: Vec<String>,
     /// What no column says of it.
@@ -49,6 +98,15 @@ impl Row {
         !self.failures.is_empty()
             || self.classes < self.classes_total
             || (self.compared == 0 && self.skipped.is_none())
+    }
+
+    /// Why it failed.
+    pub(super) fn reasons(&self) -> Vec<String> {
+        if !self.has_failed() || !self.failures.is_empty() {
+            return self.failures.clone();
+        }
+        let nothing = self.compared == 0;
+        vec![if nothing { "nothing was compared" } else { "classes are missing" }.to_owned()]
     }
 
     /// How many of the classes were walked, in percent and rounded down.
@@ -69,21 +127,33 @@ impl Row {
 }
 
 /// All checks of a run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// Which share of the replay it is, if not all of it.
     pub shard: Option<String>,
-    /// In the order in which they ran.
+    /// The configuration, if it is only one.
+    pub config: Option<&'static str>,
+    /// The id of the mistake that was planted.
+    pub mutant: Option<&'static str>,
+    /// What had to be compared at all.
+    pub owed: Vec<Check>,
+    /// In the order of the checks.
     pub rows: Vec<Row>,
     /// All of them together.
     pub seconds: f64,
 }
 
 impl Report {
-    /// Whether any check failed, or there was none.
+    /// Whether any check failed, or nothing was compared of what had to be.
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        self.rows.is_empty() || self.rows.iter().any(Row::has_failed)
+        self.missing().next().is_some() || self.rows.iter().any(Row::has_failed)
+    }
+
+    /// Checks that compared nothing, whatever their rows say.
+    pub(super) fn missing(&self) -> impl Iterator<Item = Check> {
+        let compared = |check| self.rows.iter().any(|row| row.check == check && row.compared > 0);
+        self.owed.iter().copied().filter(move |check| !compared(*check))
     }
 }
 
@@ -110,7 +180,7 @@ impl fmt::Display for Report {
         for row in &self.rows {
             let count = |n: usize| if n == 0 { String::new() } else { n.to_string() };
             table.add_row([
-                row.check.to_owned(),
+                row.check.to_string(),
                 row.of.clone(),
                 count(row.states),
                 count(row.transitions),
@@ -137,12 +207,7 @@ impl fmt::Display for Report {
         writeln!(f, "{table}")?;
         for row in self.rows.iter().filter(|row| row.has_failed()) {
             writeln!(f, "\n{} {}:", row.check, row.of)?;
-            if row.failures.is_empty() {
-                let why =
-                    if row.compared == 0 { "nothing was compared" } else { "classes are missing" };
-                writeln!(f, "{why}")?;
-            }
-            row.failures.iter().try_for_each(|failure| writeln!(f, "{failure}"))?;
+            row.reasons().iter().try_for_each(|failure| writeln!(f, "{failure}"))?;
         }
         for row in &self.rows {
             if let Some(note) = &row.note {
@@ -151,6 +216,9 @@ impl fmt::Display for Report {
         }
         for why in self.rows.iter().filter_map(|row| row.skipped.as_ref()) {
             writeln!(f, "\nleft out: {why}")?;
+        }
+        for check in self.missing() {
+            writeln!(f, "\n{check}: nothing was compared")?;
         }
         let failed = self.rows.iter().filter(|row| row.has_failed()).count();
         write!(f, "\n{} checks, {failed} failed, {:.1} s", self.rows.len(), self.seconds)
@@ -163,14 +231,22 @@ mod tests {
 
     #[test]
     fn a_check_that_compared_nothing_has_failed() {
-        let row = Row { check: "lockstep", compared: 1, ..Row::default() };
-        let of = |rows| Report { shard: None, rows, seconds: 0.0 };
+        let row = Row { check: Check::Lockstep, compared: 1, ..Row::default() };
+        let owed = vec![Check::Lockstep];
+        let of = |rows| {
+            let (shard, config, mutant) = (None, None, None);
+            Report { shard, config, mutant, owed: owed.clone(), rows, seconds: 0.0 }
+        };
         assert!(!of(vec![row.clone()]).has_failed());
         assert!(of(vec![]).has_failed());
         assert!(of(vec![row.clone(), Row { compared: 0, ..row.clone() }]).has_failed());
         let skipped = Row { compared: 0, skipped: Some("too long".to_owned()), ..row.clone() };
-        assert!(!of(vec![skipped.clone()]).has_failed());
-        assert!(of(vec![skipped]).to_string().contains("left out"));
+        assert!(!of(vec![skipped.clone(), row.clone()]).has_failed());
+        assert!(of(vec![skipped.clone()]).to_string().contains("left out"));
+        assert!(of(vec![skipped]).has_failed(), "all of it");
+        let other = Row { check: Check::Replay, ..row.clone() };
+        assert!(of(vec![other.clone()]).has_failed());
+        assert!(of(vec![other]).to_string().contains("lockstep: nothing was compared"));
         let missed = Row { classes: 999, classes_total: 1000, ..row.clone() };
         assert!(of(vec![missed.clone()]).has_failed());
         assert!(of(vec![missed]).to_string().contains("99 %"));

@@ -5,15 +5,15 @@ use super::memory::{classes, in_lockstep, killed, model, mutant_of_the_model, re
 use super::sockets::{Part, left_out};
 use super::stress::validated;
 use super::tally::Tally;
-use super::{Options, Progress, Row};
-use crate::kill::{lifecycle_mutants, shell_mutants};
-use crate::lockstep::{Kill, kill};
+use super::{Check, Options, Progress, Row};
+use crate::kill_matrix::{lifecycle_mutants, shell_mutants};
+use crate::lockstep::{MutantReport, detect};
 use std::cmp::Reverse;
 use std::panic::resume_unwind;
 use std::thread;
 use std::time::Instant;
 use webrtc_server::lifecycle::Mutant;
-use webrtc_server_model::{Graph, KNOWN_BUGS, KnownBug, Verdict};
+use webrtc_server_model::{Graph, KNOWN_BUGS, KnownBug, PropertyResult};
 
 /// Nobody watches.
 struct Silent;
@@ -37,9 +37,9 @@ enum Job<'a> {
 
 /// What came of it.
 enum Done {
-    Model(Row, Vec<Verdict>),
+    Model(Row, Vec<PropertyResult>),
     Row(Row),
-    Killed(Result<Kill, String>),
+    Killed(Result<MutantReport, String>),
 }
 
 impl Job<'_> {
@@ -62,23 +62,17 @@ pub(super) fn all(
     progress: &mut (dyn Progress + Send),
 ) -> Vec<Row> {
     let parts = jobs::map(graphs, |graph| Part::new(graph, options));
-    let is_first = options.shard.is_none_or(|shard| shard.is_first());
-    let mut jobs: Vec<Job<'_>> = parts.iter().map(Job::Replay).collect();
-    if is_first {
-        jobs.extend(graphs.iter().map(Job::Model));
-        let covers = parts.iter().map(|part| part.classes(options));
-        jobs.extend(graphs.iter().zip(covers).map(|(graph, classes)| Job::Classes(graph, classes)));
-        jobs.extend(graphs.iter().map(Job::Lockstep));
-        jobs.extend(KNOWN_BUGS.iter().map(Job::MutantOfTheModel));
-        jobs.extend(Mutant::of_the_lifecycle().map(Job::MutantOfTheCore));
-    }
+    let owed = options.owed();
+    let jobs: Vec<_> =
+        owed.iter().flat_map(|check| jobs_of(*check, graphs, &parts, options)).collect();
     // Longest first, so that all processors have something to do until the end.
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by_key(|job| (Reverse(jobs[*job].cost()), *job));
     progress.begin("replay, lockstep, model");
     let (done, mut last) = thread::scope(|scope| {
         // They wait more than they work: for what a wrong server does not do, and for the time that runs take.
-        let aside = is_first
+        let aside = owed
+            .contains(&Check::Validate)
             .then(|| scope.spawn(|| [shell_mutants(graphs, &mut Silent), validated(&mut Silent)]));
         let traces = parts.iter().map(Part::traces).sum();
         let tally = Tally::new(traces, &mut *progress);
@@ -87,33 +81,57 @@ pub(super) fn all(
         let aside = aside.map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
         (done.into_iter().map(|(_, done)| done), Vec::from_iter(aside.into_iter().flatten()))
     });
-    let (mut models, mut verdicts) = (Vec::new(), Vec::new());
-    let (mut rows, mut kills, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut rows, mut planted, mut verdicts) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut kills, mut errors) = (Vec::new(), Vec::new());
     for done in done {
         match done {
             Done::Model(row, judged) => {
-                models.push(row);
+                rows.push(row);
                 verdicts.push(judged);
             }
+            Done::Row(row) if row.check == Check::Mutants => planted.push(row),
             Done::Row(row) => rows.push(row),
             Done::Killed(Ok(kill)) => kills.push(kill),
             Done::Killed(Err(error)) => errors.push(error),
         }
     }
-    let mut all = models;
-    if is_first {
-        all.push(reached(&verdicts));
-        all.push(sum("mutants", "the model", "mutants", take(&mut rows, "mutants")));
-        all.extend(take(&mut rows, "classes"));
-        all.extend(take(&mut rows, "lockstep"));
-        all.push(killed(&kills, errors));
+    if owed.contains(&Check::Mutants) {
+        rows.push(reached(&verdicts));
+        rows.push(sum(Check::Mutants, "the model", "mutants", planted));
+        rows.push(killed(&kills, errors));
         last.insert(0, lifecycle_mutants(&kills, graphs, progress));
-        last.iter().for_each(|row| progress.end(row));
     }
-    all.extend(take(&mut rows, "replay"));
-    all.extend(left_out(graphs));
-    all.extend(last);
-    all
+    last.iter().for_each(|row| progress.end(row));
+    rows.extend(last);
+    if options.config.is_none() {
+        rows.extend(left_out(graphs));
+    }
+    // In the order of the table, and nothing is lost on the way to it.
+    rows.sort_by_key(|row| row.check);
+    rows
+}
+
+fn jobs_of<'a>(
+    check: Check,
+    graphs: &'a [Graph],
+    parts: &'a [Part],
+    options: &Options,
+) -> Vec<Job<'a>> {
+    match check {
+        Check::Model => graphs.iter().map(Job::Model).collect(),
+        Check::Classes => {
+            let covers = parts.iter().map(|part| part.classes(options));
+            graphs.iter().zip(covers).map(|(graph, classes)| Job::Classes(graph, classes)).collect()
+        }
+        Check::Lockstep => graphs.iter().map(Job::Lockstep).collect(),
+        Check::Replay => parts.iter().map(Job::Replay).collect(),
+        Check::Mutants => {
+            let of_the_model = KNOWN_BUGS.iter().map(Job::MutantOfTheModel);
+            of_the_model.chain(Mutant::of_the_lifecycle().map(Job::MutantOfTheCore)).collect()
+        }
+        // They need no processor of their own.
+        Check::Validate => Vec::new(),
+    }
 }
 
 fn run(job: &Job<'_>, graphs: &[Graph], options: &Options, tally: &Tally<'_>) -> Done {
@@ -121,19 +139,22 @@ fn run(job: &Job<'_>, graphs: &[Graph], options: &Options, tally: &Tally<'_>) ->
         Job::Replay(part) => part.replay(&options.child, &mut tally.part()),
         Job::Model(graph) => {
             let mut verdicts = Vec::new();
-            let row = timed("model", graph.config().name, || model(graph, &mut verdicts));
+            let row = timed(Check::Model, graph.config().name, || model(graph, &mut verdicts));
             return Done::Model(row, verdicts);
         }
         Job::Classes(graph, covered) => {
-            timed("classes", graph.config().name, || classes(graph, *covered))
+            timed(Check::Classes, graph.config().name, || classes(graph, *covered))
         }
-        Job::Lockstep(graph) => timed("lockstep", graph.config().name, || in_lockstep(graph)),
+        Job::Lockstep(graph) => {
+            let config = graph.config().name;
+            timed(Check::Lockstep, config, || in_lockstep(graph, options.mutant))
+        }
         Job::MutantOfTheModel(bug) => {
-            return Done::Row(timed("mutants", bug.id, || mutant_of_the_model(bug)));
+            return Done::Row(timed(Check::Mutants, bug.id, || mutant_of_the_model(bug)));
         }
         Job::MutantOfTheCore(mutant) => {
             return Done::Killed(
-                kill(graphs, *mutant).map_err(|error| format!("{mutant:?}: {error}")),
+                detect(graphs, *mutant).map_err(|error| format!("{mutant:?}: {error}")),
             );
         }
     };
@@ -141,24 +162,20 @@ fn run(job: &Job<'_>, graphs: &[Graph], options: &Options, tally: &Tally<'_>) ->
     Done::Row(row)
 }
 
-/// The rows of one check, taken out.
-fn take(rows: &mut Vec<Row>, check: &str) -> Vec<Row> {
-    rows.extract_if(.., |row| row.check == check).collect()
-}
-
 /// Many rows as one.
-fn sum(check: &'static str, of: &str, things: &'static str, rows: Vec<Row>) -> Row {
+fn sum(check: Check, of: &str, things: &'static str, rows: Vec<Row>) -> Row {
     let mut sum = Row { check, of: of.to_owned(), things, ..Row::default() };
     for row in rows {
         sum.states += row.states;
         sum.compared += row.compared;
+        sum.mutants.extend(row.mutants);
         sum.failures.extend(row.failures);
         sum.seconds += row.seconds;
     }
     sum
 }
 
-pub(super) fn timed(check: &'static str, of: &str, run: impl FnOnce() -> Row) -> Row {
+pub(super) fn timed(check: Check, of: &str, run: impl FnOnce() -> Row) -> Row {
     let began = Instant::now();
     let row = run();
     Row { check, of: of.to_owned(), seconds: began.elapsed().as_secs_f64(), ..row }

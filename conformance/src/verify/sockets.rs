@@ -2,8 +2,8 @@
 
 use super::children::{Program, in_a_child};
 use super::rungs::timed;
-use super::{Options, Row};
-use crate::replay::{self, Plan, ReplayError};
+use super::{Check, Options, Row};
+use crate::replay::{self, ReplayError, Suite};
 use webrtc_server_model::{Config, Graph, Preset};
 
 /// Every edge of these is replayed: they have one transport, and no more edges than can be walked in some seconds. The
@@ -21,7 +21,7 @@ pub(super) struct Part {
     of: String,
     every_edge: bool,
     is_share: bool,
-    plan: Result<Plan, ReplayError>,
+    plan: Result<Suite, ReplayError>,
 }
 
 impl Part {
@@ -32,30 +32,31 @@ impl Part {
         let every_edge = EVERY_EDGE.contains(&config.name) || (options.every_edge && is_alone);
         let classes_only = CLASSES_ONLY.contains(&config.name) && !options.every_edge;
         let (cover, plan) = match (every_edge, classes_only) {
-            (true, _) => ("every edge", Plan::edges(graph)),
-            (false, false) => ("every combination", Plan::combinations(graph)),
-            (false, true) => ("every class", Plan::classes(graph)),
+            (true, _) => ("every edge", Suite::edges(graph)),
+            (false, false) => ("every combination", Suite::combinations(graph)),
+            (false, true) => ("every class", Suite::classes(graph)),
         };
         let of = format!("{}, {cover}", config.name);
         let (of, plan) = match options.shard {
             Some(shard) => (format!("{of}, share {shard}"), plan.and_then(|p| p.share(shard))),
             None => (of, plan),
         };
+        let plan = options.mutant.into_iter().fold(plan, |plan, m| plan.map(|p| p.with_mutant(m)));
         let is_share = options.shard.is_some();
         Part { of, every_edge, is_share, plan }
     }
 
     pub(super) fn traces(&self) -> usize {
-        self.plan.as_ref().map_or(0, Plan::len)
+        self.plan.as_ref().map_or(0, Suite::len)
     }
 
     pub(super) fn steps(&self) -> usize {
-        self.plan.as_ref().map_or(0, Plan::steps)
+        self.plan.as_ref().map_or(0, Suite::steps)
     }
 
     /// Performs it in a process of its own.
     pub(super) fn replay(&self, program: &Program, at: &mut dyn FnMut(usize)) -> Row {
-        timed("replay", &self.of, || match &self.plan {
+        timed(Check::Replay, &self.of, || match &self.plan {
             // More shares than traces.
             Ok(plan) if plan.is_empty() && self.is_share => {
                 let why = format!("{}: no trace is dealt to this share", self.of);
@@ -66,7 +67,7 @@ impl Part {
         })
     }
 
-    fn row(&self, plan: &Plan, program: &Program, at: &mut dyn FnMut(usize)) -> Row {
+    fn row(&self, plan: &Suite, program: &Program, at: &mut dyn FnMut(usize)) -> Row {
         let performed = in_a_child(program, plan, at);
         let (classes, edges) = plan.totals();
         let mut failures = performed.failures;
@@ -117,7 +118,7 @@ pub(super) fn left_out(graphs: &[Graph]) -> Vec<Row> {
             Err(error) => error.to_string(),
         };
         let of = config.name.to_owned();
-        Row { check: "replay", of, skipped: Some(why), ..Row::default() }
+        Row { check: Check::Replay, of, skipped: Some(why), ..Row::default() }
     };
     configs.into_iter().map(row).collect()
 }
@@ -130,7 +131,7 @@ mod tests {
 
     fn options(shard: Option<Shard>) -> Options {
         let child = Program { path: "/nowhere/at/all".into(), arguments: Vec::new() };
-        Options { child, shard, every_edge: false }
+        Options { child, shard, config: None, mutant: None, every_edge: false }
     }
 
     /// What is said of a part whose process says that all was done, with so many probes.
@@ -140,7 +141,7 @@ mod tests {
         let done = format!(
             r#"{{"done":{{"traces":{traces},"steps":{steps},"handshakes":1,"comparisons":9,"probes":{probes},"classes":{classes},"edges":{edges},"failures":[]}}}}"#
         );
-        let arguments = vec!["-c".to_owned(), format!("cat > /dev/null; echo '{done}'")];
+        let arguments = vec!["-c".into(), format!("cat > /dev/null; echo '{done}'").into()];
         part.replay(&Program { path: "/bin/sh".into(), arguments }, &mut |_| {}).failures
     }
 
@@ -166,7 +167,7 @@ mod tests {
     #[test]
     fn only_a_share_may_have_no_traces() {
         let part = |is_share| {
-            let plan = Plan::traces(&Config::small(), Vec::new());
+            let plan = Suite::traces(&Config::small(), Vec::new());
             Part { of: "small".to_owned(), every_edge: false, is_share, plan }
         };
         let row = |is_share| part(is_share).replay(&options(None).child, &mut |_| {});

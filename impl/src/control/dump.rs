@@ -192,7 +192,7 @@ pub struct ConnectionCounts {
     pub lingering: usize,
 }
 
-/// Counters of one worker, from its start.
+/// Counters from the start: of one worker, or of all of a server's together (mediasoup `getStats()`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
@@ -202,9 +202,9 @@ pub struct Stats {
     pub datagrams_sent: u64,
     /// Datagrams and frames that nobody could use.
     pub datagrams_dropped: u64,
-    /// Bytes over UDP and TCP.
+    /// Bytes that arrived over UDP and TCP: payloads, and the lengths before the frames of TCP.
     pub bytes_received: u64,
-    /// Bytes over UDP and TCP.
+    /// Bytes that the kernel took, of the same.
     pub bytes_sent: u64,
     /// Errors of receive calls.
     pub receive_errors: u64,
@@ -222,7 +222,7 @@ pub struct Stats {
     pub stun_malformed: u64,
     /// STUN of nobody we know.
     pub stun_unknown: u64,
-    /// STUN responses, indications and other methods.
+    /// STUN that nobody answers: responses, indications, other methods, requests of no length, copies from elsewhere.
     pub stun_ignored: u64,
     /// DTLS handshakes that ended well.
     pub handshakes_completed: u64,
@@ -234,7 +234,8 @@ pub struct Stats {
     pub alerts_received: u64,
     /// TCP connections accepted.
     pub connections_accepted: u64,
-    /// Those that were closed at once because the server drains, which count as nothing else.
+    /// Those that were closed at once, which count as nothing else: the server drains or closes, or a cap is reached.
+    /// One that another worker handed over was accepted there.
     pub connections_refused: u64,
     /// Errors of accept calls.
     pub accept_errors: u64,

@@ -138,11 +138,11 @@ pub enum Input {
         /// The tuple.
         tuple: Tuple,
     },
-    /// A STUN request that is answered with an error and changes nothing.
+    /// A STUN request that is answered and changes nothing: it earned an error, or is a retransmission.
     CheckRefused {
         /// Where it came from.
         tuple: Tuple,
-        /// The error response.
+        /// The response.
         reply: Vec<u8>,
     },
     /// A datagram or frame that is DTLS by its first byte.

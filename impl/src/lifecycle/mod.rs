@@ -25,11 +25,12 @@ mod worker;
 mod wrong_orders;
 
 #[cfg(feature = "testing")]
-pub use crate::mutants::{Layer, Mutant};
+pub use crate::mutants::{Layer, Mutant, UnknownMutant};
 pub use connection::{Connection, ConnectionPhase, InputHalf, WriteState};
 pub use farewell::{Farewell, QueuedRecord};
 pub use ids::{ConnectionId, ListenerId, SocketId, TransportId, Tuple};
 pub use input::{Check, Credential, Input, RecordKind};
+pub(crate) use limits::source_of;
 pub use limits::{Limits, SEND_QUEUE_BYTES_MAX, SEND_QUEUE_RESERVE_BYTES};
 pub use output::{About, Event, Output, Step, Verdict};
 pub use queue::{FrameKind, SendQueue};

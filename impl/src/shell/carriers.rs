@@ -27,9 +27,37 @@ pub(super) struct UdpCarrier {
     pub(super) info: ListenInfo,
     pub(super) role: Role,
     token: Token,
-    /// Pretends that the kernel answers "try again".
     #[cfg(feature = "testing")]
-    pub(super) full: bool,
+    pub(super) faults: SocketFaults,
+}
+
+/// What the kernel pretends to answer where a test cannot make it do so.
+#[cfg(feature = "testing")]
+#[derive(Debug, Default)]
+pub(super) struct SocketFaults {
+    /// This error of every send.
+    pub(super) of_sends: Option<i32>,
+    /// An error of as many receives, before any other looks at what is there.
+    pub(super) receives_that_fail: usize,
+}
+
+impl UdpCarrier {
+    pub(super) fn send(&self, datagram: &[u8], remote: SocketAddr) -> io::Result<usize> {
+        #[cfg(feature = "testing")]
+        if let Some(error) = self.faults.of_sends {
+            return Err(io::Error::from_raw_os_error(error));
+        }
+        self.socket.send_to(datagram, remote)
+    }
+
+    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        #[cfg(feature = "testing")]
+        if let Some(left) = self.faults.receives_that_fail.checked_sub(1) {
+            self.faults.receives_that_fail = left;
+            return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+        }
+        self.socket.recv_from(buffer)
+    }
 }
 
 pub(super) struct ListenerCarrier {
@@ -169,7 +197,7 @@ impl Carriers {
             role,
             token,
             #[cfg(feature = "testing")]
-            full: false,
+            faults: SocketFaults::default(),
         };
         self.sockets.insert(id, carrier);
         Ok(())

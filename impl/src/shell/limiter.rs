@@ -1,11 +1,12 @@
 //! Error replies to requests that prove nothing are rationed, so that a spoofed source cannot use us as a reflector. The
 //! workers of a server share one ration; who deserves no error reply never gets here.
 
+use crate::lifecycle::source_of;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// Replies that one source address gets in a [`WINDOW`].
+/// Replies that one source gets in a [`WINDOW`].
 const REPLIES_PER_WINDOW: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(1);
 /// Sources remembered in one window; with more, nobody unknown gets a reply until it ends.
@@ -28,7 +29,7 @@ impl ReplyLimiter {
     /// Whether this source may have one more reply now.
     //= RES-08
     pub(super) fn allows(&mut self, source: IpAddr) -> bool {
-        self.allows_at(source, Instant::now())
+        self.allows_at(source_of(source), Instant::now())
     }
 
     fn allows_at(&mut self, source: IpAddr, now: Instant) -> bool {

@@ -5,9 +5,9 @@ mod carriers;
 pub mod dtls;
 mod hints;
 pub(crate) mod limiter;
-mod nominations;
 mod sys;
 mod timers;
+mod transactions;
 mod worker;
 
 #[cfg(feature = "testing")]

@@ -16,7 +16,7 @@ pub enum Alarm {
     Retransmit(TransportId),
     /// Ask the kernel whether the peer's TCP has acknowledged everything.
     Acknowledged(ConnectionId),
-    /// Offer datagrams again after ENOBUFS, which no readiness event ends.
+    /// Send and receive again after ENOBUFS or errors of receive, which no readiness event ends.
     RetrySocket(SocketId),
     /// Accept again after the descriptors ran out.
     RetryAccept(ListenerId),

@@ -15,6 +15,12 @@ pub const FRAME_PAYLOAD_MAX: usize = 65535;
 /// 4 KiB in all, so what a large frame once needed goes back.
 const IDLE_CAPACITY_BYTES_MAX: usize = 2048;
 
+/// Bytes of the longest frame that may hold a check: USERNAME, its largest attribute, has 513.
+const CHECK_BYTES_MAX: usize = 2048;
+
+/// Empty frames in front of a check. They mean nothing, and so does who sends nothing else.
+const EMPTY_FRAMES_MAX: usize = 16;
+
 /// A payload that no 16-bit length can describe. The caller's fault: no packet of this server is
 /// that long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -43,7 +49,7 @@ pub fn frame(payload: &[u8]) -> Result<Vec<u8>, FrameTooLong> {
 
 /// Cuts the frames out of one TCP stream, however the stream was segmented.
 ///
-/// It holds the bytes that arrived and were not handed out yet, and nothing else: two deframers
+/// It holds the bytes that arrived and were not handed out yet, and what it counted: two deframers
 /// that were given the same bytes and have handed out the same frames are equal.
 ///
 /// The caller pulls one frame after the other. So a frame that closes the connection is the last
@@ -51,6 +57,8 @@ pub fn frame(payload: &[u8]) -> Result<Vec<u8>, FrameTooLong> {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Deframer {
     unread: VecDeque<u8>,
+    /// Empty frames so far.
+    empty_frames: usize,
 }
 
 impl Deframer {
@@ -74,18 +82,34 @@ impl Deframer {
     //= TCP-03
     //= TCP-04
     pub fn next_frame(&mut self) -> Option<Vec<u8>> {
-        let mut frame = None;
-        while let Some(length) = self.complete_frame_at(0) {
+        self.pass_over_empty_frames();
+        let frame = self.complete_frame_at(0).map(|length| {
             self.unread.drain(..FRAME_LENGTH_BYTES);
-            if length > 0 {
-                frame = Some(self.take(length));
-                break;
-            }
-        }
+            self.take(length)
+        });
         if self.unread.is_empty() {
             self.unread.shrink_to(IDLE_CAPACITY_BYTES_MAX);
         }
         frame
+    }
+
+    /// Whether the next frame cannot be a check, by as much of it as is here. Who has not bound a
+    /// connection sends nothing else on it, so nothing else is kept.
+    //= TCP-06
+    pub fn next_is_no_check(&mut self) -> bool {
+        self.pass_over_empty_frames();
+        let length = self.length_at(0);
+        let first = self.unread.get(FRAME_LENGTH_BYTES);
+        self.empty_frames > EMPTY_FRAMES_MAX
+            || length.is_some_and(|length| length > CHECK_BYTES_MAX)
+            || first.is_some_and(|byte| *byte > 3)
+    }
+
+    fn pass_over_empty_frames(&mut self) {
+        while self.length_at(0) == Some(0) {
+            self.unread.drain(..FRAME_LENGTH_BYTES);
+            self.empty_frames += 1;
+        }
     }
 
     /// Whether the bytes so far end inside a frame, so that a FIN here cuts it off.
@@ -107,11 +131,15 @@ impl Deframer {
         self.unread.len()
     }
 
+    /// The length that stands at `start`.
+    fn length_at(&self, start: usize) -> Option<usize> {
+        let (high, low) = (*self.unread.get(start)?, *self.unread.get(start + 1)?);
+        Some(usize::from(u16::from_be_bytes([high, low])))
+    }
+
     /// Payload bytes of the frame whose length is at `start`, if all of it is here.
     fn complete_frame_at(&self, start: usize) -> Option<usize> {
-        let high = *self.unread.get(start)?;
-        let low = *self.unread.get(start + 1)?;
-        let length = usize::from(u16::from_be_bytes([high, low]));
+        let length = self.length_at(start)?;
         (self.unread.len() - start - FRAME_LENGTH_BYTES >= length).then_some(length)
     }
 
@@ -229,6 +257,36 @@ mod tests {
         assert!(!deframer.is_mid_frame());
         assert_eq!(deframer.next_frame(), None);
         assert_eq!(deframer.buffered_bytes(), 0);
+    }
+
+    #[test]
+    fn tcp_06_a_frame_that_is_no_check_is_known_by_its_first_bytes() {
+        let long = |length: usize| (length as u16).to_be_bytes();
+        let empty = |count: usize| vec![0; 2 * count];
+        let rows = [
+            (empty(0), false),
+            (vec![0xFF], false),
+            (long(CHECK_BYTES_MAX).to_vec(), false),
+            (long(CHECK_BYTES_MAX + 1).to_vec(), true),
+            (vec![0, 20, 3], false),
+            (vec![0, 20, 4], true),
+            (empty(EMPTY_FRAMES_MAX), false),
+            (empty(EMPTY_FRAMES_MAX + 1), true),
+            ([empty(EMPTY_FRAMES_MAX), vec![0, 20, 0, 1]].concat(), false),
+            ([empty(EMPTY_FRAMES_MAX + 1), vec![0, 20, 0, 1]].concat(), true),
+            ([empty(1), vec![0, 20, 22]].concat(), true),
+        ];
+        for (stream, expected) in rows {
+            let mut whole = Deframer::new();
+            whole.push(&stream);
+            assert_eq!(whole.next_is_no_check(), expected, "{stream:?}");
+            let mut cut = Deframer::new();
+            for byte in &stream {
+                cut.push(&[*byte]);
+                let _ = cut.next_is_no_check();
+            }
+            assert_eq!(cut, whole, "{stream:?}");
+        }
     }
 
     #[test]

@@ -18,8 +18,8 @@ struct Arguments {
     /// Where to serve it
     #[arg(long, default_value = "127.0.0.1:3000")]
     address: SocketAddr,
-    /// Plant a mistake, for example CarriersFirst
-    #[arg(long, value_parser = mutant)]
+    /// Plant a mutant, for example FinFirst or K28
+    #[arg(long)]
     mutant: Option<Mutant>,
 }
 
@@ -27,10 +27,6 @@ fn config(name: &str) -> Result<Config, String> {
     let names = || Preset::nightly().configs.into_iter().map(|config| config.name);
     Config::named(name)
         .ok_or_else(|| format!("there are: {}", names().collect::<Vec<_>>().join(", ")))
-}
-
-fn mutant(name: &str) -> Result<Mutant, serde_json::Error> {
-    serde_json::from_value(name.into())
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

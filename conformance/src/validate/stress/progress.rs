@@ -70,9 +70,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Longer than any test takes.
-    const PATIENCE: Duration = Duration::from_secs(60);
+    use crate::PATIENCE;
 
     fn is_enough(progress: &Progress) -> bool {
         let mut so_far = progress.lock();

@@ -5,7 +5,8 @@ use crate::lifecycle::close_order::TransportCloseStep;
 use crate::lifecycle::connection::ConnectionPhase;
 use crate::lifecycle::farewell::Farewell;
 use crate::lifecycle::ids::Tuple;
-use crate::lifecycle::state::IceState;
+use crate::lifecycle::source_of;
+use crate::lifecycle::state::{DtlsState, IceState};
 use crate::lifecycle::timer::Timer;
 use crate::lifecycle::transport::{Phase, Transport};
 
@@ -68,7 +69,7 @@ impl Worker {
             }
         }
         let unbound = self.connections.iter().filter(|(_, c)| c.phase == ConnectionPhase::Unbound);
-        let strangers = unbound.map(|(id, connection)| (connection.remote.ip(), *id)).collect();
+        let strangers = unbound.map(|(id, c)| (source_of(c.remote.ip()), *id)).collect();
         ensure(self.strangers == strangers, "a connection is miscounted as nobody's")?;
         let known: usize = self.transports.values().map(|t| t.connections.len()).sum();
         let owned = self.connections.values().filter(|c| c.owner().is_some()).count();
@@ -86,6 +87,13 @@ impl Worker {
                 Timer::Server => self.phase != WorkerPhase::Open,
             };
             ensure(owned, &format!("{timer:?} has no owner"))?;
+        }
+        //= DTL-15
+        for (id, transport) in &self.transports {
+            let runs = transport.dtls == DtlsState::Connecting && transport.remote_role.is_some();
+            let bounded = self.timers.contains(&Timer::Handshake(*id));
+            let open = transport.phase == Phase::Open;
+            ensure(!open || bounded == runs, "a deadline without its handshake, or the reverse")?;
         }
         //= L3
         for (id, transport) in &self.transports {

@@ -239,7 +239,9 @@ impl Worker {
     //= STN-26
     pub(super) fn expire_consent(&mut self, id: TransportId, out: &mut Outputs) -> Verdict {
         let planted = self.planted;
-        let Some(transport) = self.consenting(id) else { return Verdict::Late };
+        let late = self.is(Mutant::LateTimer);
+        let transport = if late { self.in_any_phase(id) } else { self.open(id) };
+        let Some(transport) = transport else { return Verdict::Late };
         let tuples = transport.ice.disconnect(planted);
         let connections: Vec<_> = transport.connections.iter().copied().collect();
         if let Some(path) = transport.farewell.waits_on() {

@@ -158,7 +158,8 @@ impl Worker {
     fn begin_close(&mut self, id: TransportId, reason: CloseReason, out: &mut Outputs) {
         let (order, planted) = (self.transport_close_order(), self.planted);
         let Some(transport) = self.open(id) else { return };
-        let excuse = planted.excuse(transport, reason);
+        let wrong = planted.wrong_excuse(transport, reason);
+        let excuse = wrong.unwrap_or_else(|| transport.excuse());
         transport.phase = Phase::Closing { reason, step: 0, excuse };
         self.enter_transport_step(id, order[0], excuse, out);
         self.progress(id, out);

@@ -7,6 +7,7 @@ use crate::lifecycle::farewell::Farewell;
 use crate::lifecycle::ids::{ConnectionId, ListenerId, TransportId, Tuple};
 use crate::lifecycle::output::{Output, Verdict};
 use crate::lifecycle::queue::{FrameKind, SendQueue};
+use crate::lifecycle::source_of;
 use crate::lifecycle::state::DropReason;
 use crate::lifecycle::timer::Timer;
 use crate::mutants::Mutant;
@@ -30,7 +31,7 @@ impl Worker {
             return Verdict::Late;
         }
         self.connections.insert(id, Connection::new(listener, remote));
-        self.strangers.insert((remote.ip(), id));
+        self.strangers.insert((source_of(remote.ip()), id));
         self.arm(Timer::Bind(id), self.limits.bind, out);
         Verdict::Applied
     }
@@ -79,14 +80,15 @@ impl Worker {
     pub(super) fn unbind(&mut self, id: ConnectionId, out: &mut Outputs) {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.phase = ConnectionPhase::Unbound;
-        self.strangers.insert((connection.remote.ip(), id));
+        self.strangers.insert((source_of(connection.remote.ip()), id));
         self.arm(Timer::Bind(id), self.limits.bind, out);
     }
 
     /// Strangers must not starve members, nor one stranger all others.
     //= RES-01
     fn has_room_for(&self, remote: SocketAddr) -> bool {
-        let [first, last] = [0, u64::MAX].map(|id| (remote.ip(), ConnectionId(id)));
+        let source = source_of(remote.ip());
+        let [first, last] = [0, u64::MAX].map(|id| (source, ConnectionId(id)));
         self.strangers.len() < self.limits.unbound_connections_max
             && self.strangers.range(first..=last).count()
                 < self.limits.unbound_connections_per_source_max
@@ -97,7 +99,7 @@ impl Worker {
     pub(super) fn end_strangeness(&mut self, id: ConnectionId, out: &mut Outputs) {
         self.disarm(Timer::Bind(id), out);
         if let Some(connection) = self.connections.get(&id) {
-            self.strangers.remove(&(connection.remote.ip(), id));
+            self.strangers.remove(&(source_of(connection.remote.ip()), id));
         }
     }
 

@@ -12,17 +12,18 @@
 //! | `connections.rs` | TCP connections and their queues |
 //! | `closing.rs` | the walk through the close order |
 //! | `agreement.rs` | what must hold between the maps, whatever happened |
-//! | `mistakes.rs` | what only a [`Mutant`] does |
+//! | `mutants.rs` | what only a [`Mutant`] does |
 
+#[cfg(any(test, feature = "testing"))]
 mod agreement;
 mod checks;
 mod closing;
 mod connections;
 mod dtls;
 mod farewells;
-mod mistakes;
 #[cfg(all(test, feature = "testing"))]
 mod mutant_tests;
+mod mutants;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -95,7 +96,7 @@ impl Worker {
         }
     }
 
-    /// The same worker with one defect.
+    /// The same worker with one mutant.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn with_mutant(mut self, mutant: Option<Mutant>) -> Self {

@@ -11,11 +11,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-const SOCKET: SocketId = SocketId(0);
+const SOCKETS: [SocketId; 2] = [SocketId(0), SocketId(2)];
 const LISTENER: ListenerId = ListenerId(1);
 
 fn remote(n: u8) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1 + n], 5000))
+}
+
+/// Where a connection comes from: one address in two disguises, and two of one network.
+fn source(g: &mut Gen) -> SocketAddr {
+    let all = ["192.0.2.10", "::ffff:192.0.2.10", "2001:db8::1", "2001:db8::2", "2001:db8:1::1"];
+    let ip = all[usize::arbitrary(g) % all.len()].parse().expect("an address");
+    SocketAddr::new(ip, 5000)
+}
+
+fn socket(g: &mut Gen) -> SocketId {
+    SOCKETS[usize::from(bool::arbitrary(g))]
 }
 
 fn credentials(n: u8) -> Credentials {
@@ -29,7 +40,7 @@ fn small(g: &mut Gen) -> u8 {
 
 fn tuple(g: &mut Gen) -> Tuple {
     if bool::arbitrary(g) {
-        Tuple::Udp { socket: SOCKET, remote: remote(u8::arbitrary(g) % 12) }
+        Tuple::Udp { socket: socket(g), remote: remote(u8::arbitrary(g) % 6) }
     } else {
         Tuple::Tcp(ConnectionId(u64::from(small(g))))
     }
@@ -63,7 +74,7 @@ fn owner_input(g: &mut Gen, transport: TransportId) -> Input {
         10..13 => Input::DataSubmitted { transport, data: vec![1; 40] },
         13 => Input::TransportCloseRequested { transport },
         14 if n == 0 => Input::ServerCloseRequested { deadline: Duration::from_secs(3) },
-        14 => Input::SocketWritable { socket: SOCKET },
+        14 => Input::SocketWritable { socket: socket(g) },
         _ => Input::ReleaseGranted,
     }
 }
@@ -71,7 +82,7 @@ fn owner_input(g: &mut Gen, transport: TransportId) -> Input {
 fn carrier_input(g: &mut Gen) -> Input {
     let connection = ConnectionId(u64::from(small(g)));
     match u8::arbitrary(g) % 14 {
-        0..5 => Input::ConnectionAccepted { connection, listener: LISTENER, remote: remote(9) },
+        0..5 => Input::ConnectionAccepted { connection, listener: LISTENER, remote: source(g) },
         5 => Input::ConnectionFinished { connection },
         6 => Input::ConnectionReset { connection },
         7 => Input::ConnectionWritable { connection },
@@ -81,8 +92,12 @@ fn carrier_input(g: &mut Gen) -> Input {
         11 => Input::ConnectionHandedOver { connection },
         12 => {
             let mut queue = SendQueue::default();
-            queue.push(FrameKind::Control, &[1; 20]);
-            let remote = remote(9);
+            for _ in 0..small(g) {
+                queue.push(FrameKind::Control, &[1; 20]);
+            }
+            // Of a frame of 22 bytes.
+            queue.wrote(if queue.is_empty() { 0 } else { usize::arbitrary(g) % 22 });
+            let remote = source(g);
             Input::ConnectionTakenOver { connection, listener: LISTENER, remote, queue }
         }
         _ => Input::TimerFired(timer(g)),
@@ -113,8 +128,14 @@ fn dtls_input(g: &mut Gen, transport: TransportId) -> Input {
         4 => Input::CloseNotifyReceived { transport },
         5 => Input::FatalAlertReceived { transport, code: 40 },
         6 => Input::DataReceived { transport, data: vec![1] },
-        7 => Input::RecordsMade { transport, datagram, kind: RecordKind::Data },
-        8 => Input::CloseNotifyMade { transport, datagram: Some(datagram) },
+        7 => {
+            let kind = [RecordKind::Data, RecordKind::Flight][usize::from(bool::arbitrary(g))];
+            Input::RecordsMade { transport, datagram, kind }
+        }
+        8 => {
+            let datagram = bool::arbitrary(g).then_some(datagram);
+            Input::CloseNotifyMade { transport, datagram }
+        }
         9 => Input::CloseNotifySent { transport },
         10 => Input::CloseNotifyBlocked { transport },
         _ => Input::CloseNotifyFailed { transport, reason: DropReason::Io },
@@ -134,7 +155,8 @@ impl Arbitrary for Input {
 }
 
 fn worker() -> Worker {
-    Worker::new(Limits::default(), [SOCKET], [LISTENER])
+    let limits = Limits { unbound_connections_per_source_max: 2, ..Limits::default() };
+    Worker::new(limits, SOCKETS, [LISTENER])
 }
 
 /// What a shell does whose kernel takes everything, or (`blocked`) nothing.

@@ -202,6 +202,7 @@ impl Worker {
                 let connection = id;
                 let taken = Input::ConnectionTakenOver { connection, listener, remote, queue };
                 if self.feed(taken) != Verdict::Applied {
+                    self.stats.connections_refused += 1;
                     return;
                 }
                 let _ = self.receive(arrival, Tuple::Tcp(id), remote, &check);

@@ -8,7 +8,7 @@
 mod commands;
 mod dtls;
 mod handover;
-mod mistakes;
+mod mutants;
 mod perform;
 mod receive;
 
@@ -19,8 +19,8 @@ use super::carriers::{Carrier, Carriers};
 use super::dtls::DtlsContext;
 use super::hints::Hints;
 use super::limiter::ReplyLimiter;
-use super::nominations::Nominations;
 use super::timers::{Alarm, Timers};
+use super::transactions::Transactions;
 use crate::control::dump::Stats;
 use crate::control::handover::Neighbours;
 use crate::control::owner::{ABANDONED, Owner};
@@ -29,7 +29,7 @@ use crate::lifecycle::{Outcome, Verdict};
 use crate::mutants::Planted;
 use crate::sync::{Arc, Mutex};
 #[cfg(feature = "testing")]
-use crate::trace::{Cause, Stepped, Tracer, Word};
+use crate::trace::{BarrierEvent, Cause, Stepped, Tracer};
 use dtls::DtlsSlot;
 use mio::{Events, Poll, Token, Waker};
 use std::collections::{HashMap, VecDeque};
@@ -97,7 +97,7 @@ pub struct WorkerConfig {
     pub notify: Box<dyn Notify>,
     /// Who advances time.
     pub clock: Clock,
-    /// Its defect, if it is to have one.
+    /// Its mutant, if it is to have one.
     #[cfg(feature = "testing")]
     pub mutant: Option<lifecycle::Mutant>,
 }
@@ -150,7 +150,7 @@ pub struct Worker {
     next_connection: u64,
     strangers: Strangers,
     limiter: Arc<Mutex<ReplyLimiter>>,
-    nominations: Nominations,
+    transactions: Transactions,
     /// `None` when it is alone: then nothing is handed over.
     neighbours: Option<Neighbours>,
     hints: Hints,
@@ -224,7 +224,7 @@ impl Worker {
             next_connection: 0,
             strangers: Strangers::Welcome,
             limiter: neighbours.as_ref().map(Neighbours::limiter).unwrap_or_default(),
-            nominations: Nominations::default(),
+            transactions: Transactions::default(),
             neighbours,
             hints: Hints::default(),
             outcomes: Vec::new(),
@@ -439,7 +439,7 @@ impl Worker {
     /// Something that was handed over ends on the way.
     fn tell_dropped(&self, listener: ListenerId, remote: SocketAddr) {
         if let Some((tracer, _)) = &self.tracer {
-            tracer.said(Word::HandOverDropped { listener, remote });
+            tracer.said(BarrierEvent::HandOverDropped { listener, remote });
         }
     }
 
@@ -456,10 +456,27 @@ impl Worker {
     /// Lets a socket answer "try again" from now on, or no longer, which makes it writable.
     pub fn set_socket_full(&mut self, id: SocketId, full: bool) {
         let Some(carrier) = self.carriers.sockets.get_mut(&id) else { return };
-        if carrier.full && !full && !self.ready.contains(&Ready::SocketWritable(id)) {
+        let was_full = carrier.faults.of_sends == Some(libc::EAGAIN);
+        if was_full && !full && !self.ready.contains(&Ready::SocketWritable(id)) {
             self.ready.push_back(Ready::SocketWritable(id));
         }
-        carrier.full = full;
+        if was_full != full {
+            carrier.faults.of_sends = full.then_some(libc::EAGAIN);
+        }
+    }
+
+    /// Lets every send of a socket fail with this error of the system from now on, or none any more.
+    pub fn set_send_error(&mut self, id: SocketId, error: Option<i32>) {
+        if let Some(carrier) = self.carriers.sockets.get_mut(&id) {
+            carrier.faults.of_sends = error;
+        }
+    }
+
+    /// Lets so many receives of a socket fail, as without memory.
+    pub fn set_receive_errors(&mut self, id: SocketId, count: usize) {
+        if let Some(carrier) = self.carriers.sockets.get_mut(&id) {
+            carrier.faults.receives_that_fail = count;
+        }
     }
 
     /// Gives a connection a send buffer of that size, or the kernel's own again, and calls it writable.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// First look at the send queue after `shutdown(WR)`.
 const ACKNOWLEDGED_PAUSE: Duration = Duration::from_millis(1);
-/// ENOBUFS ends without an event.
+/// ENOBUFS and errors of receive end without an event.
 const BUFFERS_PAUSE: Duration = Duration::from_millis(5);
 
 /// What the kernel said to a datagram.
@@ -102,27 +102,28 @@ impl Worker {
             return SendResult::Refused(DropReason::CarrierReleased);
         };
         #[cfg(feature = "testing")]
-        if carrier.full {
-            return SendResult::TryAgain;
-        }
-        #[cfg(feature = "testing")]
         if self.tracer.as_ref().is_some_and(|(tracer, _)| tracer.datagrams_are_refused()) {
             return SendResult::Refused(DropReason::Io);
         }
-        let mut result = carrier.socket.send_to(datagram, remote);
+        let mut result = carrier.send(datagram, remote);
         // An ICMP error that another peer caused is reported once, on whatever is sent next.
         if matches!(&result, Err(e) if e.kind() == io::ErrorKind::ConnectionRefused) {
-            result = carrier.socket.send_to(datagram, remote);
+            result = carrier.send(datagram, remote);
         }
         match result {
             Ok(_) => SendResult::Taken,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => SendResult::TryAgain,
             Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
-                self.arm(Alarm::RetrySocket(id), BUFFERS_PAUSE);
+                self.retry_later(id);
                 SendResult::TryAgain
             }
             Err(_) => SendResult::Refused(DropReason::Io),
         }
+    }
+
+    /// No event of the poll will name the socket.
+    pub(super) fn retry_later(&mut self, id: SocketId) {
+        self.arm(Alarm::RetrySocket(id), BUFFERS_PAUSE);
     }
 
     fn write(&mut self, connection: ConnectionId) {
@@ -207,7 +208,7 @@ impl Worker {
     }
 
     fn report_closed(&mut self, transport: TransportId, reason: CloseReason, outcome: Outcome) {
-        self.nominations.forget(transport);
+        self.transactions.forget(transport);
         if self.core.phase() != WorkerPhase::Open {
             self.outcomes.push((transport.0, outcome));
         }

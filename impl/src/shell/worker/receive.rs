@@ -20,6 +20,8 @@ use std::time::Duration;
 /// Datagrams of one delivery: a flood on one socket does not starve the others.
 //= RES-14
 const DATAGRAMS_PER_DELIVERY: usize = 256;
+/// After so many in a row the error is the socket's and not a datagram's.
+const RECEIVE_ERRORS_IN_A_ROW: usize = 8;
 /// Reads of one delivery, and bytes after which there is no other: they may be thousands of frames, each with a check to
 /// verify.
 const READS_PER_DELIVERY: usize = 16;
@@ -67,6 +69,7 @@ impl Worker {
             Ready::Alarm(Alarm::Acknowledged(id)) => self.look_at_send_queue(id),
             Ready::Alarm(Alarm::RetrySocket(socket)) => {
                 let _ = self.feed(Input::SocketWritable { socket });
+                self.receive_datagrams(socket);
             }
             Ready::Alarm(Alarm::RetryAccept(id)) => self.accept(id),
         }
@@ -76,8 +79,8 @@ impl Worker {
     fn receive_datagrams(&mut self, id: SocketId) {
         // Out of `self` while its contents are handled.
         let mut buffer = std::mem::take(&mut self.buffer);
-        let mut budget = DATAGRAMS_PER_DELIVERY;
-        while let Some(carrier) = self.carriers.sockets.get(&id) {
+        let (mut budget, mut errors) = (DATAGRAMS_PER_DELIVERY, 0);
+        while let Some(carrier) = self.carriers.sockets.get_mut(&id) {
             if carrier.role == Role::SendOnly {
                 break;
             }
@@ -86,22 +89,31 @@ impl Worker {
                 break;
             }
             budget -= 1;
-            match carrier.socket.recv_from(&mut buffer) {
+            match carrier.receive(&mut buffer) {
                 Ok((length, remote)) => {
+                    errors = 0;
                     self.stats.datagrams_received += 1;
                     self.stats.bytes_received += length as u64;
-                    let tuple = Tuple::Udp { socket: self.socket_in_keys(id), remote };
+                    let socket = self.one_socket_for_all().unwrap_or(id);
+                    let tuple = Tuple::Udp { socket, remote };
                     let _ = self.receive(Arrival::Own, tuple, remote, &buffer[..length]);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => self.stats.receive_errors += 1,
+                Err(_) => {
+                    self.stats.receive_errors += 1;
+                    errors += 1;
+                    if errors == RECEIVE_ERRORS_IN_A_ROW {
+                        self.retry_later(id);
+                        break;
+                    }
+                }
             }
         }
         self.buffer = buffer;
     }
 
-    /// Takes what the backlog holds. Errors never end the listener (mediasoup aborts); with no descriptor left it
-    /// pauses, because the backlog stays readable.
+    /// Takes what the backlog holds. Errors never end the listener (mediasoup aborts). With no descriptor left it
+    /// pauses, because the backlog stays readable; an error of one connection delays nobody behind it.
     //= RES-02
     //= TCP-19
     fn accept(&mut self, listener: ListenerId) {
@@ -109,8 +121,7 @@ impl Worker {
             let (stream, remote) = match self.carriers.accept(listener) {
                 Ok(Some(accepted)) => accepted,
                 Ok(None) => return,
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if is_of_one_connection(&error) => continue,
                 Err(_) => {
                     self.stats.accept_errors += 1;
                     self.arm(Alarm::RetryAccept(listener), ACCEPT_PAUSE);
@@ -132,8 +143,13 @@ impl Worker {
                 }
                 continue;
             }
-            self.stats.connections_accepted += 1;
-            let _ = self.feed(Input::ConnectionAccepted { connection, listener, remote });
+            //= RES-01
+            match self.feed(Input::ConnectionAccepted { connection, listener, remote }) {
+                Verdict::Applied => self.stats.connections_accepted += 1,
+                Verdict::Late | Verdict::Repeated | Verdict::Impossible => {
+                    self.stats.connections_refused += 1;
+                }
+            }
         }
         self.deliver_later(Ready::ListenerReadable(listener));
     }
@@ -200,8 +216,16 @@ impl Worker {
             if self.planted.is(Mutant::FramesAfterEnd) {
                 return self.take_all_frames(id, remote);
             }
+            if connection.is_some_and(|c| c.phase == ConnectionPhase::Unbound)
+                && carrier.deframer.next_is_no_check()
+            {
+                self.stats.datagrams_dropped += 1;
+                let _ = self.feed(Input::JunkReceived { tuple: Tuple::Tcp(id) });
+                continue;
+            }
             let Some(frame) = carrier.deframer.next_frame() else { return };
-            let (arrival, tuple) = (carrier.arrival, self.tuple_in_keys(id, remote));
+            let arrival = carrier.arrival;
+            let tuple = self.udp_tuple_of(remote).unwrap_or(Tuple::Tcp(id));
             let _ = self.receive(arrival, tuple, remote, &frame);
         }
     }
@@ -275,7 +299,7 @@ impl Worker {
             let id = self.core.routes().by_tuple(&tuple)?;
             Some((id, &self.core.transports().get(&id)?.ice.credentials))
         };
-        // Without a ufrag it can only be judged by the transport that has the tuple.
+        // Without USERNAME it can only be judged by the transport that has the tuple.
         let known = match message.local_ufrag() {
             Some(ufrag) => self.core.by_ufrag(ufrag),
             None => by_tuple(),
@@ -296,7 +320,10 @@ impl Worker {
         //= DMX-12
         let mapped = SocketAddr::new(remote.ip().to_canonical(), remote.port());
         let input = match judge(&message, password) {
-            Judgement::Ignore(_) => return Proof::None,
+            Judgement::Ignore(_) => {
+                self.stats.stun_ignored += 1;
+                return Proof::None;
+            }
             Judgement::Refuse { code, authenticated, unknown } => {
                 self.stats.stun_errors += 1;
                 let (id, proved) = (message.transaction, authenticated.then_some(password));
@@ -309,10 +336,16 @@ impl Worker {
                 self.stats.stun_checks += 1;
                 let credential = if current { Credential::Current } else { Credential::Previous };
                 let check = Check { credential, use_candidate, nomination };
-                let id = message.transaction;
-                let check = self.nominations.without_copies(transport, id, tuple, check);
-                let reply = stun::success_response(id, mapped, password);
-                Input::CheckReceived { tuple, transport, check, reply }
+                let reply = stun::success_response(message.transaction, mapped, password);
+                if self.transactions.is_new(transport, message.transaction) {
+                    Input::CheckReceived { tuple, transport, check, reply }
+                } else if self.core.routes().by_tuple(&tuple) == Some(transport) {
+                    // A retransmission, whose answer was lost.
+                    Input::CheckRefused { tuple, reply }
+                } else {
+                    self.stats.stun_ignored += 1;
+                    return Proof::None;
+                }
             }
         };
         self.feed_judged(arrival, tuple, input)
@@ -329,8 +362,7 @@ impl Worker {
         proved: Option<&[u8]>,
         remote: SocketAddr,
     ) -> Option<Vec<u8>> {
-        let source = remote.ip().to_canonical();
-        let may_leave = proved.is_some() || lock(&self.limiter).allows(source);
+        let may_leave = proved.is_some() || lock(&self.limiter).allows(remote.ip());
         may_leave.then(|| stun::error_response(id, code, unknown, proved))
     }
 
@@ -346,6 +378,27 @@ impl Worker {
     }
 }
 
+/// Whether an error of accept is of the connection that would have come next, and not of the listener or the process
+/// (accept(2)).
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNABORTED
+                | libc::EINTR
+                | libc::EPERM
+                | libc::EPROTO
+                | libc::ENOPROTOOPT
+                | libc::EOPNOTSUPP
+                | libc::ENETDOWN
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+                | libc::ENONET
+        )
+    )
+}
+
 fn read_some(stream: &mut mio::net::TcpStream, buffer: &mut [u8]) -> ReadResult {
     loop {
         match stream.read(buffer) {
@@ -357,5 +410,19 @@ fn read_some(stream: &mut mio::net::TcpStream, buffer: &mut [u8]) -> ReadResult 
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return ReadResult::Nothing,
             Err(_) => return ReadResult::Broken,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn res_02_only_an_error_of_the_process_makes_accept_pause() {
+        let is_skipped = |error| is_of_one_connection(&io::Error::from_raw_os_error(error));
+        let of_one = [libc::ECONNABORTED, libc::EINTR, libc::EPROTO, libc::ENETDOWN];
+        assert!(of_one.into_iter().all(is_skipped) && is_skipped(libc::EHOSTUNREACH));
+        let of_all = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EBADF];
+        assert!(!of_all.into_iter().any(is_skipped));
     }
 }

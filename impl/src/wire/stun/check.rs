@@ -36,14 +36,20 @@ pub enum IgnoreReason {
     Indication,
     /// A method other than Binding.
     NotBinding,
+    /// An error response would be much longer.
+    TooShort,
 }
+
+/// Bytes of the shortest request that gets an error response although it proves nothing. Who forges
+/// a source makes at most half as much again of what they send.
+const REFUSED_BYTES_MIN: usize = 32;
 
 /// Judges a message that claims to know `password`, in the order of RFC 8489 section 9.1.3 and RFC
 /// 8445 section 7.3.
 ///
 /// The caller has looked `password` up by [`Message::local_ufrag`]. A ufrag that nobody has never
-/// gets here: that is silence. Where there is no ufrag to look up, a request on a known tuple may
-/// be judged with any password, as it is refused before the password matters.
+/// gets here: that is silence. Without USERNAME a request on a known tuple may be judged with any
+/// password, as it is refused before the password matters.
 ///
 /// One HMAC at most is computed, and none for a message that needs no answer. The missing
 /// FINGERPRINT and PRIORITY are looked at after the password, so that only who knows it learns more
@@ -54,7 +60,11 @@ pub fn judge(message: &Message<'_>, password: &[u8]) -> Judgement {
         return Judgement::Ignore(reason);
     }
     //= STN-06
+    //= RES-08
     if message.username.is_none() || message.message_integrity.is_none() {
+        if message.length < REFUSED_BYTES_MIN {
+            return Judgement::Ignore(IgnoreReason::TooShort);
+        }
         return refuse_stranger(ErrorCode::BadRequest);
     }
     //= STN-08

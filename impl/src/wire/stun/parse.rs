@@ -64,6 +64,8 @@ pub enum ParseError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Message<'a> {
+    /// Bytes of the whole message.
+    pub length: usize,
     /// Request, indication or response.
     pub class: Class,
     /// What is asked for.
@@ -141,12 +143,11 @@ impl<'a> Message<'a> {
     }
 
     /// The ufrag of the side that receives this request: USERNAME up to the first colon, exactly.
-    /// `None` without USERNAME, without colon, and when nothing precedes the colon.
+    /// Empty, which is nobody's, without a colon; `None` without USERNAME.
     //= STN-07
     #[must_use]
     pub fn local_ufrag(&self) -> Option<&'a str> {
-        let (local, _remote) = self.username?.split_once(':')?;
-        (!local.is_empty()).then_some(local)
+        Some(self.username?.split_once(':').map_or("", |(local, _remote)| local))
     }
 
     //= STN-01
@@ -169,11 +170,17 @@ impl<'a> Message<'a> {
         let (class, method) = class_and_method(u16::from_be_bytes([header[0], header[1]]));
         let mut transaction = TransactionId([0; 12]);
         transaction.0.copy_from_slice(&header[8..]);
-        Ok(Self::without_attributes(class, method, transaction))
+        Ok(Self::without_attributes(packet.len(), class, method, transaction))
     }
 
-    fn without_attributes(class: Class, method: Method, transaction: TransactionId) -> Self {
+    fn without_attributes(
+        length: usize,
+        class: Class,
+        method: Method,
+        transaction: TransactionId,
+    ) -> Self {
         Self {
+            length,
             class,
             method,
             transaction,

@@ -42,7 +42,7 @@ fn stn_22_nomination_is_passed_on_under_both_numbers() {
 fn stn_06_a_request_without_username_or_integrity_is_bad_and_unauthenticated() {
     let without_username = sealed(request().priority(1));
     let without_integrity = check().fingerprint();
-    let without_both = request().fingerprint();
+    let without_both = request().software("none").fingerprint();
     let sha256_only = check().attribute(0x001C, &[0x5A; 32]).fingerprint();
     for packet in [without_username, without_integrity, without_both, sha256_only] {
         assert_eq!(judgement_of(&packet), refusal(ErrorCode::BadRequest, false));

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::*;
+use crate::wire::stun::check::{IgnoreReason, Judgement, judge};
 
 /// The types of a message's attributes in order, read by hand.
 fn attribute_types(packet: &[u8]) -> Vec<u16> {
@@ -85,15 +86,27 @@ fn stn_06_errors_to_strangers_are_not_authenticated() {
     }
 }
 
-/// Whoever forges the source of a check gains nothing: the 401 is shorter than any request that can
-/// earn one.
+/// Whoever forges the source of a request gains little: an answer has at most half as many bytes
+/// again.
 #[test]
 fn res_08_an_unauthenticated_error_is_not_much_longer_than_its_request() {
-    let shortest = MessageBuilder::new(Class::Request, Method::Binding, ID)
-        .username("a:")
-        .message_integrity(b"");
-    let reply = error_response(ID, ErrorCode::Unauthenticated, &[], None);
-    assert!(reply.len() <= shortest.build().len());
+    let request = || MessageBuilder::new(Class::Request, Method::Binding, ID);
+    let padded = |bytes: usize| request().attribute(0x8000, &vec![0; bytes - 24]).build();
+    let bare = request().build();
+    let named = request().username("a:").message_integrity(b"").build();
+    let mut refused = 0;
+    for packet in [bare, named].into_iter().chain((24..100).step_by(4).map(padded)) {
+        match judge(&parsed(&packet), b"password") {
+            Judgement::Refuse { code, unknown, .. } => {
+                let reply = error_response(ID, code, &unknown, None);
+                assert!(2 * reply.len() <= 3 * packet.len(), "{code:?} to {}", packet.len());
+                refused += 1;
+            }
+            Judgement::Ignore(reason) => assert_eq!(reason, IgnoreReason::TooShort),
+            Judgement::Check { .. } => panic!("nothing was proved"),
+        }
+    }
+    assert_eq!(refused, 1 + 17, "from 32 bytes on");
 }
 
 /// Every method in every class, against the bit positions of RFC 8489 figure 3 written out one by

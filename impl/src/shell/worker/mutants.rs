@@ -7,24 +7,23 @@ use crate::wire::framing::Deframer;
 use std::net::SocketAddr;
 
 impl Worker {
-    /// The socket that the tuples of its datagrams name: itself.
-    pub(super) fn socket_in_keys(&self, id: SocketId) -> SocketId {
-        let first = self.carriers.sockets.keys().next().copied();
-        first.filter(|_| self.planted.is(Mutant::KeyWithoutSocket)).unwrap_or(id)
+    /// The socket that all tuples name.
+    pub(super) fn one_socket_for_all(&self) -> Option<SocketId> {
+        let without = self.planted.is(Mutant::KeyWithoutSocket);
+        without.then(|| self.carriers.sockets.keys().next().copied()).flatten()
     }
 
-    /// The tuple of what comes over a connection: the connection.
-    pub(super) fn tuple_in_keys(&self, id: ConnectionId, remote: SocketAddr) -> Tuple {
-        let key = Tuple::Tcp(id);
+    /// The UDP tuple that a connection from the same address is taken for.
+    pub(super) fn udp_tuple_of(&self, remote: SocketAddr) -> Option<Tuple> {
         if !self.planted.is(Mutant::KeyWithoutProtocol) {
-            return key;
+            return None;
         }
         let same_address = |tuple: &Tuple| match tuple {
             Tuple::Udp { remote: other, .. } => *other == remote,
             Tuple::Tcp(_) => false,
         };
         let mut tuples = self.core.routes().tuples().map(|(tuple, _)| tuple);
-        tuples.find(same_address).unwrap_or(key)
+        tuples.find(same_address)
     }
 
     /// All frames of a read, whatever becomes of their connection.

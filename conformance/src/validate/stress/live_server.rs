@@ -1,8 +1,9 @@
 //! The server of a run, and what its actors share.
 
-use super::Options;
-use super::plan::{Closes, Moment, Plan};
+use super::RunOptions;
 use super::progress::Progress;
+use super::scenario::{Closes, Moment, Scenario};
+use crate::PATIENCE;
 use crate::peer::Protocol;
 use crate::validate::log::{Begun, What};
 use crate::validate::recorder::Recorder;
@@ -21,15 +22,13 @@ use webrtc_server::{
 const SEND_BUFFER_BYTES: u32 = 4608;
 /// The least that makes one give way, and the most that the model has room for.
 const TUPLES_MAX: usize = 3;
-/// As long as replay waits, and far longer than every deadline of a run: after that it hangs.
-pub(in crate::validate) use crate::replay::PATIENCE;
 /// The caller that closes from inside a callback; the others are threads, counted from 0.
 const IN_A_CALLBACK: usize = 1000;
 /// Pause between two looks at what no event reports.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// One server that runs on its own threads.
-pub(super) struct Stage {
+pub(super) struct LiveServer {
     /// The handle, and how many transports were asked for. Held while one is made: so its number is known.
     server: Mutex<(Option<WebRtcServer>, u64)>,
     pub(super) recorder: Recorder,
@@ -64,15 +63,15 @@ pub(in crate::validate) fn limits() -> Limits {
     }
 }
 
-impl Stage {
-    pub(super) fn new(options: Options, plan: &Plan) -> Result<Self, Error> {
-        let Options { seed, transports, mutant, .. } = options;
+impl LiveServer {
+    pub(super) fn new(options: RunOptions, scenario: &Scenario) -> Result<Self, Error> {
+        let RunOptions { seed, transports, mutant, .. } = options;
         let workers = options.workers();
         let loopback = Ipv4Addr::LOCALHOST.into();
-        let udp = ListenInfo::new(webrtc_server::Protocol::Udp, loopback);
+        let udp = ListenInfo::new(Protocol::Udp, loopback);
         let tcp = ListenInfo {
             send_buffer_size: Some(SEND_BUFFER_BYTES),
-            ..ListenInfo::new(webrtc_server::Protocol::Tcp, loopback)
+            ..ListenInfo::new(Protocol::Tcp, loopback)
         };
         // The ids of carriers are their places in the list.
         let recorder = Recorder::new(Begun {
@@ -93,12 +92,12 @@ impl Stage {
             tracer: Some(recorder.tracer()),
             ..WebRtcServerOptions::default()
         })?;
-        Ok(Stage {
+        Ok(LiveServer {
             listen_infos: server.listen_infos().to_vec(),
             server: Mutex::new((Some(server), 0)),
             recorder,
             began: Instant::now(),
-            progress: Progress::new(plan.connected, plan.early()),
+            progress: Progress::new(scenario.connected, scenario.early()),
             closing: AtomicBool::new(false),
             over: AtomicBool::new(false),
         })
@@ -116,17 +115,17 @@ impl Stage {
     ) -> Option<WebRtcTransport> {
         let mut handle = self.handle();
         let (Some(server), number) = &mut *handle else { return None };
-        let (stage, id) = (Arc::clone(self), *number);
+        let (live, id) = (Arc::clone(self), *number);
         *number += 1;
         let own = Arc::new(OnceLock::<WebRtcTransport>::new());
         let seen = Arc::clone(&own);
         let on_event = move |event: TransportEvent| {
-            stage.recorder.heard(id, &event);
+            live.recorder.heard(id, &event);
             let connected = DtlsState::Connected;
             if matches!(event, TransportEvent::DtlsStateChange { state, .. } if state == connected)
             {
-                stage.progress.connected();
-                stage.close_inside(closes, seen.get());
+                live.progress.connected();
+                live.close_inside(closes, seen.get());
             }
         };
         let options = WebRtcTransportOptions {
@@ -183,11 +182,7 @@ impl Stage {
     }
 
     pub(super) fn address(&self, protocol: Protocol) -> SocketAddr {
-        let wanted = match protocol {
-            Protocol::Udp => webrtc_server::Protocol::Udp,
-            Protocol::Tcp => webrtc_server::Protocol::Tcp,
-        };
-        let info = self.listen_infos.iter().find(|info| info.protocol == wanted);
+        let info = self.listen_infos.iter().find(|info| info.protocol == protocol);
         let info = info.unwrap_or(&self.listen_infos[0]);
         SocketAddr::new(info.ip, info.port)
     }

@@ -8,14 +8,14 @@ use crate::lifecycle::transport::{Phase, Transport};
 use crate::mutants::{Mutant, Planted};
 
 impl Worker {
-    /// Whether this worker has that defect.
+    /// Whether this worker is that mutant.
     pub(super) fn is(&self, mutant: Mutant) -> bool {
         self.planted.is(mutant)
     }
 
-    /// The transport whose consent may expire: an open one.
-    pub(super) fn consenting(&mut self, id: TransportId) -> Option<&mut Transport> {
-        if self.is(Mutant::LateTimer) { self.transports.get_mut(&id) } else { self.open(id) }
+    /// A transport, even one that closes.
+    pub(super) fn in_any_phase(&mut self, id: TransportId) -> Option<&mut Transport> {
+        self.transports.get_mut(&id)
     }
 
     /// Whether the transport to which a connection belonged is on its way out.
@@ -43,16 +43,18 @@ impl Worker {
 }
 
 impl Planted {
-    /// Why a transport that closes says nothing, if it does not.
-    pub(super) fn excuse(self, transport: &Transport, reason: CloseReason) -> Option<NotNeeded> {
+    /// What stands in place of the excuse of a transport that closes.
+    pub(super) fn wrong_excuse(
+        self,
+        transport: &Transport,
+        reason: CloseReason,
+    ) -> Option<Option<NotNeeded>> {
         let excuse = transport.excuse();
         let has_path = transport.ice.selected.is_some();
         if self.is(Mutant::AlertTwice) && excuse == Some(NotNeeded::PeerClosed) && has_path {
-            return None;
+            return Some(None);
         }
-        if self.is(Mutant::SilentServerClose) && reason == CloseReason::ServerClosed {
-            return excuse.or(Some(NotNeeded::NoPath));
-        }
-        excuse
+        let silent = self.is(Mutant::SilentServerClose) && reason == CloseReason::ServerClosed;
+        silent.then(|| excuse.or(Some(NotNeeded::NoPath)))
     }
 }
