@@ -1,78 +1,78 @@
-// The final judge: does a real browser hear the goodbye?
+// The final judge: does a real browser hear the goodbye? In the right order and, the same story, in wrong ones.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { endServers, launch, serve, until } from './chromium.mjs';
+import { once } from 'node:events';
+import { describe, test } from 'node:test';
+import { close, closeServer, connect, news, nothingIsLeft, open, serve, transport, until, withBrowser }
+  from './helper.mjs';
+import { secondConnection } from './stun.mjs';
 
-let browser;
-before(async () => { browser = await launch(); });
-after(async () => { endServers(); await browser?.close(); });
+withBrowser();
 
-const text = (page, id) => page.textContent(`#${id}`);
+const HEARD = { news: /^dtls closed$/, outcome: { type: 'confirmed' } };
+const NOT_HEARD = { news: /^ice (disconnected|failed)$/ };
 
-// Opens the page and connects it; the DTLS transport is up when this resolves.
-async function connect(server, protocol) {
-  const page = await browser.newPage();
-  await page.goto(server.url);
-  await page.click(`#${protocol}`);
-  await until('DTLS connected in the browser', async () => await text(page, 'dtls') === 'connected')
-    .catch(async (error) => { throw new Error(`${error.message}: ${await text(page, 'log')}`); });
-  await until('DTLS connected at the server', async () => (await server.state()).dtlsState === 'connected');
-  return page;
+// mediasoup #1388: two TCP connections on one transport, one of them closed normally.
+async function comeAndGo(server, parameters) {
+  const bound = async () => (await server.state()).dump.connections.bound;
+  const before = await bound();
+  const second = await secondConnection(parameters);
+  await until('two connections on the transport', async () => await bound() === before + 1);
+  second.end();
+  const [error] = await once(second, 'close');
+  assert.equal(error, false);
+  await until('one connection on the transport', async () => await bound() === before);
 }
 
-async function closeServer(page) {
-  await page.click('#close');
-  const log = await until('the answer to close', () => text(page, 'log'));
-  return JSON.parse(log);
-}
+async function story({ over, role, mutant, ip, second, expected }) {
+  const server = await serve(['--until-eof', ...mutant ? ['--mutant', mutant] : [], ...ip ? ['--ip', ip] : []]);
+  const { descriptors } = await server.state();
+  const page = await open(server);
+  const parameters = await connect(server, page, over, role);
+  const { iceSelectedTuple } = await transport(server, parameters.id);
+  assert.equal(iceSelectedTuple.protocol, over);
+  if (second) await comeAndGo(server, parameters);
+  const before = await server.state();
 
-for (const protocol of ['udp', 'tcp']) {
-  test(`CLS-01 over ${protocol} the browser's DTLS transport becomes closed, and the outcome is confirmed`, async () => {
-    const server = await serve();
-    const page = await connect(server, protocol);
-    assert.equal((await server.state()).iceSelectedTuple.protocol, protocol);
-    const answer = await closeServer(page);
-    await until('closed', async () => await text(page, 'dtls') === 'closed');
-    await until('data channel closed', async () => await text(page, 'channel') === 'closed');
-    assert.deepEqual(Object.values(answer.outcomes), [{ type: 'confirmed' }]);
-    assert.ok(server.isAlive());
-    await page.close();
-    assert.equal(await server.stop(), 0);
-  });
-}
+  const { outcomes } = await closeServer(page);
+  const [first] = await news(page);
+  assert.match(first, expected.news);
+  assert.deepEqual(outcomes, { [parameters.id]: expected.outcome });
+  const heard = expected === HEARD;
+  if (heard) await until('data channel closed', () => page.evaluate(() => connections[0].cells.channel.className === 'closed'));
+  assert.equal(await page.evaluate(() => connections[0].dtls.state), heard ? 'closed' : 'connected');
 
-test('TCP-18 two TCP connections, one of them closed normally, then the server: the alert arrives and nothing is left', async () => {
-  const server = await serve(['--tcp-ports', '2']);
-  const page = await connect(server, 'tcp');
-  // Chromium opens one connection for each candidate and closes the redundant one, at once or after ten seconds.
-  await until('a second connection that came and went', async () => {
-    const { connectionsAccepted, connections } = await server.state();
-    return connectionsAccepted >= 2 && connections.bound === 1 && connections.unbound + connections.lingering === 0;
-  });
-  const descriptors = (await server.state()).descriptors;
-  const answer = await closeServer(page);
-  await until('closed', async () => await text(page, 'dtls') === 'closed');
-  assert.deepEqual(Object.values(answer.outcomes), [{ type: 'confirmed' }]);
   assert.ok(server.isAlive());
-  const state = await server.state();
-  assert.equal(state.dtlsState, 'closed');
-  // Two listeners, the UDP socket, one connection, and the worker's poll and waker.
-  if (descriptors !== null) assert.ok(state.descriptors <= descriptors - 6, `${descriptors} -> ${state.descriptors}`);
-  await page.close();
+  await close(page);
+  await nothingIsLeft(server, before, descriptors);
   assert.equal(await server.stop(), 0);
+}
+
+const STORIES = [
+  { over: 'udp', role: 'client' },
+  { over: 'udp', role: 'server' },
+  { over: 'tcp', role: 'client' },
+  { over: 'tcp', role: 'server' },
+  { over: 'udp', role: 'client', ip: '::1' },
+  { over: 'tcp', role: 'client', ip: '::1' },
+  { over: 'tcp', role: 'client', second: true },
+];
+
+describe('in the right order', { concurrency: 2 }, () => {
+  for (const how of STORIES) {
+    test(`CLS-01 the browser hears it: ${JSON.stringify(how)}`, () => story({ ...how, expected: HEARD }));
+  }
 });
 
-for (const protocol of ['udp', 'tcp']) {
-  test(`O2 control: with carriers released first the browser does not hear the goodbye over ${protocol}`, async () => {
-    const server = await serve(['--mutant', 'carriers-first']);
-    const page = await connect(server, protocol);
-    const answer = await closeServer(page);
-    assert.deepEqual(Object.values(answer.outcomes).map(({ type }) => type), ['dropped']);
-    // What the right order does within milliseconds has not happened after a second and a half.
-    await new Promise((resolve) => setTimeout(resolve, 1500));
-    assert.equal(await text(page, 'dtls'), 'connected');
-    assert.ok(server.isAlive());
-    await page.close();
-    await server.stop();
-  });
-}
+const RELEASED = { udp: { type: 'dropped', reason: 'carrierReleased' }, tcp: { type: 'dropped', reason: 'reset' } };
+const WRONG = [
+  ...STORIES.map((how) => ({ ...how, mutant: 'K01', outcome: RELEASED[how.over] })),
+  { over: 'tcp', role: 'client', mutant: 'K02', outcome: RELEASED.tcp },
+  { over: 'tcp', role: 'client', mutant: 'K30', outcome: { type: 'notNeeded', reason: 'noPath' } },
+];
+
+describe('in a wrong order', { concurrency: 5 }, () => {
+  for (const { outcome, ...how } of WRONG) {
+    test(`O2 control, the browser does not hear it: ${JSON.stringify(how)}`,
+      () => story({ ...how, expected: { ...NOT_HEARD, outcome } }));
+  }
+});

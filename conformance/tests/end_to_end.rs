@@ -1,18 +1,23 @@
 //! A server on its own threads and a peer in ours: the stories that a user lives.
 
+use std::net::Ipv6Addr;
 use webrtc_server::lifecycle::{DtlsState, IceState, NotNeeded, Outcome};
-use webrtc_server::{WebRtcServer, WebRtcServerOptions, WebRtcTransportOptions};
+use webrtc_server::{ListenInfo, WebRtcServer, WebRtcServerOptions, WebRtcTransportOptions};
 use webrtc_server_conformance::PATIENCE;
 use webrtc_server_conformance::by_hand::FIRST;
-use webrtc_server_conformance::live::{Member, echo, loopback};
+use webrtc_server_conformance::live::{Member, address, echo, loopback};
 use webrtc_server_conformance::peer::{Protocol, StreamEnd};
 
 fn server() -> WebRtcServer {
-    WebRtcServer::new(WebRtcServerOptions::new(loopback())).expect("loopback can be bound")
+    server_at(loopback())
 }
 
-fn goodbye_over(protocol: Protocol) {
-    let server = server();
+fn server_at(listen_infos: impl IntoIterator<Item = ListenInfo>) -> WebRtcServer {
+    WebRtcServer::new(WebRtcServerOptions::new(listen_infos)).expect("loopback can be bound")
+}
+
+fn goodbye_over(protocol: Protocol, listen_infos: impl IntoIterator<Item = ListenInfo>) {
+    let server = server_at(listen_infos);
     let member = Member::new(&server);
     let mut peer = member.connected(&server, protocol);
     let port = peer.path(FIRST).expect("it is there").local_addr().port();
@@ -45,12 +50,42 @@ fn goodbye_over(protocol: Protocol) {
 
 #[test]
 fn cls_04_close_over_udp_returns_when_the_peer_has_answered() {
-    goodbye_over(Protocol::Udp);
+    goodbye_over(Protocol::Udp, loopback());
 }
 
 #[test]
 fn cls_04_close_over_tcp_returns_when_the_peer_has_answered() {
-    goodbye_over(Protocol::Tcp);
+    goodbye_over(Protocol::Tcp, loopback());
+}
+
+#[test]
+fn cls_04_close_over_ipv6_is_no_different() {
+    for protocol in [Protocol::Udp, Protocol::Tcp] {
+        goodbye_over(protocol, [ListenInfo::new(protocol, Ipv6Addr::LOCALHOST.into())]);
+    }
+}
+
+/// mediasoup #1388, which the browser lives in `conformance/browser/close.test.mjs`.
+#[test]
+fn tcp_18_two_connections_one_closed_then_the_server() {
+    let server = server();
+    let member = Member::new(&server);
+    let mut peer = member.connected(&server, Protocol::Tcp);
+    let second = peer.open(Protocol::Tcp, address(&server, Protocol::Tcp)).expect("accepted");
+    peer.await_check(second, false, PATIENCE).expect("granted");
+    let bound = || server.dump().expect("open").connections.bound;
+    assert_eq!(bound(), 2);
+    peer.tcp(second).expect("a connection").finish().expect("our FIN");
+    peer.await_until("FIN", PATIENCE, |peer| matches!(peer.end(second), Ok(StreamEnd::Fin)))
+        .expect("a FIN, no RST");
+    assert_eq!(bound(), 1);
+    let closing = server.close();
+    peer.await_close_notify(PATIENCE).expect("the alert arrives");
+    let outcomes = closing.wait().expect("not a worker");
+    assert_eq!(outcomes.transports(), [(0, Outcome::Confirmed)]);
+    peer.await_until("FIN", PATIENCE, |peer| peer.ends().all(|(_, end)| end == StreamEnd::Fin))
+        .expect("a FIN, no RST");
+    assert_eq!(peer.observed().close_notifies.len(), 1, "exactly one");
 }
 
 #[test]

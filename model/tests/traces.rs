@@ -78,7 +78,7 @@ fn story(name: &str) -> Trace {
 
 /// The name of a story, and what it must show.
 type Story = (&'static str, fn(&Told));
-const STORIES: [Story; 24] = [
+const STORIES: [Story; 25] = [
     ("alert_behind_a_begun_frame", |told| {
         told.passes(|s| {
             s.core.connection(C).queue().is_begun() && s.core.connection(C).queue().holds_alert()
@@ -251,6 +251,20 @@ const STORIES: [Story; 24] = [
         assert_eq!(of_c, ends);
         assert_eq!(told.end().core.transport(T).tuples.len(), 0);
         told.in_order(&[Unmap(U), ends[0], WorkerDrained(W[1]), ends[1], WorkerDrained(W[0])]);
+    }),
+    ("two_connections_one_closed_then_the_server", |told| {
+        let second = ConnectionId(1);
+        told.passes(|s| [C, second].iter().all(|c| s.core.transport(T).has_tuple(Tuple::Tcp(*c))));
+        let of_second = told.effects().filter(|effect| effect.connection() == Some(second));
+        assert_eq!(of_second.collect::<Vec<_>>(), [CloseConnection(second)]);
+        told.in_order(&[
+            CloseConnection(second),
+            MakeAlert(T),
+            AlertWritten(T, C),
+            ShutdownWrite(C),
+        ]);
+        told.in_order(&[closed_with_server(T, Outcome::Confirmed), WorkerDrained(W[0])]);
+        told.in_order(&released());
     }),
     ("two_workers_acknowledge_one_after_the_other", |told| {
         let [first, second] = W;
