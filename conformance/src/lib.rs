@@ -10,7 +10,6 @@
 //! | `sut` | the server under test of `cargo sut` |
 //! | `peer` | a WebRTC client over real sockets |
 //! | `by_hand`, `live` | a worker that a test steps, and a server on threads of its own, with peers for their transports |
-//! | `planted` | mutants on command lines |
 
 use std::time::Duration;
 
@@ -19,7 +18,6 @@ pub mod kill_matrix;
 pub mod live;
 pub mod lockstep;
 pub mod peer;
-pub mod planted;
 pub mod replay;
 pub mod sut;
 pub mod validate;

@@ -8,7 +8,6 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use webrtc_server::lifecycle::Mutant;
-use webrtc_server_conformance::planted::mutant;
 use webrtc_server_conformance::replay::{Shard, keep_in};
 use webrtc_server_conformance::verify::{Options, Program, Progress, Row, perform, verify};
 use webrtc_server_model::{Config, Preset};
@@ -31,8 +30,8 @@ struct Arguments {
     /// Look at this configuration only; the mutants and validation are left out
     #[arg(long, value_name = "NAME", value_parser = config)]
     config: Option<Config>,
-    /// The id of a known mistake that the server is to have in lockstep and replay, as K06: they must fail
-    #[arg(long, value_name = "ID", value_parser = mutant, requires = "config")]
+    /// The mutant that the server is to be in lockstep and replay, as StaleRoute or K06: they must fail
+    #[arg(long, value_name = "MUTANT", requires = "config")]
     mutant: Option<Mutant>,
     /// Replay every edge of all configurations with one transport, and every combination of the others
     #[arg(long)]

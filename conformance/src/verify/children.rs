@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{Action, Config};
 
-use crate::planted::mutant;
 use crate::replay::{Descriptors, ReplayError, Suite, Target, again, replay};
 
 /// A child that says nothing for so long hangs: each trace takes milliseconds, and the longest wait in one is 20 s.
@@ -87,9 +86,9 @@ fn performed(task: Task, at: &mut dyn FnMut(usize)) -> Performed {
     let Some(config) = Config::named(&task.config) else {
         return failed(format!("no configuration is called {:?}", task.config));
     };
-    let mutant = match task.mutant.as_deref().map(mutant).transpose() {
+    let mutant = match task.mutant.as_deref().map(str::parse::<Mutant>).transpose() {
         Ok(mutant) => mutant,
-        Err(unknown) => return failed(unknown),
+        Err(unknown) => return failed(unknown.to_string()),
     };
     let plan = Suite::traces(&config, task.traces);
     let plan = mutant.into_iter().fold(plan, |plan, m| plan.map(|plan| plan.with_mutant(m)));
