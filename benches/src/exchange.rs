@@ -159,7 +159,8 @@ fn turn(number: u64, count: usize) -> usize {
     usize::try_from(number % count as u64).expect("less than the count")
 }
 
-/// Sends the packets to the links in turn, this one first, and the next one of a link when an answer to it has come, or is lost.
+/// Sends the packets to the links in turn, this one first, and the next one of a link when an answer to it has come, or
+/// is lost.
 fn pump<L: AsMut<Link>, P: AsRef<[u8]>>(
     links: &mut [L],
     begins: usize,

@@ -15,6 +15,8 @@ use webrtc_server_benches::scene::Scene;
 use webrtc_server_benches::{Figure, Report};
 
 const LIMIT: &str = "OpenSSL and a blocking socket";
+/// It waits for one connection after the other, where a poll takes all that have come: ours may be the faster.
+const LIMIT_IN_TURN: &str = "the same, connections in turn: no lower bound";
 /// About what a packet of audio has.
 const AUDIO_BYTES: usize = 160;
 /// About the most that a browser puts into a packet of a data channel.
@@ -24,8 +26,10 @@ const UDP: Load = Load::single(Figure::new("round trip over UDP", LIMIT), Protoc
 const TCP: Load = Load::single(Figure::new("round trip over TCP", LIMIT), Protocol::Tcp);
 const UDP_RATE: Load =
     Load::many(Figure::new("data of 16 peers over UDP, 64 under way", LIMIT), Protocol::Udp);
-const TCP_RATE: Load =
-    Load::many(Figure::new("data of 16 peers over TCP, 64 under way", LIMIT), Protocol::Tcp);
+const TCP_RATE: Load = Load::many(
+    Figure::new("data of 16 peers over TCP, 64 under way", LIMIT_IN_TURN),
+    Protocol::Tcp,
+);
 
 pub(crate) const FIGURES: [&Figure; 4] =
     [&UDP.figure, &TCP.figure, &UDP_RATE.figure, &TCP_RATE.figure];
