@@ -22,6 +22,7 @@
 //! | `run`, `report`, `things` | traces in, report out |
 //! | `shard` | a share of the traces |
 //! | `file` | traces in files, for `cargo replay` |
+//! | `blackbox` | traces against another server, in a process of its own |
 //! | `again` | the one command that shows a divergence again |
 //!
 //! # Barriers
@@ -62,6 +63,7 @@
 mod again;
 mod alarms;
 mod barrier;
+mod blackbox;
 mod book;
 mod client;
 mod compare;
@@ -92,6 +94,7 @@ mod wires;
 use std::time::Duration;
 
 pub use again::{Rung, again};
+pub use blackbox::{AdapterError, BlackboxError, Seen, perform_outside};
 pub use descriptors::Descriptors;
 pub use file::{FileError, TraceFile, read_traces};
 pub use report::{Divergence, Finding, Replay, ReplayError};
