@@ -1,5 +1,5 @@
 //! The server under test: our server behind one JSON object per line, so that the same traces can drive any other server
-//! through a small adapter.
+//! through a small adapter. `cargo replay --sut` drives it.
 //!
 //! Request `{"id": 7, "method": "...", "params": {...}}`, answer `{"id": 7, "result": {...}}` or `{"id": 7, "error":
 //! {"type": "...", "message": "..."}}`, event `{"event": "...", "target": "<transport id>", "data": {...}, "t": ...}`

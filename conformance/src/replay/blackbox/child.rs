@@ -159,6 +159,7 @@ impl Adapter {
     }
 
     fn take(&mut self, line: String) -> Result<(), AdapterError> {
+        let during = self.during();
         let value: Value = serde_json::from_str(&line).unwrap_or_default();
         let answer = match (value.get("result"), value.get("error")) {
             (Some(result), None) => Some(Ok(result.clone())),
@@ -172,7 +173,7 @@ impl Adapter {
             (None, None) if value["event"].is_string() && value["target"].is_string() => {
                 self.events.push(value);
             }
-            _ => return Err(AdapterError::Nonsense { during: self.during(), line }),
+            _ => return Err(AdapterError::Nonsense { during, line }),
         }
         Ok(())
     }

@@ -127,6 +127,7 @@ impl<'a> Scene<'a> {
     }
 
     /// `server`: where the server may be when this happens.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]
     pub(super) fn perform(
         &mut self,
         server: &Behaviours<'_>,
