@@ -1,9 +1,9 @@
-//! The checks that put the real stack beside the model: lockstep, replay and validate, which mistake each of them
+//! The checks that put the real stack beside the model: lockstep, replay and validate, which mutant each of them
 //! notices, the peer that they use, `verify`, and the server under test.
 
-pub mod kill;
+pub mod by_hand;
+pub mod kill_matrix;
 pub mod lockstep;
-pub mod manual;
 pub mod peer;
 pub mod planted;
 pub mod replay;

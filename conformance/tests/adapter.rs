@@ -241,7 +241,7 @@ fn what_is_refused_changes_nothing() {
     let (server, transport) = adapter.create();
     let transport = text(&transport["transportId"]);
     let of_server = json!({ "webRtcServerId": server });
-    let mut see = |adapter: &mut Adapter| {
+    let see = |adapter: &mut Adapter| {
         let servers = adapter.ask("getStats", &json!({}))["result"]["webRtcServers"].clone();
         (adapter.ask("dump", &of_server)["result"].clone(), servers)
     };
@@ -341,9 +341,9 @@ fn cls_07_the_deadline_of_a_request_counts() {
     let peer = adapter.connect(&transport, Protocol::Tcp);
     let id = transport["transportId"].clone();
     // More than the buffers of the connection and its queue hold: the peer reads none of it.
-    let bytes = "AAAA".repeat(4_000);
-    let sent = json!({ "transportId": id, "bytes": bytes, "count": 1_000 });
-    assert_eq!(adapter.ask("send", &sent)["result"]["accepted"], 1_000);
+    let bytes = "AAAA".repeat(380);
+    let sent = json!({ "transportId": id, "bytes": bytes, "count": 20_000 });
+    assert_eq!(adapter.ask("send", &sent)["result"]["accepted"], 20_000);
     let closed =
         adapter.ask("closeWebRtcServer", &json!({ "webRtcServerId": server, "deadlineMs": 50 }));
     let outcome = json!({ text(&id): { "type": "dropped", "reason": "deadline" } });
@@ -368,7 +368,8 @@ fn cls_04_who_does_not_read_the_lines_does_not_keep_the_server_from_closing() {
     let stats = adapter.ask("getStats", &json!({}))["result"].clone();
     let dropped = stats["dataEventsDropped"].as_u64().expect("a number");
     let written = adapter.events.iter().filter(|event| event["event"] == "data").count();
-    assert!(dropped > 0);
-    assert_eq!(dropped + u64::try_from(written).expect("64 bits"), 2_000);
+    assert!(dropped > 0, "nobody read");
+    // What has not arrived when the server closes is nobody's.
+    assert!((256..=2_000 - dropped).contains(&u64::try_from(written).expect("64 bits")));
     adapter.end();
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_conformance::replay::{
-    AdapterError, BlackboxError, Finding, Rung, Seen, TraceFile, perform_outside, read_traces,
+    AdapterError, BlackboxError, Finding, Seen, Target, TraceFile, perform_outside, read_traces,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -15,7 +15,7 @@ const SUT: &str = env!("CARGO_BIN_EXE_sut");
 fn traces(path: &str) -> Vec<TraceFile> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("in the workspace");
     let path: PathBuf = root.join("model/traces").join(path);
-    read_traces(Rung::Lockstep, &[path]).expect("traces of the model")
+    read_traces(Target::Core, &[path]).expect("traces of the model")
 }
 
 fn perform(command: &str, file: &TraceFile) -> Result<Seen, BlackboxError> {

@@ -1,8 +1,8 @@
-//! Every mistake of the real code is noticed, and the table of where is current. `UPDATE=1` rewrites it.
+//! Every mutant of the real code is noticed, and the table of where is current. `UPDATE=1` rewrites it.
 
 use std::fs;
 use std::path::Path;
-use webrtc_server_conformance::kill::matrix;
+use webrtc_server_conformance::kill_matrix::matrix;
 use webrtc_server_model::{Graph, Preset};
 
 #[test]

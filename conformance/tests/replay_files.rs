@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use webrtc_server_conformance::lockstep::walk;
-use webrtc_server_conformance::replay::{Plan, Rung, TraceFile, read_traces, replay};
+use webrtc_server_conformance::replay::{Suite, Target, TraceFile, read_traces, replay};
 use webrtc_server_model::{Action, Config, SocketId, Trace, itf};
 
 fn stories() -> PathBuf {
@@ -16,24 +16,24 @@ fn story(name: &str) -> PathBuf {
     stories().join(format!("{name}.itf.json"))
 }
 
-fn golden(rung: Rung) -> Vec<TraceFile> {
-    let files = read_traces(rung, &[stories()]).expect("golden traces");
+fn golden(target: Target) -> Vec<TraceFile> {
+    let files = read_traces(target, &[stories()]).expect("golden traces");
     assert!(files.len() > 20, "only {} stories were found", files.len());
     files
 }
 
 #[test]
 fn every_golden_trace_happens_on_real_sockets() {
-    for TraceFile { path, trace, config } in golden(Rung::Replay) {
-        let plan = Plan::traces(&config, vec![trace.actions]).expect("a trace of the model");
-        let replay = replay(&plan, &mut |_, _| {}).expect("a stage");
+    for TraceFile { path, trace, config } in golden(Target::Stack) {
+        let suite = Suite::traces(&config, vec![trace.actions]).expect("a trace of the model");
+        let replay = replay(&suite, &mut |_, _| {}).expect("a stage");
         assert!(replay.is_complete(), "{}: {replay}", path.display());
     }
 }
 
 #[test]
 fn every_golden_trace_happens_on_the_real_core() {
-    for TraceFile { path, trace, config } in golden(Rung::Lockstep) {
+    for TraceFile { path, trace, config } in golden(Target::Core) {
         let walked = walk(&config, &trace.actions, None, &mut |_| {}).expect("something happens");
         assert!(walked.divergences.is_empty(), "{}: {walked}", path.display());
         assert_eq!(walked.edges, trace.actions.len());
@@ -60,8 +60,8 @@ fn divergence(output: &Output) -> String {
 fn a_divergence_is_shown_again_by_the_command_that_it_ends_with() {
     let file = story("alert_behind_a_begun_frame");
     let file = file.to_str().expect("a name");
-    for rung in [&[][..], &["--lockstep"]] {
-        let first = run(&[rung, &["--mutant", "K28", file]].concat());
+    for target in [&[][..], &["--lockstep"]] {
+        let first = run(&[target, &["--mutant", "K28", file]].concat());
         assert_eq!(first.status.code(), Some(1), "{}", said(&first.stderr));
         let shown = divergence(&first);
         assert!(shown.starts_with("diverges at step 6, worker: w0 hears of the close:"), "{shown}");

@@ -4,13 +4,13 @@ use std::fs::File;
 use std::num::NonZeroUsize;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_conformance::validate::log;
-use webrtc_server_conformance::validate::stress::{Options, record};
-use webrtc_server_conformance::validate::{Rejection, kills, validate};
+use webrtc_server_conformance::validate::stress::{RunOptions, record};
+use webrtc_server_conformance::validate::{Rejection, detect, validate};
 
 const TRANSPORTS: usize = 40;
 const AGAIN: &str = "cargo validate";
 
-fn assert_behaviour(options: Options) {
+fn assert_behaviour(options: RunOptions) {
     let seed = options.seed;
     let log = record(options).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     match validate(&log) {
@@ -24,9 +24,9 @@ fn assert_behaviour(options: Options) {
     }
 }
 
-fn options(seed: u64, workers: Option<usize>) -> Options {
+fn options(seed: u64, workers: Option<usize>) -> RunOptions {
     let workers = workers.and_then(NonZeroUsize::new);
-    Options { seed, transports: TRANSPORTS, workers, ..Options::default() }
+    RunOptions { seed, transports: TRANSPORTS, workers, ..RunOptions::default() }
 }
 
 /// On as many workers as there are cores, on one, and on more than there are cores.
@@ -41,16 +41,16 @@ fn what_a_free_running_server_does_is_a_behaviour_of_the_model() {
 #[test]
 fn what_its_threads_do_on_one_core_is_one_too() {
     for seed in 11..=13 {
-        assert_behaviour(Options { pinned: true, ..options(seed, Some(2)) });
+        assert_behaviour(RunOptions { pinned: true, ..options(seed, Some(2)) });
     }
 }
 
 #[test]
 fn every_mistake_of_the_core_is_rejected() {
     for mutant in Mutant::of_the_lifecycle() {
-        let killed = kills(mutant).expect("logs");
-        let killed = killed.unwrap_or_else(|| panic!("{} passes", mutant.id()));
-        let Rejection { party, reason, .. } = *killed.rejection;
-        println!("{}, seed {}: {party}, {reason}", mutant.id(), killed.seed);
+        let detection = detect(mutant).expect("logs");
+        let detection = detection.unwrap_or_else(|| panic!("{} passes", mutant.id()));
+        let Rejection { party, reason, .. } = *detection.rejection;
+        println!("{}, seed {}: {party}, {reason}", mutant.id(), detection.seed);
     }
 }

@@ -23,6 +23,7 @@ pub mod sync;
 pub mod trace;
 pub mod wire;
 
+pub use control::{Closing, Outcomes, WaitError};
 #[cfg(feature = "net")]
 pub use control::{
     command::{ClosedTransport, EventSink, Refused},
@@ -35,12 +36,21 @@ pub use control::{
 #[cfg(feature = "net")]
 pub use error::Error;
 pub use fingerprint::{Fingerprint, HashAlgorithm};
+pub use lifecycle::{
+    CloseReason, DropReason, DtlsReason, DtlsRole, DtlsState, IceState, Limits, NotNeeded, Outcome,
+};
 pub use parameters::{
-    DtlsParameters, IceCandidate, IceParameters, ListenFlags, ListenInfo, PortRange, Protocol,
-    TransportTuple,
+    DtlsParameters, DtlsParametersError, IceCandidate, IceParameters, ListenFlags, ListenInfo,
+    PortRange, Protocol, TransportTuple,
 };
 #[cfg(feature = "net")]
-pub use shell::dtls::{Certificate, SrtpKeys};
+pub use shell::{
+    bind::{BindError, BindFailure},
+    dtls::{
+        Certificate, CertificateError, DtlsContextError, DtlsOptions, SrtpKey, SrtpKeys,
+        SrtpProfile,
+    },
+};
 
 /// The README's example compiles.
 #[cfg(all(doctest, feature = "net"))]

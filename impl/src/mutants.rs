@@ -1,7 +1,7 @@
 //! Wrong variants of the real code, for tests that must notice them. The right code asks [`Planted::is`] where a variant
 //! departs from it; without the feature `testing` the answer is `false`, and known when it is compiled.
 
-/// Which part of the code a defect is in: what is below cannot show it.
+/// Which part of the code a mutant is in: what is below cannot show it.
 #[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Layer {
@@ -13,11 +13,11 @@ pub enum Layer {
     Shell,
 }
 
-/// Writes the table of all defects out: by layer, the name, the number in the list of known bugs (or what it breaks in
+/// Writes the table of all mutants out: by layer, the name, the number in the list of known bugs (or what it breaks in
 /// SPEC.md if it has none there), and what is wrong, behind where it was made.
 macro_rules! mutants {
     ($($layer:ident { $($name:ident $id:literal $about:literal,)+ })+) => {
-        /// One defect of the real code.
+        /// A wrong variant of the real code.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub))]
         pub enum Mutant {
@@ -112,18 +112,18 @@ mutants! {
 
 #[cfg(feature = "testing")]
 impl Mutant {
-    /// The defects of what decides: those that lockstep can have.
+    /// The mutants of what decides: those that lockstep can have.
     pub fn of_the_lifecycle() -> impl Iterator<Item = Mutant> {
         Mutant::ALL.iter().copied().filter(|mutant| mutant.layer() != Layer::Shell)
     }
 
-    /// The defects of what acts: those that need sockets.
+    /// The mutants of what acts: those that need sockets.
     pub fn of_the_shell() -> impl Iterator<Item = Mutant> {
         Mutant::ALL.iter().copied().filter(|mutant| mutant.layer() == Layer::Shell)
     }
 }
 
-/// The defect of a part of the code, if it was given one. Without the feature `testing` it is nothing, and takes no room.
+/// The mutant of a part of the code, if it was given one. Without the feature `testing` it is nothing, and takes no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Planted {
     #[cfg(feature = "testing")]

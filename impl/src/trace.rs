@@ -1,7 +1,7 @@
 //! Hooks for whoever wants to see every step of a running server, in an order that threads cannot blur.
 //!
 //! An [`Observer`] hears of each step of a worker's core after the core has changed and before anything of it is
-//! performed, and of each word of the barrier before it is passed on. So a cause is always heard before its effect, on
+//! performed, and of each event of the barrier before it is passed on. So a cause is always heard before its effect, on
 //! whatever thread the effect shows: an observer that numbers what it hears under one lock has the order of the causes.
 //!
 //! With several workers too. One worker touches nothing of another's, so that only two ways lead from a step of one to a
@@ -24,7 +24,7 @@ pub trait Observer: Send + Sync {
     fn stepped(&self, stepped: &Stepped<'_>);
 
     /// The barrier said something, or is about to be told it.
-    fn said(&self, word: Word);
+    fn said(&self, event: BarrierEvent);
 
     /// Whether the UDP sockets are to pretend that they are full: looked at after every poll.
     fn sockets_are_full(&self) -> bool {
@@ -63,7 +63,7 @@ pub enum Cause {
 
 /// What crosses the barrier between the workers and the callers of `close()`, and what gets lost between two workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
+pub enum BarrierEvent {
     /// The first close: every worker will be told.
     CloseRequested,
     /// Every worker is drained, and will be told.
@@ -97,8 +97,8 @@ impl Tracer {
         self.0.stepped(stepped);
     }
 
-    pub(crate) fn said(&self, word: Word) {
-        self.0.said(word);
+    pub(crate) fn said(&self, event: BarrierEvent) {
+        self.0.said(event);
     }
 
     pub(crate) fn sockets_are_full(&self) -> bool {

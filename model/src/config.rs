@@ -7,7 +7,7 @@ use crate::ids::{AddressId, ConnectionId, ListenerId, SocketId, TransportId, Wor
 use crate::mutants::Mutant;
 use crate::state::{TRANSPORTS_MAX, Transport, Tuple};
 
-/// The bounds of one exploration, and the mistake that is planted in it, if any.
+/// The bounds of one exploration, and the mutant that is planted in it, if any.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Config {
     /// What reports and traces call it.
@@ -197,7 +197,7 @@ impl TransportConfig {
 }
 
 impl Config {
-    /// The same bounds with a mistake planted.
+    /// The same bounds with a mutant planted.
     pub fn with_mutant(self, mutant: Mutant) -> Self {
         Self { mutant: Some(mutant), ..self }
     }
@@ -263,7 +263,7 @@ impl Config {
         self.transports.iter().map(initial).collect()
     }
 
-    /// Is this mistake planted?
+    /// Is this mutant planted?
     pub(crate) fn is(&self, mutant: Mutant) -> bool {
         self.mutant == Some(mutant)
     }

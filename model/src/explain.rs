@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use crate::change::changes;
 use crate::config::Config;
-use crate::trace::{Refused, Trace, TraceStep, parties};
-use crate::words::{Message, Party};
+use crate::trace::{Refused, Trace, TraceStep, lifelines};
+use crate::words::{Lifeline, Message};
 
 /// A trace as a Markdown document: a Mermaid sequence diagram, then a table of what each step
 /// changed and what the server did.
@@ -34,10 +34,10 @@ pub fn explain(trace: &Trace) -> Result<String, Refused> {
 
 fn sequence(steps: &[TraceStep], config: &Config) -> String {
     let messages: Vec<_> = steps.iter().map(|step| step.messages(config)).collect();
-    let parties = parties(config, &messages);
+    let lifelines = lifelines(config, &messages);
     let mut diagram = "sequenceDiagram\n".to_owned();
-    for party in &parties {
-        line(&mut diagram, format_args!("participant {} as {party}", id(*party)));
+    for lifeline in &lifelines {
+        line(&mut diagram, format_args!("participant {} as {lifeline}", id(*lifeline)));
     }
     for (index, (step, messages)) in steps.iter().zip(messages).enumerate() {
         for (place, message) in messages.iter().enumerate() {
@@ -45,7 +45,7 @@ fn sequence(steps: &[TraceStep], config: &Config) -> String {
             line(&mut diagram, format_args!("{}", arrow(message, number)));
         }
         for property in &step.broken {
-            let [first, last] = [parties[0], parties[parties.len() - 1]].map(id);
+            let [first, last] = [lifelines[0], lifelines[lifelines.len() - 1]].map(id);
             line(&mut diagram, format_args!("Note over {first},{last}: BROKEN: {property}"));
         }
     }
@@ -54,7 +54,7 @@ fn sequence(steps: &[TraceStep], config: &Config) -> String {
 
 /// The action of a step has its number; the effects follow as broken lines.
 fn arrow(Message { from, to, text }: &Message, number: Option<usize>) -> String {
-    let [from, to] = [from, to].map(|party| id(*party));
+    let [from, to] = [from, to].map(|lifeline| id(*lifeline));
     let text = number.map_or_else(|| text.clone(), |number| format!("{number}. {text}"));
     match number {
         _ if from == to => format!("Note over {from}: {text}"),
@@ -67,15 +67,15 @@ fn line(diagram: &mut String, text: std::fmt::Arguments<'_>) {
     writeln!(diagram, "    {text}").expect("a string takes everything");
 }
 
-/// What Mermaid calls a party.
-fn id(party: Party) -> String {
-    match party {
-        Party::Owner => "Owner".to_owned(),
-        Party::Server => "Server".to_owned(),
-        Party::Worker(w) => format!("Worker{}", w.0),
-        Party::Kernel => "Kernel".to_owned(),
-        Party::Peer(t) => format!("Peer{}", t.0),
-        Party::Somebody => "Somebody".to_owned(),
+/// What Mermaid calls it.
+fn id(lifeline: Lifeline) -> String {
+    match lifeline {
+        Lifeline::Owner => "Owner".to_owned(),
+        Lifeline::Server => "Server".to_owned(),
+        Lifeline::Worker(w) => format!("Worker{}", w.0),
+        Lifeline::Kernel => "Kernel".to_owned(),
+        Lifeline::Peer(t) => format!("Peer{}", t.0),
+        Lifeline::Somebody => "Somebody".to_owned(),
     }
 }
 

@@ -3,7 +3,7 @@
 //! A file holds the way of a configuration from its initial state: each state with the action that led to it
 //! (`mbt::actionTaken`, `init` for the first), what was chosen for it (`mbt::nondetPicks`) and the effects it had. What
 //! the properties remember is left out. `#meta` says what the trace shows (`description`), in which configuration
-//! (`source`), and of a counterexample which mistake is planted (`mutant`) and what that breaks (`breaks`).
+//! (`source`), and of a counterexample which mutant is planted (`mutant`) and what that breaks (`breaks`).
 //!
 //! [`read`] performs the actions again and refuses a file that says what cannot happen, or that says of a state what is
 //! not so; and it says which properties are broken if that is how it was. Whoever writes a trace by hand writes its

@@ -9,7 +9,7 @@
 //!
 //! - [`Graph`] holds every state and step of a [`Config`]. [`judge`] checks the [`properties`](properties()) on
 //!   it, [`check_endings`] and [`check_cycles`] that every close ends. [`LifecycleModel`] gives the same to stateright.
-//! - [`KNOWN_BUGS`] plants known mistakes; [`run_mutant`] shows that the right property sees each.
+//! - [`KNOWN_BUGS`] is the table of the mutants; [`run_mutant`] shows that the right property sees each.
 //! - [`cover`] chooses traces to perform elsewhere, by [`EdgeClass`]es; [`check_classes`] and
 //!   [`check_commutation`] check that one edge of a class stands for the others.
 //! - [`check()`] puts all of this into one report. [`explain()`] draws a [`Trace`], [`phase_matrix()`] says
@@ -84,7 +84,7 @@ pub use model::LifecycleModel;
 pub use mutants::{Mutant, MutantReport, run_mutant};
 pub use phase_matrix::phase_matrix;
 pub use presets::Preset;
-pub use properties::{Verdict, judge, properties};
+pub use properties::{PropertyResult, judge, properties};
 pub use rank::rank;
 pub use state::{
     CONNECTIONS_MAX, CloseReason, Connection, Core, DropReason, DtlsState, Farewell, IceState,

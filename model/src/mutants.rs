@@ -1,4 +1,4 @@
-//! The known mistakes, each planted in the model to see that a property catches it.
+//! The mutants of the model, each planted in the model to see that a property catches it.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::known_bugs::KnownBug;
 use crate::model::LifecycleModel;
 use crate::properties::{judge, properties};
 
-/// A known mistake.
+/// A wrong variant of the model, after a bug that was made somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Mutant {
     /// The server releases its UDP sockets and its listeners before its transports close.
@@ -117,14 +117,14 @@ pub enum Mutant {
     GivenAwayBound,
 }
 
-/// How a planted mistake was caught.
+/// How a mutant was caught.
 #[derive(Clone, Debug)]
 pub struct MutantReport {
-    /// The mistake.
+    /// The mutant.
     pub mutant: Mutant,
     /// The property that ought to catch it.
     pub property: &'static str,
-    /// A shortest way to break that property; `None` if the mistake survived.
+    /// A shortest way to break that property; `None` if the mutant survived.
     pub counterexample: Option<Vec<Action>>,
     /// What else was broken among the states explored until then.
     pub also_broken: Vec<&'static str>,
@@ -132,7 +132,7 @@ pub struct MutantReport {
     pub states: usize,
 }
 
-/// Plant a mistake and explore until the property that ought to catch it is broken.
+/// Plant a mutant and explore until the property that ought to catch it is broken.
 ///
 /// # Panics
 ///
@@ -147,7 +147,7 @@ pub fn run_mutant(bug: &KnownBug) -> MutantReport {
     let graph = Graph::explore_until(&config, |_, state| !(property.condition)(&model, state));
     let broken = judge(&graph)
         .into_iter()
-        .filter(|verdict| verdict.must_always_hold() && verdict.property != property.name);
+        .filter(|result| result.must_always_hold() && result.property != property.name);
     MutantReport {
         mutant: bug.mutant,
         property: property.name,

@@ -30,7 +30,7 @@ pub fn properties() -> Vec<LifecycleProperty> {
 
 /// What became of one property.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verdict {
+pub struct PropertyResult {
     /// The name of the property, which begins with the ID of its invariant.
     pub property: &'static str,
     /// Whether it must hold in every state or in one.
@@ -39,7 +39,7 @@ pub struct Verdict {
     pub witness: Option<Vec<Action>>,
 }
 
-impl Verdict {
+impl PropertyResult {
     /// Is it as it ought to be?
     pub fn holds(&self) -> bool {
         self.witness.is_some() != self.must_always_hold()
@@ -52,14 +52,14 @@ impl Verdict {
 }
 
 /// Judge every property on an explored graph. A `sometimes` that is not reached may be reached elsewhere.
-pub fn judge(graph: &Graph) -> Vec<Verdict> {
+pub fn judge(graph: &Graph) -> Vec<PropertyResult> {
     let model = LifecycleModel(graph.config().clone());
     properties()
         .into_iter()
         .map(|property| {
             let sought = !property.expectation.discovery_is_failure();
             let witness = graph.shortest(|_, state| (property.condition)(&model, state) == sought);
-            Verdict { property: property.name, expectation: property.expectation, witness }
+            PropertyResult { property: property.name, expectation: property.expectation, witness }
         })
         .collect()
 }

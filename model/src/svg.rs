@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::config::Config;
-use crate::trace::{TraceStep, parties};
-use crate::words::{Message, Party};
+use crate::trace::{TraceStep, lifelines};
+use crate::words::{Lifeline, Message};
 
 /// Between two lifelines, in pixels; a text is about as long.
 const COLUMN: usize = 260;
@@ -15,16 +15,16 @@ const MARGIN: usize = 60;
 /// A lifeline for each party, an arrow for each message, in order.
 pub(crate) fn sequence(steps: &[TraceStep], config: &Config) -> String {
     let messages: Vec<_> = steps.iter().map(|step| step.messages(config)).collect();
-    let parties = parties(config, &messages);
+    let lifelines = lifelines(config, &messages);
     let height = MARGIN + ROW * (messages.iter().map(Vec::len).sum::<usize>() + 1);
-    let width = 2 * MARGIN + COLUMN * parties.len();
+    let width = 2 * MARGIN + COLUMN * lifelines.len();
     let mut svg = format!(
         "<svg xmlns='http://www.w3.org/2000/svg' width='{width}' height='{height}' \
          font-family='sans-serif' font-size='11' stroke-width='1'>"
     );
-    for (index, party) in parties.iter().enumerate() {
+    for (index, lifeline) in lifelines.iter().enumerate() {
         let x = MARGIN + COLUMN * index;
-        add(&mut svg, format_args!("<text x='{x}' y='16' text-anchor='middle'>{party}</text>"));
+        add(&mut svg, format_args!("<text x='{x}' y='16' text-anchor='middle'>{lifeline}</text>"));
         add(
             &mut svg,
             format_args!("<line x1='{x}' y1='24' x2='{x}' y2='{height}' stroke='#bbb'/>"),
@@ -33,16 +33,16 @@ pub(crate) fn sequence(steps: &[TraceStep], config: &Config) -> String {
     let places = messages.iter().flat_map(|of_step| of_step.iter().enumerate());
     for (row, (place, message)) in places.enumerate() {
         let colour = if place == 0 { "#c30" } else { "#036" };
-        draw(&mut svg, &parties, message, colour, MARGIN + ROW * row);
+        draw(&mut svg, &lifelines, message, colour, MARGIN + ROW * row);
     }
     svg + "</svg>"
 }
 
 /// An arrow with its text above; what somebody does alone is a dot.
-fn draw(svg: &mut String, parties: &[Party], message: &Message, colour: &str, y: usize) {
+fn draw(svg: &mut String, lifelines: &[Lifeline], message: &Message, colour: &str, y: usize) {
     let Message { from, to, text } = message;
-    let x_of = |party: &Party| {
-        let column = parties.iter().position(|other| other == party);
+    let x_of = |lifeline: &Lifeline| {
+        let column = lifelines.iter().position(|other| other == lifeline);
         MARGIN + COLUMN * column.expect("every party of a model has a lifeline")
     };
     let [x1, x2] = [from, to].map(x_of);
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(svg.matches("<circle").count(), 2, "{svg}");
         // Four actions, four events, and: stop accepting, offer the alert, hear the alert.
         assert_eq!(svg.matches("<path").count(), 4 + 4 + 3, "{svg}");
-        assert_eq!(svg.matches("<text").count(), 7 + 2 + 11, "seven parties, and every message");
+        assert_eq!(svg.matches("<text").count(), 7 + 2 + 11, "seven lifelines, and every message");
         assert_eq!(svg.matches(">close_notify<").count(), 1, "the peer hears the alert");
     }
 }

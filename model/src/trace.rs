@@ -13,7 +13,7 @@ use crate::presets::Preset;
 use crate::properties::properties;
 use crate::state::State;
 use crate::step::{actions, every_action, step};
-use crate::words::{Cast, Message, Party};
+use crate::words::{Cast, Lifeline, Message};
 
 /// Where to begin, and what happens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,7 +23,7 @@ pub struct Trace {
     pub about: String,
     /// The name of a configuration.
     pub config: String,
-    /// The mistake that is planted, if any.
+    /// The mutant that is planted, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mutant: Option<Mutant>,
     /// What happens, in order, from the initial state.
@@ -152,18 +152,18 @@ impl TraceStep {
         let t = effect.transport().filter(|_| is_offer)?;
         let [before, after] = [&self.before, &self.after].map(|s| s.world.peer(t).alerts);
         let text = "close_notify".to_owned();
-        (before < after).then_some(Message { from: Party::Kernel, to: Party::Peer(t), text })
+        (before < after).then_some(Message { from: Lifeline::Kernel, to: Lifeline::Peer(t), text })
     }
 }
 
 /// Who takes part in some steps, in the order in which a diagram has them. Whoever the configuration does not need is
 /// left out.
-pub(crate) fn parties(config: &Config, messages: &[Vec<Message>]) -> Vec<Party> {
-    let speaks = |party: &Party| {
-        messages.iter().flatten().any(|message| [message.from, message.to].contains(party))
+pub(crate) fn lifelines(config: &Config, messages: &[Vec<Message>]) -> Vec<Lifeline> {
+    let speaks = |lifeline: &Lifeline| {
+        messages.iter().flatten().any(|message| [message.from, message.to].contains(lifeline))
     };
-    let all = Party::all(config).into_iter();
-    all.filter(|party| *party != Party::Somebody || speaks(party)).collect()
+    let all = Lifeline::all(config).into_iter();
+    all.filter(|lifeline| *lifeline != Lifeline::Somebody || speaks(lifeline)).collect()
 }
 
 impl fmt::Display for Refused {

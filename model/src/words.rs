@@ -10,7 +10,7 @@ use crate::state::{Core, Tuple};
 
 /// Who takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Party {
+pub(crate) enum Lifeline {
     /// The threads that use the server.
     Owner,
     /// The server: its barrier where there are several workers, all of it where there is one.
@@ -29,9 +29,9 @@ pub(crate) enum Party {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Message {
     /// Who acts.
-    pub(crate) from: Party,
+    pub(crate) from: Lifeline,
     /// Who is told.
-    pub(crate) to: Party,
+    pub(crate) to: Lifeline,
     /// What.
     pub(crate) text: String,
 }
@@ -44,16 +44,16 @@ pub(crate) struct Cast<'a> {
     pub(crate) core: &'a Core,
 }
 
-impl Party {
+impl Lifeline {
     /// Who may take part in a configuration, in the order in which a diagram has them.
     pub(crate) fn all(config: &Config) -> Vec<Self> {
         let workers = config.worker_ids().filter(|_| config.workers > 1).map(Self::Worker);
-        let mut parties = vec![Self::Owner, Self::Server];
-        parties.extend(workers);
-        parties.push(Self::Kernel);
-        parties.extend(config.transport_ids().map(Self::Peer));
-        parties.push(Self::Somebody);
-        parties
+        let mut lifelines = vec![Self::Owner, Self::Server];
+        lifelines.extend(workers);
+        lifelines.push(Self::Kernel);
+        lifelines.extend(config.transport_ids().map(Self::Peer));
+        lifelines.push(Self::Somebody);
+        lifelines
     }
 }
 
@@ -61,7 +61,7 @@ impl Cast<'_> {
     /// What happens, and to whom.
     pub(crate) fn of_action(self, action: Action) -> Message {
         let worker =
-            worker_of(self.config, self.core, action).map_or(Party::Server, |w| self.worker(w));
+            worker_of(self.config, self.core, action).map_or(Lifeline::Server, |w| self.worker(w));
         let text = text_of_action(action);
         let (from, to) = match action {
             Action::PeerChecks { t, .. }
@@ -71,33 +71,33 @@ impl Cast<'_> {
             | Action::PeerFailsHandshake { t }
             | Action::PeerSendsCloseNotify { t }
             | Action::PeerSendsFatalAlert { t }
-            | Action::PeerAnswers { t } => (Party::Peer(t), worker),
+            | Action::PeerAnswers { t } => (Lifeline::Peer(t), worker),
             Action::PeerConnects { c }
             | Action::PeerConnectsInVain { c }
             | Action::PeerSendsFin { c }
             | Action::PeerResets { c } => (self.peer_of(c), worker),
             // The server hears of these only when it reads or writes.
             Action::PeerStreams { c } | Action::PeerVanishes { c } => {
-                (self.peer_of(c), Party::Kernel)
+                (self.peer_of(c), Lifeline::Kernel)
             }
             Action::KernelFillsSocket { .. } | Action::KernelLeavesRoom { .. } => {
-                (Party::Kernel, Party::Kernel)
+                (Lifeline::Kernel, Lifeline::Kernel)
             }
             Action::KernelMakesRoomOnSocket { .. }
             | Action::KernelFillsConnection { .. }
             | Action::KernelMakesRoomOnConnection { .. }
             | Action::KernelMakesLittleRoom { .. }
-            | Action::KernelAcknowledges { .. } => (Party::Kernel, worker),
-            Action::OwnerArmsCallback { .. } => (Party::Owner, Party::Owner),
+            | Action::KernelAcknowledges { .. } => (Lifeline::Kernel, worker),
+            Action::OwnerArmsCallback { .. } => (Lifeline::Owner, Lifeline::Owner),
             Action::OwnerClosesServer { .. } | Action::OwnerDropsHandle { .. } => {
-                (Party::Owner, Party::Server)
+                (Lifeline::Owner, Lifeline::Server)
             }
             Action::OwnerCreatesTransport { .. }
             | Action::OwnerRestartsIce { .. }
             | Action::OwnerClosesTransport { .. }
-            | Action::WorkerHearsTransportClose { .. } => (Party::Owner, worker),
+            | Action::WorkerHearsTransportClose { .. } => (Lifeline::Owner, worker),
             Action::WorkerHearsClose { .. } | Action::WorkerHearsGrant { .. } => {
-                (Party::Server, worker)
+                (Lifeline::Server, worker)
             }
             Action::ConsentExpires { .. }
             | Action::HandshakeDeadlinePasses { .. }
@@ -118,16 +118,16 @@ impl Cast<'_> {
     pub(crate) fn of_effect(self, effect: Effect) -> Message {
         let (from, to) = match effect {
             Effect::StopAccepting(l) | Effect::ReleaseListener(l) => {
-                (self.worker(self.config.listeners[l.index()]), Party::Kernel)
+                (self.worker(self.config.listeners[l.index()]), Lifeline::Kernel)
             }
             Effect::ReleaseSocket(s) => {
-                (self.worker(self.config.sockets[s.index()]), Party::Kernel)
+                (self.worker(self.config.sockets[s.index()]), Lifeline::Kernel)
             }
             Effect::OfferDatagramAlert(t, _) | Effect::AlertWritten(t, _) => {
-                (self.worker(self.config.worker_of(t)), Party::Kernel)
+                (self.worker(self.config.worker_of(t)), Lifeline::Kernel)
             }
             Effect::ShutdownWrite(c) | Effect::CloseConnection(c) | Effect::AbortConnection(c) => {
-                (self.worker(self.core.receiver(self.config, c)), Party::Kernel)
+                (self.worker(self.core.receiver(self.config, c)), Lifeline::Kernel)
             }
             Effect::MakeAlert(t) | Effect::Unmap(t) => {
                 let worker = self.worker(self.config.worker_of(t));
@@ -137,26 +137,28 @@ impl Cast<'_> {
             | Effect::IceStateChanged(t, _)
             | Effect::DtlsStateChanged(t, _)
             | Effect::TransportClosed(t, _, _) => {
-                (self.worker(self.config.worker_of(t)), Party::Owner)
+                (self.worker(self.config.worker_of(t)), Lifeline::Owner)
             }
-            Effect::WorkerDrained(w) | Effect::WorkerReleased(w) => (self.worker(w), Party::Server),
-            Effect::CallersComplete => (Party::Server, Party::Owner),
+            Effect::WorkerDrained(w) | Effect::WorkerReleased(w) => {
+                (self.worker(w), Lifeline::Server)
+            }
+            Effect::CallersComplete => (Lifeline::Server, Lifeline::Owner),
         };
         Message { from, to, text: effect.to_string() }
     }
 
     /// A worker that is the only one is the server.
-    fn worker(self, w: WorkerId) -> Party {
-        if self.config.workers > 1 { Party::Worker(w) } else { Party::Server }
+    fn worker(self, w: WorkerId) -> Lifeline {
+        if self.config.workers > 1 { Lifeline::Worker(w) } else { Lifeline::Server }
     }
 
     /// Who is at the other end of a connection, as far as the server knows.
-    fn peer_of(self, c: ConnectionId) -> Party {
+    fn peer_of(self, c: ConnectionId) -> Lifeline {
         let may_use = |t: &TransportId| self.config.transport(*t).may_use(Tuple::Tcp(c));
         let mut users = self.config.transport_ids().filter(may_use);
         match (self.core.connection(c).owner(), users.next(), users.next()) {
-            (Some(t), _, _) | (None, Some(t), None) => Party::Peer(t),
-            (None, None, _) | (None, Some(_), Some(_)) => Party::Somebody,
+            (Some(t), _, _) | (None, Some(t), None) => Lifeline::Peer(t),
+            (None, None, _) | (None, Some(_), Some(_)) => Lifeline::Somebody,
         }
     }
 }
@@ -322,7 +324,7 @@ impl fmt::Display for Effect {
     }
 }
 
-impl fmt::Display for Party {
+impl fmt::Display for Lifeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Owner => f.write_str("owner"),

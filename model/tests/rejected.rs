@@ -1,4 +1,4 @@
-//! Traces that must be refused: all is well until the last state, which is as a server with a known mistake would have it,
+//! Traces that must be refused: all is well until the last state, which is as a mutant of the server would have it,
 //! and breaks an invariant of SPEC.md.
 
 mod committed;
@@ -76,7 +76,7 @@ fn refusal(error: ItfError) -> (usize, Vec<&'static str>) {
     (number, breaks)
 }
 
-/// The trace of the sound model up to the last action, and what the one with the mistake makes of that.
+/// The trace of the sound model up to the last action, and what the mutant makes of that.
 fn composed(bug: &KnownBug) -> String {
     let actions = run_mutant(bug).counterexample.expect("the property catches it");
     let (_, earlier) = actions.split_last().expect("something happens");

@@ -10,7 +10,7 @@ use webrtc_server::lifecycle::Mutant;
 use webrtc_server_conformance::lockstep::walk;
 use webrtc_server_conformance::planted::mutant;
 use webrtc_server_conformance::replay::{
-    Descriptors, PATIENCE, Plan, Rung, Seen, TraceFile, again, perform_outside, read_traces,
+    Descriptors, PATIENCE, Seen, Suite, Target, TraceFile, again, perform_outside, read_traces,
     replay_watched,
 };
 use webrtc_server_model::{Action, TraceStep};
@@ -26,7 +26,7 @@ struct Arguments {
     /// In memory, on the pure core
     #[arg(long)]
     lockstep: bool,
-    /// The id of a known mistake that the server is to have, as K06
+    /// The id of a mutant that the server is to have, as K06
     #[arg(long, value_name = "ID", value_parser = mutant)]
     mutant: Option<Mutant>,
     /// From outside, on the server that this command starts and that speaks the protocol of `cargo sut`; split at white space
@@ -71,19 +71,19 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     if let Some(command) = &arguments.sut {
         return run_outside(command, arguments);
     }
-    let rung = if arguments.lockstep { Rung::Lockstep } else { Rung::Replay };
-    let files = read_traces(rung, &arguments.files)?;
+    let target = if arguments.lockstep { Target::Core } else { Target::Stack };
+    let files = read_traces(target, &arguments.files)?;
     let mut diverging = 0;
     for file in &files {
-        let performed = match rung {
-            Rung::Lockstep => on_core(file, arguments.mutant),
-            Rung::Replay => on_stack(file, arguments.mutant),
+        let performed = match target {
+            Target::Core => on_core(file, arguments.mutant),
+            Target::Stack => on_stack(file, arguments.mutant),
         };
         let performed = performed.map_err(|error| format!("{}: {error}", file.path.display()))?;
         show(file, &performed)?;
         if let Some(divergence) = &performed.divergence {
             diverging += 1;
-            println!("{}\n", again(rung, &file.config, &divergence.way, arguments.mutant));
+            println!("{}\n", again(target, &file.config, &divergence.way, arguments.mutant));
         }
     }
     println!("{} traces, {diverging} diverge", files.len());
@@ -93,7 +93,7 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
 /// The same of another server. That every trace was skipped is no agreement.
 fn run_outside(command: &str, arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     // It needs no stage: whatever the model has is read.
-    let files = read_traces(Rung::Lockstep, &arguments.files)?;
+    let files = read_traces(Target::Core, &arguments.files)?;
     let patience = Duration::from_secs(arguments.patience);
     let (mut diverging, mut skipped) = (0, 0);
     for TraceFile { path, trace, config } in &files {
@@ -126,12 +126,12 @@ fn run_outside(command: &str, arguments: &Arguments) -> Result<bool, Box<dyn Err
 }
 
 fn on_stack(file: &TraceFile, mutant: Option<Mutant>) -> Result<Performed, Box<dyn Error>> {
-    let plan = Plan::traces(&file.config, vec![file.trace.actions.clone()])?;
-    let plan = mutant.into_iter().fold(plan, Plan::with_mutant);
-    let plan = plan.with_descriptors(Descriptors::Counted);
+    let suite = Suite::traces(&file.config, vec![file.trace.actions.clone()])?;
+    let suite = mutant.into_iter().fold(suite, Suite::with_mutant);
+    let suite = suite.with_descriptors(Descriptors::Counted);
     let mut compared = Vec::new();
     let replay =
-        replay_watched(&plan, &mut |_, _| {}, &mut |things| compared.push(things.to_string()))?
+        replay_watched(&suite, &mut |_, _| {}, &mut |things| compared.push(things.to_string()))?
             .judged()?;
     let summary = format!(
         "{} steps, {} handshakes, {} comparisons, {} probes in {:.1} s",
@@ -175,12 +175,12 @@ fn show(file: &TraceFile, performed: &Performed) -> Result<(), Box<dyn Error>> {
         let effects: Vec<_> = step.effects.iter().map(ToString::to_string).collect();
         let is_here = divergence.is_some_and(|d| d.action.is_some() && index + 1 == until);
         let compared = performed.compared.get(index).map_or("", String::as_str);
-        let verdict = if is_here { "DIVERGES" } else { compared };
+        let compared = if is_here { "DIVERGES" } else { compared };
         table.add_row([
             (index + 1).to_string(),
             step.action.to_string(),
             effects.join("\n"),
-            verdict.to_owned(),
+            compared.to_owned(),
         ]);
     }
     println!("{table}");

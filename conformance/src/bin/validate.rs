@@ -12,7 +12,7 @@ use webrtc_server::lifecycle::Mutant;
 use webrtc_server_conformance::planted::mutant;
 use webrtc_server_conformance::validate::log::{self, Entry};
 use webrtc_server_conformance::validate::soak::{self, Levels, SoakError};
-use webrtc_server_conformance::validate::stress::{self, Options, StressError};
+use webrtc_server_conformance::validate::stress::{self, RunOptions, StressError};
 use webrtc_server_conformance::validate::validate;
 
 /// Checks that the log of a server is a behaviour of the model. Exits with 1 when it is not.
@@ -74,7 +74,7 @@ struct Run {
     /// Keep all threads on one core (Linux)
     #[arg(long)]
     pinned: bool,
-    /// The id of a known mistake that the server is to have, as K06
+    /// The id of a mutant that the server is to have, as K06
     #[arg(long, value_parser = mutant)]
     mutant: Option<Mutant>,
 }
@@ -101,7 +101,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 /// The log of a server that did not end is no result, and kept.
 fn record(run: Run, out: &Path) -> Result<Vec<Entry>, Box<dyn Error>> {
     let Run { seed, transports, workers, pinned, mutant } = run;
-    let recorded = stress::record(Options { seed, transports, workers, pinned, mutant });
+    let recorded = stress::record(RunOptions { seed, transports, workers, pinned, mutant });
     if let Err(StressError::Endless(log)) = &recorded {
         write(out, log)?;
         println!("{}: what it did until then", out.display());

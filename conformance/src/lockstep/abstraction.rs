@@ -1,7 +1,7 @@
 //! The state of the real core in the model's words.
 
 use super::names::{self, Names};
-use super::outside::{Command, Creation};
+use super::outside::{Creation, Delivery};
 use webrtc_server::lifecycle as real;
 use webrtc_server::lifecycle::close_order::{WORKER_CLOSE_ORDER, WorkerCloseStep};
 use webrtc_server_model as model;
@@ -16,9 +16,9 @@ pub(crate) struct View<'a> {
     /// The barrier of the workers.
     pub(crate) server: &'a real::server::Server,
     /// Where the command to close is on its way to each worker.
-    pub(crate) close: &'a [Command],
+    pub(crate) close: &'a [Delivery],
     /// Where the permission to release is on its way to each worker.
-    pub(crate) grant: &'a [Command],
+    pub(crate) grant: &'a [Delivery],
     /// Which transports were created.
     pub(crate) creation: &'a [Creation],
     /// What the owner was told of each transport at its end.
@@ -152,22 +152,22 @@ fn worker(view: &View<'_>, w: WorkerId) -> Result<model::WorkerPhase, String> {
         model::WorkerPhase::Released => WorkerShare::Released,
     };
     let told = match (server, said) {
-        (ServerPhase::Open, _) => Command::NotGiven,
-        (_, model::WorkerPhase::Open) => Command::UnderWay,
+        (ServerPhase::Open, _) => Delivery::NotGiven,
+        (_, model::WorkerPhase::Open) => Delivery::UnderWay,
         (
             _,
             model::WorkerPhase::Closing
             | model::WorkerPhase::Drained
             | model::WorkerPhase::Released,
-        ) => Command::Arrived,
+        ) => Delivery::Arrived,
     };
     let granted = match (server, said) {
-        (ServerPhase::Open | ServerPhase::Closing, _) => Command::NotGiven,
-        (_, model::WorkerPhase::Released) => Command::Arrived,
+        (ServerPhase::Open | ServerPhase::Closing, _) => Delivery::NotGiven,
+        (_, model::WorkerPhase::Released) => Delivery::Arrived,
         (
             _,
             model::WorkerPhase::Open | model::WorkerPhase::Closing | model::WorkerPhase::Drained,
-        ) => Command::UnderWay,
+        ) => Delivery::UnderWay,
     };
     let shares = view.server.shares();
     if shares.get(w.index()) == Some(&share) && (told, granted) == (close, grant) {

@@ -150,36 +150,36 @@ pub(crate) fn difference(
     if expected == got {
         return None;
     }
-    let transports = before.transport_ids().map(Party::Transport);
+    let transports = before.transport_ids().map(Subject::Transport);
     let connections = before.connection_ids().map(|c| {
         let former = before.connection(c);
         let owners = [former.owner(), bound_by(action, c).or(former.destination())];
-        Party::Connection(c, owners)
+        Subject::Connection(c, owners)
     });
     transports
         .chain(connections)
-        .map(|party| [expected, got].map(|effects| seen_by(party, effects)))
+        .map(|subject| [expected, got].map(|effects| seen_by(subject, effects)))
         .find(|[expected, got]| expected != got)
         .map(|[expected, got]| (expected, got))
 }
 
 /// Somebody whose effects come in an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Party {
+enum Subject {
     /// A transport.
     Transport(TransportId),
     /// A connection with the transports whose it was or is.
     Connection(ConnectionId, [Option<TransportId>; 2]),
 }
 
-fn seen_by(party: Party, effects: &[Effect]) -> Vec<Effect> {
+fn seen_by(subject: Subject, effects: &[Effect]) -> Vec<Effect> {
     let concerns = |effect: &Effect| match (effect.transport(), effect.connection()) {
         (None, None) => true,
-        (Some(t), _) => match party {
-            Party::Transport(transport) => transport == t,
-            Party::Connection(_, owners) => owners.contains(&Some(t)),
+        (Some(t), _) => match subject {
+            Subject::Transport(transport) => transport == t,
+            Subject::Connection(_, owners) => owners.contains(&Some(t)),
         },
-        (None, Some(c)) => matches!(party, Party::Connection(connection, _) if connection == c),
+        (None, Some(c)) => matches!(subject, Subject::Connection(connection, _) if connection == c),
     };
     effects.iter().copied().filter(concerns).collect()
 }

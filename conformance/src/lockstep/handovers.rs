@@ -4,19 +4,19 @@
 use super::abstraction::Place;
 use super::mapping;
 use super::names::{self, Names};
-use super::outside::{Answer, Command, Outside, ensure};
+use super::outside::{Delivery, Outside, Stimulus, ensure};
 use super::real::Real;
 use std::net::SocketAddr;
 use webrtc_server::lifecycle::{
     ConnectionId as RealConnection, ConnectionPhase, Credential, Input, ListenerId, SendQueue,
 };
 use webrtc_server_model::{
-    ConnectionId, Effect, HandOver, Letter as ModelLetter, StunCheck, TransportId, Tuple, WorkerId,
+    ConnectionId, Effect, HandOver, Letter, StunCheck, TransportId, Tuple, WorkerId,
 };
 
 /// What lies in the mailbox of a worker.
 #[derive(Clone, Debug)]
-pub(super) enum Letter {
+pub(super) enum InTransit {
     /// The command to close.
     Close,
     /// The permission to release the carriers.
@@ -49,16 +49,19 @@ impl Outside {
     /// The command to close comes next at this worker.
     pub(super) fn hear_close(&mut self, w: WorkerId) -> Result<(), String> {
         let next = self.mailboxes[w.index()].pop_front();
-        ensure(matches!(next, Some(Letter::Close)), format_args!("{next:?}, no command to close"))?;
-        self.close[w.index()] = Command::Arrived;
+        ensure(
+            matches!(next, Some(InTransit::Close)),
+            format_args!("{next:?}, no command to close"),
+        )?;
+        self.close[w.index()] = Delivery::Arrived;
         Ok(())
     }
 
     /// The permission to release comes next at this worker.
     pub(super) fn hear_grant(&mut self, w: WorkerId) -> Result<(), String> {
         let next = self.mailboxes[w.index()].pop_front();
-        ensure(matches!(next, Some(Letter::Grant)), format_args!("{next:?}, no permission"))?;
-        self.grant[w.index()] = Command::Arrived;
+        ensure(matches!(next, Some(InTransit::Grant)), format_args!("{next:?}, no permission"))?;
+        self.grant[w.index()] = Delivery::Arrived;
         Ok(())
     }
 }
@@ -69,7 +72,7 @@ pub(super) fn pass_on(
     t: TransportId,
     c: ConnectionId,
     check: StunCheck,
-) -> Result<Vec<Answer>, String> {
+) -> Result<Vec<Stimulus>, String> {
     let (home, connection) = mapping::connection(real, c)?;
     let ufrag = ufrag(real, t, check);
     let known = real.workers[home.index()].by_ufrag(&ufrag).is_some();
@@ -79,8 +82,8 @@ pub(super) fn pass_on(
         return Ok(vec![give_away(real, t, c, asked)?]);
     }
     let to = real.config().worker_of(t);
-    post(real, to, t, Letter::Question(c, asked));
-    Ok(vec![Answer::too_late(home, Input::ConnectionHandedOver { connection })])
+    post(real, to, t, InTransit::Question(c, asked));
+    Ok(vec![Stimulus::too_late(home, Input::ConnectionHandedOver { connection })])
 }
 
 fn is_nobodys(real: &Real, w: WorkerId, connection: RealConnection) -> bool {
@@ -93,34 +96,34 @@ fn give_away(
     t: TransportId,
     c: ConnectionId,
     asked: Asked,
-) -> Result<Answer, String> {
+) -> Result<Stimulus, String> {
     let (home, connection) = mapping::connection(real, c)?;
     let given = real.workers[home.index()].connections().get(&connection);
     let given = given.ok_or("the connection is gone")?;
     let (listener, remote, queue) = (given.listener, given.remote, given.queue.clone());
     let to = real.config().worker_of(t);
-    post(real, to, t, Letter::Connection(c, asked, Carried { listener, remote, queue }));
+    post(real, to, t, InTransit::Connection(c, asked, Carried { listener, remote, queue }));
     real.outside.places[c.index()] = Place::InFlight { from: home, to: t };
-    Ok(Answer::worker(home, Input::ConnectionHandedOver { connection }))
+    Ok(Stimulus::worker(home, Input::ConnectionHandedOver { connection }))
 }
 
 /// Puts something into a mailbox, which is in order.
-fn post(real: &mut Real, to: WorkerId, t: TransportId, letter: Letter) {
-    let about = match &letter {
-        Letter::Connection(c, asked, _) => Some((*c, HandOver::Connection, asked.check)),
-        Letter::Question(c, asked) => Some((*c, HandOver::Question, asked.check)),
-        Letter::Proof(c, asked) => Some((*c, HandOver::Proof, asked.check)),
-        Letter::Close | Letter::Grant => None,
+fn post(real: &mut Real, to: WorkerId, t: TransportId, what: InTransit) {
+    let about = match &what {
+        InTransit::Connection(c, asked, _) => Some((*c, HandOver::Connection, asked.check)),
+        InTransit::Question(c, asked) => Some((*c, HandOver::Question, asked.check)),
+        InTransit::Proof(c, asked) => Some((*c, HandOver::Proof, asked.check)),
+        InTransit::Close | InTransit::Grant => None,
     };
     let outside = &mut real.outside;
-    let early = outside.close[to.index()] == Command::NotGiven;
-    let in_words = about.map(|(c, what, check)| ModelLetter { to, c, what, t, check, early });
+    let early = outside.close[to.index()] == Delivery::NotGiven;
+    let in_words = about.map(|(c, what, check)| Letter { to, c, what, t, check, early });
     outside.world.mail.extend(in_words);
-    outside.mailboxes[to.index()].push_back(letter);
+    outside.mailboxes[to.index()].push_back(what);
 }
 
 /// What comes next in the mailbox for which the model has something about this connection.
-fn take(real: &mut Real, c: ConnectionId) -> Result<(WorkerId, TransportId, Letter), String> {
+fn take(real: &mut Real, c: ConnectionId) -> Result<(WorkerId, TransportId, InTransit), String> {
     let world = &mut real.outside.world;
     let model = world.letter(c).ok_or("nothing is under way")?;
     world.mail.retain(|letter| *letter != model);
@@ -135,18 +138,18 @@ pub(super) fn take_over(
     effects: &mut Vec<Effect>,
 ) -> Result<(), String> {
     let (w, t, next) = take(real, c)?;
-    let Letter::Connection(_, asked, carried) = next else {
+    let InTransit::Connection(_, asked, carried) = next else {
         return Err(format!("{next:?} comes before the connection"));
     };
     real.outside.places[c.index()] = Place::With(w);
     let connection = real.outside.names().connection(c).ok_or("it was never opened")?;
     let Carried { listener, remote, queue } = carried;
     let taken = Input::ConnectionTakenOver { connection, listener, remote, queue };
-    real.settle(Answer::worker(w, taken), effects)?;
+    real.settle(Stimulus::worker(w, taken), effects)?;
     let worker = &real.workers[w.index()];
     if worker.connections().contains_key(&connection) && worker.by_ufrag(&asked.ufrag).is_some() {
         let check = mapping::check_input(real, t, Tuple::Tcp(c), asked.check);
-        real.settle(Answer::worker(w, check), effects)?;
+        real.settle(Stimulus::worker(w, check), effects)?;
     }
     Ok(())
 }
@@ -154,11 +157,11 @@ pub(super) fn take_over(
 /// The worker that is asked looks for the transport, which knows the password. The core is told nothing.
 pub(super) fn judge(real: &mut Real, c: ConnectionId) -> Result<(), String> {
     let (w, t, next) = take(real, c)?;
-    let Letter::Question(_, asked) = next else {
+    let InTransit::Question(_, asked) = next else {
         return Err(format!("{next:?} comes before the question"));
     };
     if real.workers[w.index()].by_ufrag(&asked.ufrag).is_some() {
-        post(real, asked.home, t, Letter::Proof(c, asked));
+        post(real, asked.home, t, InTransit::Proof(c, asked));
     }
     Ok(())
 }
@@ -170,11 +173,11 @@ pub(super) fn hear_proof(
     effects: &mut Vec<Effect>,
 ) -> Result<(), String> {
     let (w, t, next) = take(real, c)?;
-    let Letter::Proof(_, asked) = next else {
+    let InTransit::Proof(_, asked) = next else {
         return Err(format!("{next:?} comes before the proof"));
     };
     let tuple = real.outside.names().tuple(Tuple::Tcp(c));
-    real.settle(Answer::worker(w, Input::TupleTaken { tuple }), effects)?;
+    real.settle(Stimulus::worker(w, Input::TupleTaken { tuple }), effects)?;
     let connection = real.outside.names().connection(c).ok_or("it was never opened")?;
     if is_nobodys(real, w, connection) {
         let given = give_away(real, t, c, asked)?;

@@ -34,7 +34,7 @@
 use super::abstraction::Place;
 use super::handovers;
 use super::names::{self, Names};
-use super::outside::{Answer, ensure};
+use super::outside::{Stimulus, ensure};
 use super::real::Real;
 use webrtc_server::lifecycle::server::ServerInput;
 use webrtc_server::lifecycle::{Check, Credential, Input, Timer};
@@ -49,7 +49,7 @@ pub(super) fn begin(
     real: &mut Real,
     before: &State,
     action: Action,
-) -> Result<Vec<Answer>, String> {
+) -> Result<Vec<Stimulus>, String> {
     match action {
         Action::PeerChecks { .. }
         | Action::PeerChecksTwiceAndResets { .. }
@@ -96,17 +96,17 @@ pub(super) fn begin(
         Action::WorkerHearsClose { w } => {
             real.outside.hear_close(w)?;
             let deadline = real.outside.limits.server;
-            Ok(vec![Answer::worker(w, Input::ServerCloseRequested { deadline })])
+            Ok(vec![Stimulus::worker(w, Input::ServerCloseRequested { deadline })])
         }
         Action::WorkerHearsGrant { w } => {
             real.outside.hear_grant(w)?;
-            Ok(vec![Answer::worker(w, Input::ReleaseGranted)])
+            Ok(vec![Stimulus::worker(w, Input::ReleaseGranted)])
         }
     }
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]
-fn of_peer(real: &mut Real, before: &State, action: Action) -> Result<Vec<Answer>, String> {
+fn of_peer(real: &mut Real, before: &State, action: Action) -> Result<Vec<Stimulus>, String> {
     let (t, datagram) = match action {
         Action::PeerChecks { t, from: Tuple::Tcp(c), check: said }
             if before.core.is_misplaced(real.config(), t, c) =>
@@ -119,7 +119,7 @@ fn of_peer(real: &mut Real, before: &State, action: Action) -> Result<Vec<Answer
             let first = check(real, t, Tuple::Tcp(c), StunCheck::Plain);
             let w = real.config().worker_of(t);
             let second = check_input(real, t, Tuple::Tcp(c), StunCheck::Plain);
-            return Ok(vec![first, Answer::too_late(w, second)]);
+            return Ok(vec![first, Stimulus::too_late(w, second)]);
         }
         Action::PeerAnswers { t } => {
             real.outside.world.peers[t.index()].said_close = true;
@@ -155,7 +155,7 @@ fn takes_frames(before: &State, t: TransportId) -> bool {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]
-fn of_connection(real: &mut Real, before: &State, action: Action) -> Result<Vec<Answer>, String> {
+fn of_connection(real: &mut Real, before: &State, action: Action) -> Result<Vec<Stimulus>, String> {
     match action {
         Action::PeerConnects { c } => {
             let uses = real.outside.stream(c).uses + 1;
@@ -165,7 +165,7 @@ fn of_connection(real: &mut Real, before: &State, action: Action) -> Result<Vec<
             let listener = names::listener(real.config().connections[c.index()]);
             let remote = names::remote_of(c);
             let accepted = Input::ConnectionAccepted { connection, listener, remote };
-            Ok(vec![Answer::worker(real.config().home_of(c), accepted)])
+            Ok(vec![Stimulus::worker(real.config().home_of(c), accepted)])
         }
         Action::PeerConnectsInVain { c } => {
             let stream = real.outside.stream(c);
@@ -190,7 +190,7 @@ fn of_connection(real: &mut Real, before: &State, action: Action) -> Result<Vec<
         Action::PeerSendsFin { c } => fin(real, c, before.core.connection(c)),
         Action::PeerResets { c } => {
             let (w, connection) = connection(real, c)?;
-            Ok(vec![Answer::worker(w, Input::ConnectionReset { connection })])
+            Ok(vec![Stimulus::worker(w, Input::ConnectionReset { connection })])
         }
         Action::WorkerMeetsStaleEvent { c } => {
             let w = real.config().home_of(c);
@@ -201,14 +201,14 @@ fn of_connection(real: &mut Real, before: &State, action: Action) -> Result<Vec<
                 Input::ConnectionReset { connection },
                 Input::ConnectionWritable { connection },
             ];
-            Ok(events.map(|event| Answer::too_late(w, event)).into())
+            Ok(events.map(|event| Stimulus::too_late(w, event)).into())
         }
         other => unsorted(other),
     }
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]
-fn of_kernel(real: &mut Real, before: &State, action: Action) -> Result<Vec<Answer>, String> {
+fn of_kernel(real: &mut Real, before: &State, action: Action) -> Result<Vec<Stimulus>, String> {
     match action {
         Action::KernelFillsSocket { s } => {
             real.outside.world.sockets[s.index()] = Socket::Full;
@@ -217,7 +217,7 @@ fn of_kernel(real: &mut Real, before: &State, action: Action) -> Result<Vec<Answ
         Action::KernelMakesRoomOnSocket { s } => {
             real.outside.world.sockets[s.index()] = Socket::Room;
             let writable = Input::SocketWritable { socket: names::socket(s) };
-            Ok(vec![Answer::worker(real.config().sockets[s.index()], writable)])
+            Ok(vec![Stimulus::worker(real.config().sockets[s.index()], writable)])
         }
         Action::KernelFillsConnection { c } => {
             real.outside.stream(c).room = Room::Little;
@@ -225,7 +225,7 @@ fn of_kernel(real: &mut Real, before: &State, action: Action) -> Result<Vec<Answ
             let data = || {
                 let (transport, data) = (names::transport(owner), names::DATA.to_vec());
                 let submitted = Input::DataSubmitted { transport, data };
-                Answer::worker(real.config().worker_of(owner), submitted)
+                Stimulus::worker(real.config().worker_of(owner), submitted)
             };
             Ok(vec![data(), data()])
         }
@@ -237,24 +237,24 @@ fn of_kernel(real: &mut Real, before: &State, action: Action) -> Result<Vec<Answ
         Action::KernelMakesLittleRoom { c } => writable(real, c, Room::Little),
         Action::KernelAcknowledges { c } => {
             let (w, connection) = connection(real, c)?;
-            Ok(vec![Answer::worker(w, Input::ConnectionAcknowledged { connection })])
+            Ok(vec![Stimulus::worker(w, Input::ConnectionAcknowledged { connection })])
         }
         other => unsorted(other),
     }
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]
-fn of_owner(real: &mut Real, action: Action) -> Result<Vec<Answer>, String> {
+fn of_owner(real: &mut Real, action: Action) -> Result<Vec<Stimulus>, String> {
     let world = &mut real.outside.world;
     match action {
         Action::OwnerClosesServer { caller } => {
             world.callers[caller.index()] = Caller::Waiting;
-            Ok(vec![Answer::server(ServerInput::CloseRequested)])
+            Ok(vec![Stimulus::server(ServerInput::CloseRequested)])
         }
         Action::OwnerDropsHandle { caller } => {
             world.callers[caller.index()] = Caller::Dropped;
             let last = world.callers.iter().all(|caller| *caller == Caller::Dropped);
-            let close = last.then(|| Answer::server(ServerInput::CloseRequested));
+            let close = last.then(|| Stimulus::server(ServerInput::CloseRequested));
             Ok(close.into_iter().collect())
         }
         Action::OwnerArmsCallback { closes } => {
@@ -274,7 +274,7 @@ fn of_owner(real: &mut Real, action: Action) -> Result<Vec<Answer>, String> {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the caller has sorted them out")]
-fn of_clock(real: &mut Real, action: Action) -> Result<Vec<Answer>, String> {
+fn of_clock(real: &mut Real, action: Action) -> Result<Vec<Stimulus>, String> {
     let (w, timer) = match action {
         Action::ConsentExpires { t } => of_transport(real, t, Timer::Consent),
         Action::HandshakeDeadlinePasses { t } => of_transport(real, t, Timer::Handshake),
@@ -292,7 +292,7 @@ fn of_clock(real: &mut Real, action: Action) -> Result<Vec<Answer>, String> {
     };
     let ran = real.outside.timers.remove(&(w, timer)).is_some();
     ensure(ran, format_args!("{timer:?} is not armed"))?;
-    Ok(vec![Answer::worker(w, Input::TimerFired(timer))])
+    Ok(vec![Stimulus::worker(w, Input::TimerFired(timer))])
 }
 
 fn of_transport(
@@ -307,8 +307,8 @@ fn unsorted<T>(action: Action) -> Result<T, String> {
     Err(format!("{action:?} is not sorted into its kind"))
 }
 
-fn check(real: &Real, t: TransportId, from: Tuple, said: StunCheck) -> Answer {
-    Answer::worker(real.config().worker_of(t), check_input(real, t, from, said))
+fn check(real: &Real, t: TransportId, from: Tuple, said: StunCheck) -> Stimulus {
+    Stimulus::worker(real.config().worker_of(t), check_input(real, t, from, said))
 }
 
 pub(super) fn credential(said: StunCheck) -> Credential {
@@ -326,10 +326,10 @@ pub(super) fn check_input(real: &Real, t: TransportId, from: Tuple, said: StunCh
     Input::CheckReceived { tuple, transport, check, reply: names::REPLY.to_vec() }
 }
 
-fn dtls(real: &Real, t: TransportId, path: Tuple, datagram: &[u8]) -> Answer {
+fn dtls(real: &Real, t: TransportId, path: Tuple, datagram: &[u8]) -> Stimulus {
     let tuple = real.outside.names().tuple(path);
     let received = Input::DtlsReceived { tuple, datagram: datagram.to_vec() };
-    Answer::worker(real.config().worker_of(t), received)
+    Stimulus::worker(real.config().worker_of(t), received)
 }
 
 /// The worker of a connection, and its number there.
@@ -346,12 +346,12 @@ pub(super) fn connection(
 }
 
 /// What the shell makes of a FIN (`shell/worker/receive.rs`): it looks at the send queue first if that can matter.
-fn fin(real: &Real, c: ConnectionId, before: Connection) -> Result<Vec<Answer>, String> {
+fn fin(real: &Real, c: ConnectionId, before: Connection) -> Result<Vec<Stimulus>, String> {
     let (w, connection) = connection(real, c)?;
-    let finished = Answer::worker(w, Input::ConnectionFinished { connection });
+    let finished = Stimulus::worker(w, Input::ConnectionFinished { connection });
     Ok(match before {
         Connection::Draining { .. } => {
-            vec![Answer::worker(w, Input::ConnectionAcknowledged { connection }), finished]
+            vec![Stimulus::worker(w, Input::ConnectionAcknowledged { connection }), finished]
         }
         Connection::None
         | Connection::Unbound
@@ -362,38 +362,38 @@ fn fin(real: &Real, c: ConnectionId, before: Connection) -> Result<Vec<Answer>, 
     })
 }
 
-fn writable(real: &mut Real, c: ConnectionId, room: Room) -> Result<Vec<Answer>, String> {
+fn writable(real: &mut Real, c: ConnectionId, room: Room) -> Result<Vec<Stimulus>, String> {
     real.outside.stream(c).room = room;
     let (w, connection) = connection(real, c)?;
-    Ok(vec![Answer::worker(w, Input::ConnectionWritable { connection })])
+    Ok(vec![Stimulus::worker(w, Input::ConnectionWritable { connection })])
 }
 
 /// The owner creates a transport and tells it who its peer is.
-pub(super) fn create(real: &Real, t: TransportId) -> Vec<Answer> {
+pub(super) fn create(real: &Real, t: TransportId) -> Vec<Stimulus> {
     let (w, transport) = (real.config().worker_of(t), names::transport(t));
     let credentials = names::credentials(t, 0);
     let consent = Some(names::CONSENT);
     let remote_role = names::remote_role(real.config().transport(t).role);
     let fingerprints = Vec::new();
     vec![
-        Answer::worker(w, Input::TransportCreated { transport, credentials, consent }),
-        Answer::worker(w, Input::ConnectRequested { transport, remote_role, fingerprints }),
+        Stimulus::worker(w, Input::TransportCreated { transport, credentials, consent }),
+        Stimulus::worker(w, Input::ConnectRequested { transport, remote_role, fingerprints }),
     ]
 }
 
 /// With credentials that no transport has now: two are in use at most.
-fn restart(real: &Real, t: TransportId) -> Result<Vec<Answer>, String> {
+fn restart(real: &Real, t: TransportId) -> Result<Vec<Stimulus>, String> {
     let (w, transport) = (real.config().worker_of(t), names::transport(t));
     let routes = real.workers[w.index()].routes();
     let mut all = (0..=2).map(|restarts| names::credentials(t, restarts));
     let credentials = all.find(|new| routes.by_ufrag(&new.ufrag).is_none());
     let credentials = credentials.ok_or("a transport is known by more than two ufrags")?;
-    Ok(vec![Answer::worker(w, Input::IceRestarted { transport, credentials })])
+    Ok(vec![Stimulus::worker(w, Input::IceRestarted { transport, credentials })])
 }
 
-fn close_transport(real: &Real, t: TransportId) -> Answer {
+fn close_transport(real: &Real, t: TransportId) -> Stimulus {
     let close = Input::TransportCloseRequested { transport: names::transport(t) };
-    Answer::worker(real.config().worker_of(t), close)
+    Stimulus::worker(real.config().worker_of(t), close)
 }
 
 fn farewell_path(transport: &Transport) -> Result<Tuple, String> {

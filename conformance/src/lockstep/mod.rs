@@ -36,10 +36,10 @@
 //! * NOMINATION values, passwords and fingerprints.
 
 pub(crate) mod abstraction;
+mod detect;
 mod dtls;
 pub(crate) mod effects;
 mod handovers;
-mod kill;
 mod late;
 mod mapping;
 pub(crate) mod names;
@@ -52,7 +52,7 @@ mod tests;
 pub(crate) mod timers;
 mod way;
 
-pub use kill::{Found, Kill, kill};
+pub use detect::{Detection, MutantReport, detect};
 pub use report::{Divergence, Lockstep};
 pub(crate) use run::guarded;
 pub use run::{Error, run, run_until};

@@ -6,7 +6,7 @@
 
 use super::abstraction::Place;
 use super::dtls::Associations;
-use super::handovers::Letter;
+use super::handovers::InTransit;
 use super::names::{self, MadeUp, Names};
 use super::timers::Timers;
 use std::collections::VecDeque;
@@ -35,30 +35,30 @@ pub(super) enum Fed {
 
 /// What is fed next, with the effect that it tells of, if it tells of one.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
+pub(super) struct Stimulus {
     /// The input.
     pub(super) fed: Fed,
     /// What happened before it could be said.
     pub(super) news: Option<Effect>,
 }
 
-impl Answer {
+impl Stimulus {
     pub(super) fn worker(w: WorkerId, input: Input) -> Self {
-        Answer { fed: Fed::Worker(w, input), news: None }
+        Stimulus { fed: Fed::Worker(w, input), news: None }
     }
 
     pub(super) fn too_late(w: WorkerId, input: Input) -> Self {
-        Answer { fed: Fed::TooLate(w, input), news: None }
+        Stimulus { fed: Fed::TooLate(w, input), news: None }
     }
 
     pub(super) fn server(input: ServerInput) -> Self {
-        Answer { fed: Fed::Server(input), news: None }
+        Stimulus { fed: Fed::Server(input), news: None }
     }
 }
 
 /// A command of the barrier to one worker, which crosses threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Command {
+pub(crate) enum Delivery {
     /// Not given.
     NotGiven,
     /// On its way to the worker.
@@ -105,11 +105,11 @@ pub(super) struct Outside {
     /// What the owner was told of each transport at its end.
     pub(super) reports: Vec<Option<(CloseReason, Outcome)>>,
     /// The command to close, on its way to each worker.
-    pub(super) close: Vec<Command>,
+    pub(super) close: Vec<Delivery>,
     /// The permission to release the carriers, on its way to each worker.
-    pub(super) grant: Vec<Command>,
+    pub(super) grant: Vec<Delivery>,
     /// What lies in the mailbox of each worker.
-    pub(super) mailboxes: Vec<VecDeque<Letter>>,
+    pub(super) mailboxes: Vec<VecDeque<InTransit>>,
     /// Where each connection is.
     pub(super) places: Vec<Place>,
     /// The connection of which an event is left in the batch at hand.
@@ -133,8 +133,8 @@ impl Outside {
             timers: Timers::new(),
             creation: vec![Creation::Absent; transports],
             reports: vec![None; transports],
-            close: vec![Command::NotGiven; config.workers],
-            grant: vec![Command::NotGiven; config.workers],
+            close: vec![Delivery::NotGiven; config.workers],
+            grant: vec![Delivery::NotGiven; config.workers],
             mailboxes: vec![VecDeque::new(); config.workers],
             places: config.connection_ids().map(|c| Place::With(config.home_of(c))).collect(),
             stale: None,
@@ -160,7 +160,7 @@ impl Outside {
         w: WorkerId,
         output: &Output,
         worker: &Worker,
-    ) -> Result<Vec<Answer>, String> {
+    ) -> Result<Vec<Stimulus>, String> {
         match output {
             Output::SendDatagram { socket, remote, datagram, about } => {
                 let tuple = real::Tuple::Udp { socket: *socket, remote: *remote };
@@ -179,7 +179,7 @@ impl Outside {
             | Output::MakeCloseNotify(_)
             | Output::DropDtls(_) => {
                 let inputs = self.associations.perform(&self.config, output)?;
-                return Ok(inputs.into_iter().map(|input| Answer::worker(w, input)).collect());
+                return Ok(inputs.into_iter().map(|input| Stimulus::worker(w, input)).collect());
             }
             Output::ArmTimer { timer, after } => {
                 self.timers.insert((w, *timer), *after);
@@ -203,10 +203,10 @@ impl Outside {
             }
             Output::CountDropped { .. } => {}
             Output::AcknowledgeDrained => {
-                return Ok(vec![Answer::server(ServerInput::WorkerDrained(names::worker(w)))]);
+                return Ok(vec![Stimulus::server(ServerInput::WorkerDrained(names::worker(w)))]);
             }
             Output::AcknowledgeReleased => {
-                return Ok(vec![Answer::server(ServerInput::WorkerReleased(names::worker(w)))]);
+                return Ok(vec![Stimulus::server(ServerInput::WorkerReleased(names::worker(w)))]);
             }
         }
         Ok(Vec::new())
@@ -218,12 +218,12 @@ impl Outside {
         self.told.push(output);
         match output {
             ServerOutput::TellWorkersToClose => {
-                self.close.fill(Command::UnderWay);
-                self.mailboxes.iter_mut().for_each(|mailbox| mailbox.push_back(Letter::Close));
+                self.close.fill(Delivery::UnderWay);
+                self.mailboxes.iter_mut().for_each(|mailbox| mailbox.push_back(InTransit::Close));
             }
             ServerOutput::GrantRelease => {
-                self.grant.fill(Command::UnderWay);
-                self.mailboxes.iter_mut().for_each(|mailbox| mailbox.push_back(Letter::Grant));
+                self.grant.fill(Delivery::UnderWay);
+                self.mailboxes.iter_mut().for_each(|mailbox| mailbox.push_back(InTransit::Grant));
             }
             ServerOutput::Complete => self.release_callers(),
         }
@@ -240,12 +240,12 @@ impl Outside {
     }
 
     /// What the owner does in the callback of an event: a close is asked for, never done.
-    fn call_back(&mut self) -> Vec<Answer> {
+    fn call_back(&mut self) -> Vec<Stimulus> {
         let Callback::Armed(closes) = self.world.callback else { return Vec::new() };
         match closes {
             Closes::Server => {
                 self.world.callback = Callback::Done;
-                vec![Answer::server(ServerInput::CloseRequested)]
+                vec![Stimulus::server(ServerInput::CloseRequested)]
             }
             Closes::Transport(t) => {
                 self.world.callback = Callback::Asked(t);
@@ -261,7 +261,7 @@ impl Outside {
         tuple: real::Tuple,
         datagram: &[u8],
         about: About,
-    ) -> Result<Vec<Answer>, String> {
+    ) -> Result<Vec<Stimulus>, String> {
         let Tuple::Udp(address) = self.names().model_tuple(tuple)? else {
             return Err("a datagram for a connection".to_owned());
         };
@@ -285,7 +285,7 @@ impl Outside {
                         Input::CloseNotifyFailed { transport, reason }
                     }
                 };
-                return Ok(vec![Answer::worker(w, answer)]);
+                return Ok(vec![Stimulus::worker(w, answer)]);
             }
             About::Reply => self.tally.replies += 1,
             About::Records => {
@@ -304,7 +304,7 @@ impl Outside {
         w: WorkerId,
         id: real::ConnectionId,
         worker: &Worker,
-    ) -> Result<Answer, String> {
+    ) -> Result<Stimulus, String> {
         let c = self.current(id)?;
         let open = self.world.stream(c).end == End::Open;
         ensure(open, format_args!("a write after the end of {id:?}"))?;
@@ -317,10 +317,10 @@ impl Outside {
                 unwritten.len() / 2
             }
             Room::None => {
-                return Ok(Answer::worker(w, Input::ConnectionBlocked { connection: id }));
+                return Ok(Stimulus::worker(w, Input::ConnectionBlocked { connection: id }));
             }
             Room::Broken => {
-                return Ok(Answer::worker(w, Input::ConnectionReset { connection: id }));
+                return Ok(Stimulus::worker(w, Input::ConnectionReset { connection: id }));
             }
         };
         if !unwritten.ends_with(names::FLIGHT) {
@@ -328,7 +328,7 @@ impl Outside {
         }
         let connection = worker.connections().get(&id).ok_or("a write without a connection")?;
         let news = self.take_bytes(connection, c, bytes == unwritten.len())?;
-        Ok(Answer { fed: Fed::Worker(w, Input::BytesWritten { connection: id, bytes }), news })
+        Ok(Stimulus { fed: Fed::Worker(w, Input::BytesWritten { connection: id, bytes }), news })
     }
 
     /// What the bytes of a frame mean that the kernel takes: the last one of an alert is its sending.

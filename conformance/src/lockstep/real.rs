@@ -5,7 +5,7 @@ use super::effects;
 use super::handovers;
 use super::mapping;
 use super::names::{self, Names};
-use super::outside::{Answer, Creation, Fed, Outside, Tally, ensure};
+use super::outside::{Creation, Fed, Outside, Stimulus, Tally, ensure};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use webrtc_server::lifecycle::server::{Server, ServerInput, ServerPhase};
@@ -104,12 +104,12 @@ impl Real {
     /// *Feed one input, perform all outputs in order, feed the answers in the order in which they arose*.
     pub(super) fn settle(
         &mut self,
-        first: Answer,
+        first: Stimulus,
         effects: &mut Vec<Effect>,
     ) -> Result<(), String> {
         let mut answers = VecDeque::from([first]);
         for _ in 0..ANSWERS_MAX {
-            let Some(Answer { fed, news }) = answers.pop_front() else { return Ok(()) };
+            let Some(Stimulus { fed, news }) = answers.pop_front() else { return Ok(()) };
             effects.extend(news);
             match fed {
                 Fed::Worker(w, input) => self.feed_worker(w, input, &mut answers, effects)?,
@@ -124,7 +124,7 @@ impl Real {
         &mut self,
         w: WorkerId,
         input: Input,
-        answers: &mut VecDeque<Answer>,
+        answers: &mut VecDeque<Stimulus>,
         effects: &mut Vec<Effect>,
     ) -> Result<(), String> {
         let worker = &mut self.workers[w.index()];

@@ -27,7 +27,7 @@ pub enum Error {
     NothingToCompare,
 }
 
-/// Feeds every edge of the graph to the real core, or to one with a defect, and compares. After some divergences it ends:
+/// Feeds every edge of the graph to the real core, or to one with a mutant, and compares. After some divergences it ends:
 /// the first says what is wrong.
 ///
 /// # Errors

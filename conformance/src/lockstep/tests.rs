@@ -1,9 +1,9 @@
 //! Model and core agree; and lockstep notices when they do not.
 
 use super::names::{self, Names};
-use super::outside::Answer;
+use super::outside::Stimulus;
 use super::real::Real;
-use super::{Error, kill, run};
+use super::{Error, detect, run};
 use std::rc::Rc;
 use webrtc_server::lifecycle::{ConnectionId as RealConnection, Input, Mutant};
 use webrtc_server_model::{
@@ -49,11 +49,14 @@ fn model_and_core_agree_on_every_edge_of_nightly() {
 #[test]
 fn every_mistake_of_the_core_shows_in_standard() {
     let graphs: Vec<_> = Preset::standard().configs.iter().map(Graph::explore).collect();
-    let kills: Vec<_> =
-        Mutant::of_the_lifecycle().map(|mutant| kill(&graphs, mutant).unwrap()).collect();
-    kills.iter().for_each(|kill| println!("{kill}"));
-    let survivors: Vec<_> =
-        kills.iter().filter(|kill| kill.found.is_none()).map(|kill| kill.mutant).collect();
+    let reports: Vec<_> =
+        Mutant::of_the_lifecycle().map(|mutant| detect(&graphs, mutant).unwrap()).collect();
+    reports.iter().for_each(|report| println!("{report}"));
+    let survivors: Vec<_> = reports
+        .iter()
+        .filter(|report| report.detection.is_none())
+        .map(|report| report.mutant)
+        .collect();
     assert_eq!(survivors, []);
 }
 
@@ -130,7 +133,7 @@ fn id(real: &Real) -> RealConnection {
 
 fn happens(real: &mut Real, input: Input) -> Vec<Effect> {
     let mut effects = Vec::new();
-    real.settle(Answer::worker(WorkerId(0), input), &mut effects).unwrap();
+    real.settle(Stimulus::worker(WorkerId(0), input), &mut effects).unwrap();
     effects
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{Action, Config, State, step};
 
-/// Feeds one way to the real core, or to one with a defect, and compares as [`run`](super::run()) does, up to the first
+/// Feeds one way to the real core, or to one with a mutant, and compares as [`run`](super::run()) does, up to the first
 /// divergence. `watch` is told of each step that agreed how many effects it had.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::agent::{Peer, ServerCredentials};
 use super::certificate::PeerCertificate;
-use super::dialogue::HandshakeStage;
+use super::dialogue::HandshakeGoal;
 use super::dtls::{DtlsPhase, DtlsRole};
 use super::error::PeerError;
 use super::path::{Protocol, Via};
@@ -45,7 +45,7 @@ impl Peer {
         let deadline = Instant::now() + timeout;
         self.await_check(via, true, timeout)?;
         self.start_handshake(via)?;
-        while !self.has_reached(HandshakeStage::Connected, 0)? {
+        while !self.has_reached(HandshakeGoal::Connected, 0)? {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(PeerError::Barrier { what: "DTLS handshake", waited: timeout });

@@ -31,7 +31,7 @@ pub enum Delivery {
 
 /// Up to where [`Peer::handshake_until`] goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum HandshakeStage {
+pub enum HandshakeGoal {
     /// So many flights of this peer have left: 1 is the ClientHello of a client, 2 its certificate
     /// and Finished.
     FlightsSent(usize),
@@ -229,10 +229,10 @@ impl Peer {
         step: &mut dyn FnMut() -> io::Result<()>,
         limit: usize,
     ) -> Result<(), PeerError> {
-        self.handshake_until(via, HandshakeStage::Connected, step, limit)
+        self.handshake_until(via, HandshakeGoal::Connected, step, limit)
     }
 
-    /// Handshakes up to a stage and stops there, with the flight that reached it sent and the
+    /// Handshakes up to a goal and stops there, with the flight that reached it sent and the
     /// server not stepped since.
     ///
     /// # Errors
@@ -241,7 +241,7 @@ impl Peer {
     pub fn handshake_until(
         &mut self,
         via: Via,
-        stage: HandshakeStage,
+        goal: HandshakeGoal,
         step: &mut dyn FnMut() -> io::Result<()>,
         limit: usize,
     ) -> Result<(), PeerError> {
@@ -250,7 +250,7 @@ impl Peer {
             flights += usize::from(self.start_handshake(via)? > 0);
         }
         for _ in 0..limit {
-            if self.has_reached(stage, flights)? {
+            if self.has_reached(goal, flights)? {
                 return Ok(());
             }
             step()?;
@@ -259,7 +259,7 @@ impl Peer {
             }
             flights += usize::from(self.pump(via)? > 0);
         }
-        if self.has_reached(stage, flights)? {
+        if self.has_reached(goal, flights)? {
             return Ok(());
         }
         let waited = STEP_WAIT * u32::try_from(limit).unwrap_or(u32::MAX);
@@ -268,12 +268,12 @@ impl Peer {
 
     pub(super) fn has_reached(
         &self,
-        stage: HandshakeStage,
+        goal: HandshakeGoal,
         flights: usize,
     ) -> Result<bool, PeerError> {
         match self.phase() {
             DtlsPhase::New | DtlsPhase::Handshaking => {
-                Ok(matches!(stage, HandshakeStage::FlightsSent(wanted) if flights >= wanted))
+                Ok(matches!(goal, HandshakeGoal::FlightsSent(wanted) if flights >= wanted))
             }
             DtlsPhase::Connected => Ok(true),
             DtlsPhase::PeerClosed => {

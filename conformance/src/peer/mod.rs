@@ -53,7 +53,7 @@ mod udp;
 pub use agent::{Feed, Peer, ServerCredentials};
 pub use certificate::PeerCertificate;
 pub use check::CheckOptions;
-pub use dialogue::{Delivery, HandshakeStage};
+pub use dialogue::{Delivery, HandshakeGoal};
 pub use dtls::{DtlsPhase, DtlsRole, DtlsSession, Received};
 pub use error::PeerError;
 pub use observed::{Late, Observed, PacketSort, StunObserved};

@@ -8,7 +8,7 @@ use webrtc_server::wire::stun::Class;
 
 use super::test_server::MiniServer;
 use super::{
-    CheckOptions, Delivery, DtlsPhase, DtlsRole, DtlsSession, Feed, HandshakeStage, PacketSort,
+    CheckOptions, Delivery, DtlsPhase, DtlsRole, DtlsSession, Feed, HandshakeGoal, PacketSort,
     Path, Peer, PeerCertificate, PeerError, Protocol, StreamEnd, Via, records,
 };
 
@@ -125,9 +125,9 @@ fn every_close_notify_on_the_wire_counts_and_so_does_what_follows() {
 #[test]
 fn the_handshake_stops_after_each_flight() {
     let (mut server, mut peer, via) = start(Protocol::Udp, DtlsRole::Client);
-    let stages = [HandshakeStage::FlightsSent(1), HandshakeStage::FlightsSent(1)];
-    for stage in stages {
-        peer.handshake_until(via, stage, &mut || server.step(), STEPS).expect("a stage");
+    let goals = [HandshakeGoal::FlightsSent(1), HandshakeGoal::FlightsSent(1)];
+    for goal in goals {
+        peer.handshake_until(via, goal, &mut || server.step(), STEPS).expect("a goal");
         assert_eq!(peer.phase(), DtlsPhase::Handshaking);
     }
     assert!(!server.dtls.stream.ssl().is_init_finished(), "the second flight was not read");

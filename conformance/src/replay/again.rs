@@ -7,27 +7,20 @@ use std::path::PathBuf;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{Action, Config, Trace, itf};
 
-/// Where model and real code disagree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Rung {
-    /// In memory, on the pure core.
-    Lockstep,
-    /// On real sockets with real OpenSSL.
-    Replay,
-}
+use super::support::Target;
 
 /// Keeps the way to a divergence, the action that shows it included, in a file, and says how to see it again: `again:` and
 /// a command; or that the way is lost, and why.
 #[must_use]
-pub fn again(rung: Rung, config: &Config, way: &[Action], mutant: Option<Mutant>) -> String {
+pub fn again(target: Target, config: &Config, way: &[Action], mutant: Option<Mutant>) -> String {
     match keep(config, way) {
         Ok(path) => {
-            let rung = match rung {
-                Rung::Lockstep => " --lockstep",
-                Rung::Replay => "",
+            let target = match target {
+                Target::Core => " --lockstep",
+                Target::Stack => "",
             };
             let mutant = mutant.map_or_else(String::new, |m| format!(" --mutant {}", m.id()));
-            format!("again: cargo replay{rung}{mutant} {}", path.display())
+            format!("again: cargo replay{target}{mutant} {}", path.display())
         }
         Err(why) => format!("the way to it is lost: {why}"),
     }

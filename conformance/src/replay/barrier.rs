@@ -12,30 +12,30 @@ use webrtc_server::shell::Notify;
 use webrtc_server_model::{Caller, CallerId, Config, Effect, WorkerId};
 
 use super::report::Finding;
-use crate::lockstep::outside::Command as Delivery;
+use crate::lockstep::outside::Delivery;
 use crate::lockstep::{effects, names};
 
 /// What a worker says of its share.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Word {
+enum Acknowledgement {
     Drained(Vec<(u64, Outcome)>),
     Released,
 }
 
-/// A worker's end of the line to the barrier.
-pub(super) struct Line {
+/// A worker's end of its channel to the barrier.
+pub(super) struct WorkerEnd {
     w: WorkerId,
-    words: Sender<(WorkerId, Word)>,
+    acknowledgements: Sender<(WorkerId, Acknowledgement)>,
 }
 
-impl Notify for Line {
+impl Notify for WorkerEnd {
     fn drained(&mut self, outcomes: Vec<(u64, Outcome)>) {
         // A stage that is gone hears nothing.
-        let _ = self.words.send((self.w, Word::Drained(outcomes)));
+        let _ = self.acknowledgements.send((self.w, Acknowledgement::Drained(outcomes)));
     }
 
     fn released(&mut self) {
-        let _ = self.words.send((self.w, Word::Released));
+        let _ = self.acknowledgements.send((self.w, Acknowledgement::Released));
     }
 }
 
@@ -50,7 +50,7 @@ enum Thread {
 
 /// The barrier of a server, and its callers.
 pub(super) struct Barrier {
-    words: Receiver<(WorkerId, Word)>,
+    acknowledgements: Receiver<(WorkerId, Acknowledgement)>,
     /// What is under way to each worker, in the order in which it arrives.
     pub(super) mailboxes: Mailboxes,
     /// The machine.
@@ -69,11 +69,14 @@ pub(super) struct Barrier {
 }
 
 impl Barrier {
-    pub(super) fn new(config: &Config, mutant: Option<Mutant>) -> (Self, Vec<Line>) {
-        let (sender, words) = channel();
-        let lines = config.worker_ids().map(|w| Line { w, words: sender.clone() }).collect();
+    pub(super) fn new(config: &Config, mutant: Option<Mutant>) -> (Self, Vec<WorkerEnd>) {
+        let (sender, acknowledgements) = channel();
+        let ends = config
+            .worker_ids()
+            .map(|w| WorkerEnd { w, acknowledgements: sender.clone() })
+            .collect();
         let barrier = Barrier {
-            words,
+            acknowledgements,
             mailboxes: Mailboxes::new(config.workers),
             server: Server::new(config.workers).with_mutant(mutant),
             closes: vec![Delivery::NotGiven; config.workers],
@@ -83,7 +86,7 @@ impl Barrier {
             findings: Vec::new(),
             outcomes: vec![None; config.workers],
         };
-        (barrier, lines)
+        (barrier, ends)
     }
 
     /// A thread calls `close()`: perhaps it is answered at once.
@@ -153,13 +156,13 @@ impl Barrier {
     /// Hears what the workers have said by now, and says what follows.
     pub(super) fn hear(&mut self) -> Vec<Effect> {
         let mut effects = Vec::new();
-        while let Ok((w, word)) = self.words.try_recv() {
-            let input = match word {
-                Word::Drained(outcomes) => {
+        while let Ok((w, acknowledgement)) = self.acknowledgements.try_recv() {
+            let input = match acknowledgement {
+                Acknowledgement::Drained(outcomes) => {
                     self.outcomes[w.index()] = Some(outcomes);
                     ServerInput::WorkerDrained(real(w))
                 }
-                Word::Released => ServerInput::WorkerReleased(real(w)),
+                Acknowledgement::Released => ServerInput::WorkerReleased(real(w)),
             };
             effects.extend(self.feed(input));
         }

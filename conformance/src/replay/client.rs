@@ -84,10 +84,10 @@ impl Owner {
 
 /// What the owner does inside an event callback, once. As a handle does, it only asks; the stage passes that on.
 #[derive(Clone, Default)]
-pub(super) struct Arm(Arc<Mutex<Plan>>);
+pub(super) struct Arm(Arc<Mutex<ArmState>>);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Plan {
+enum ArmState {
     #[default]
     Idle,
     Armed(Closes),
@@ -97,13 +97,13 @@ enum Plan {
 
 impl Arm {
     pub(super) fn arm(&self, closes: Closes) {
-        self.set(Plan::Armed(closes));
+        self.set(ArmState::Armed(closes));
     }
 
     fn act(&self) {
-        let mut plan = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Plan::Armed(closes) = *plan {
-            *plan = Plan::Asked(closes);
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let ArmState::Armed(closes) = *state {
+            *state = ArmState::Asked(closes);
         }
     }
 
@@ -114,28 +114,28 @@ impl Arm {
 
     /// Whether the close of this was asked for and not passed on yet; it is then.
     pub(super) fn take(&self, closes: Closes) -> bool {
-        let asked = self.plan() == Plan::Asked(closes);
+        let asked = self.current() == ArmState::Asked(closes);
         if asked {
-            self.set(Plan::Done);
+            self.set(ArmState::Done);
         }
         asked
     }
 
     /// In the model's words.
     pub(super) fn state(&self) -> Callback {
-        match self.plan() {
-            Plan::Idle => Callback::Idle,
-            Plan::Armed(closes) => Callback::Armed(closes),
-            Plan::Asked(Closes::Transport(t)) => Callback::Asked(t),
-            Plan::Asked(Closes::Server) | Plan::Done => Callback::Done,
+        match self.current() {
+            ArmState::Idle => Callback::Idle,
+            ArmState::Armed(closes) => Callback::Armed(closes),
+            ArmState::Asked(Closes::Transport(t)) => Callback::Asked(t),
+            ArmState::Asked(Closes::Server) | ArmState::Done => Callback::Done,
         }
     }
 
-    fn plan(&self) -> Plan {
+    fn current(&self) -> ArmState {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, plan: Plan) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = plan;
+    fn set(&self, state: ArmState) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 }

@@ -133,10 +133,10 @@ impl Stage<'_> {
             let frame = webrtc_server::wire::framing::frame(&request);
             bytes.extend(frame.map_err(|error| Harness::Impossible(error.to_string()))?);
         }
-        let line = self.wires.line(c)?;
-        line.path.send_raw(&bytes)?;
-        line.path.reset()?;
-        line.end = None;
+        let connection = self.wires.connection(c)?;
+        connection.path.send_raw(&bytes)?;
+        connection.path.reset()?;
+        connection.end = None;
         self.deliver_packets(Tuple::Tcp(c))
     }
 

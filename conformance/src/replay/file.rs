@@ -8,9 +8,9 @@ use thiserror::Error;
 use webrtc_server_model::itf::{self, ItfError};
 use webrtc_server_model::{Config, Trace};
 
-use super::again::Rung;
 use super::report::ReplayError;
 use super::support;
+use super::support::Target;
 
 /// How the name of a file ends that holds a trace.
 const SUFFIX: &str = ".itf.json";
@@ -67,12 +67,12 @@ pub struct TraceFile {
     pub config: Config,
 }
 
-/// The traces of these files, and of all `*.itf.json` in these directories, to be performed on this rung.
+/// The traces of these files, and of all `*.itf.json` in these directories, to be performed on this target.
 ///
 /// # Errors
 ///
 /// [`FileError`]: the first file that cannot be performed.
-pub fn read_traces(rung: Rung, paths: &[PathBuf]) -> Result<Vec<TraceFile>, FileError> {
+pub fn read_traces(target: Target, paths: &[PathBuf]) -> Result<Vec<TraceFile>, FileError> {
     let mut files = Vec::new();
     for path in paths {
         match path.is_dir() {
@@ -80,7 +80,7 @@ pub fn read_traces(rung: Rung, paths: &[PathBuf]) -> Result<Vec<TraceFile>, File
             false => files.push(path.clone()),
         }
     }
-    files.into_iter().map(|path| read(rung, path)).collect()
+    files.into_iter().map(|path| read(target, path)).collect()
 }
 
 /// In the order of their names.
@@ -96,7 +96,7 @@ fn in_directory(path: &Path) -> Result<Vec<PathBuf>, FileError> {
     }
 }
 
-fn read(rung: Rung, path: PathBuf) -> Result<TraceFile, FileError> {
+fn read(target: Target, path: PathBuf) -> Result<TraceFile, FileError> {
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) => return Err(FileError::Unreadable { path, error }),
@@ -110,7 +110,7 @@ fn read(rung: Rung, path: PathBuf) -> Result<TraceFile, FileError> {
     if trace.actions.is_empty() {
         return Err(FileError::Empty { path });
     }
-    match support::check_on(rung, &config) {
+    match support::check_on(target, &config) {
         Ok(()) => Ok(TraceFile { path, trace, config }),
         Err(error) => Err(FileError::Unsupported { path, error }),
     }

@@ -56,7 +56,7 @@ impl Stage<'_> {
         let (w, listener) = self.book.listener(l);
         self.workers[w.index()].set_refuses_connections(true);
         self.wires.connect(c, self.listeners[l.index()])?;
-        self.wires.line(c)?.end = Some(StreamEnd::Fin);
+        self.wires.connection(c)?.end = Some(StreamEnd::Fin);
         self.interference[c.index()].uses += 1;
         self.deliver(w, Ready::ListenerReadable(listener), "the listener has a connection")?;
         self.workers[w.index()].set_refuses_connections(false);
@@ -77,16 +77,16 @@ impl Stage<'_> {
     }
 
     pub(super) fn finish(&mut self, c: ConnectionId) -> Result<(), Harness> {
-        self.wires.line(c)?.path.finish()?;
+        self.wires.connection(c)?.path.finish()?;
         self.deliver_packets(Tuple::Tcp(c))
     }
 
     /// A connection whose end of input was read says nothing more to a reader: there the next write meets the reset.
     pub(super) fn reset(&mut self, c: ConnectionId) -> Result<(), Harness> {
         let (w, id) = self.connection(c)?;
-        let line = self.wires.line(c)?;
-        line.path.reset()?;
-        line.end = None;
+        let connection = self.wires.connection(c)?;
+        connection.path.reset()?;
+        connection.end = None;
         self.interference[c.index()].unread = false;
         self.deliver_packets(Tuple::Tcp(c))?;
         if self.is_blocked(w, id) {
@@ -137,7 +137,7 @@ impl Stage<'_> {
         let owner = before.core.connection(c).owner();
         let owner = owner.ok_or_else(|| impossible("nobody sends on the connection"))?;
         for attempt in 0..FILLS_MAX {
-            self.wires.line(c)?.pause();
+            self.wires.connection(c)?.pause();
             self.fill_once(owner, (w, id), MESSAGE_BYTES - attempt * SHORTER_BYTES)?;
             if !self.findings.is_empty() {
                 return Ok(());
@@ -214,7 +214,7 @@ impl Stage<'_> {
                 return self.blame_for_lingering(w, id, "what the peer's TCP has acknowledged");
             }
             self.collect()?;
-            self.wires.line(c)?.path.acknowledge_now()?;
+            self.wires.connection(c)?.path.acknowledge_now()?;
             if !self.workers[w.index()].fire(Alarm::Acknowledged(id)) {
                 let armed = self.alarms();
                 self.findings.push(Finding::new("the moment that comes", &"Acknowledged", &armed));
@@ -227,7 +227,7 @@ impl Stage<'_> {
 
     /// The peers read a connection again.
     pub(super) fn resume(&mut self, c: ConnectionId) -> Result<(), Harness> {
-        self.wires.line(c)?.reading = Reading::On;
+        self.wires.connection(c)?.reading = Reading::On;
         Ok(())
     }
 }

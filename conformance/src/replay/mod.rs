@@ -93,14 +93,14 @@ mod wires;
 
 use std::time::Duration;
 
-pub use again::{Rung, again};
+pub use again::again;
 pub use blackbox::{AdapterError, BlackboxError, Seen, perform_outside};
 pub use descriptors::Descriptors;
 pub use file::{FileError, TraceFile, read_traces};
 pub use report::{Divergence, Finding, Replay, ReplayError};
-pub use run::{Plan, replay, replay_watched};
+pub use run::{Suite, replay, replay_watched};
 pub use shard::{Shard, ShardError};
-pub use support::check as check_support;
+pub use support::{Target, check as check_support};
 pub use things::Things;
 
 /// How long something may take that happens at once if all is well. Nothing is slower for it unless something is wrong,

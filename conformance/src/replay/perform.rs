@@ -183,7 +183,8 @@ impl Stage<'_> {
         let transport = names::transport(t);
         let (reply, created) = Reply::new();
         let sink = self.owners[t.index()].sink(&self.arm);
-        let owner = Owner::new(sink, Arc::clone(&self.owners[t.index()].closed));
+        let closed = Arc::clone(&self.owners[t.index()].closed);
+        let owner = Owner::new(&credentials, sink, closed);
         let consent = Some(names::CONSENT);
         let create = Command::CreateTransport { transport, credentials, consent, owner, reply };
         self.worker_of(t).execute(create);

@@ -26,7 +26,7 @@ const GRAIN: Grain = Grain::Read;
 
 /// What is to be replayed.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct Suite {
     config: Config,
     traces: Vec<Vec<Action>>,
     classes_total: usize,
@@ -37,7 +37,7 @@ pub struct Plan {
     divergences_max: usize,
 }
 
-impl Plan {
+impl Suite {
     /// These traces, and nothing but what they walk.
     ///
     /// # Errors
@@ -106,7 +106,7 @@ impl Plan {
         let (config, descriptors) = (config.clone(), Descriptors::Ignored);
         let (mutant, budget) = (None, None);
         let divergences_max = DIVERGENCES_MAX;
-        Plan {
+        Suite {
             config,
             traces,
             classes_total,
@@ -118,35 +118,35 @@ impl Plan {
         }
     }
 
-    /// With a defect.
+    /// With a mutant.
     #[must_use]
     pub fn with_mutant(self, mutant: Mutant) -> Self {
-        Plan { mutant: Some(mutant), ..self }
+        Suite { mutant: Some(mutant), ..self }
     }
 
     /// With or without the descriptors.
     #[must_use]
     pub fn with_descriptors(self, descriptors: Descriptors) -> Self {
-        Plan { descriptors, ..self }
+        Suite { descriptors, ..self }
     }
 
     /// For about so long: no trace is begun later, and what was left out shows in the report.
     #[must_use]
     pub fn within(self, budget: Duration) -> Self {
-        Plan { budget: Some(budget), ..self }
+        Suite { budget: Some(budget), ..self }
     }
 
     /// Until something differs.
     #[must_use]
     pub fn until_the_first(self) -> Self {
-        Plan { divergences_max: 1, ..self }
+        Suite { divergences_max: 1, ..self }
     }
 
     /// Its share of the traces, and nothing but what they walk.
     ///
     /// # Errors
     ///
-    /// None: the share of a plan that is supported is.
+    /// None: the share of a suite that is supported is.
     pub fn share(&self, shard: Shard) -> Result<Self, ReplayError> {
         Self::traces(&self.config, shard.of(&self.traces))
     }
@@ -188,7 +188,7 @@ impl Plan {
     }
 }
 
-/// Performs traces on the real stack, or on one with a defect, and compares after every step. `progress` is told how many
+/// Performs traces on the real stack, or on one with a mutant, and compares after every step. `progress` is told how many
 /// of all traces are done.
 ///
 /// A trace ends at its first divergence, and the run where the stage could not do its part, which the report says.
@@ -196,8 +196,11 @@ impl Plan {
 /// # Errors
 ///
 /// [`ReplayError`] when there is nothing to perform, or nothing to perform it with.
-pub fn replay(plan: &Plan, progress: &mut dyn FnMut(usize, usize)) -> Result<Replay, ReplayError> {
-    replay_watched(plan, progress, &mut |_| {})
+pub fn replay(
+    suite: &Suite,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<Replay, ReplayError> {
+    replay_watched(suite, progress, &mut |_| {})
 }
 
 /// The same; `watch` is told of each step what was compared after it, whether it agreed or not.
@@ -206,20 +209,20 @@ pub fn replay(plan: &Plan, progress: &mut dyn FnMut(usize, usize)) -> Result<Rep
 ///
 /// As [`replay`].
 pub fn replay_watched(
-    plan: &Plan,
+    suite: &Suite,
     progress: &mut dyn FnMut(usize, usize),
     watch: &mut dyn FnMut(Things),
 ) -> Result<Replay, ReplayError> {
-    if plan.traces.is_empty() || plan.traces.iter().all(Vec::is_empty) {
+    if suite.traces.is_empty() || suite.traces.iter().all(Vec::is_empty) {
         return Err(ReplayError::NothingToCompare);
     }
     let began = Instant::now();
     let failed = |error: Harness| harness(&[], 0, &error);
     let wardrobe = Wardrobe::new().map_err(failed)?;
-    let mut run = Run::new(plan, &wardrobe);
-    for trace in &plan.traces {
-        let is_late = plan.budget.is_some_and(|budget| began.elapsed() >= budget);
-        if is_late || run.replay.divergences.len() >= plan.divergences_max {
+    let mut run = Run::new(suite, &wardrobe);
+    for trace in &suite.traces {
+        let is_late = suite.budget.is_some_and(|budget| began.elapsed() >= budget);
+        if is_late || run.replay.divergences.len() >= suite.divergences_max {
             break;
         }
         if let Err(error) = run.trace(trace, watch) {
@@ -227,7 +230,7 @@ pub fn replay_watched(
             break;
         }
         run.replay.traces += 1;
-        progress(run.replay.traces, plan.traces.len());
+        progress(run.replay.traces, suite.traces.len());
     }
     Ok(Replay {
         classes_covered: run.walked.classes.len(),
@@ -258,7 +261,7 @@ impl<'a> Walked<'a> {
 }
 
 struct Run<'a> {
-    plan: &'a Plan,
+    suite: &'a Suite,
     wardrobe: &'a Wardrobe,
     walked: Walked<'a>,
     replay: Replay,
@@ -267,24 +270,24 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(plan: &'a Plan, wardrobe: &'a Wardrobe) -> Self {
+    fn new(suite: &'a Suite, wardrobe: &'a Wardrobe) -> Self {
         let replay = Replay {
-            config: plan.config.clone(),
+            config: suite.config.clone(),
             traces: 0,
-            traces_planned: plan.traces.len(),
+            traces_planned: suite.traces.len(),
             steps: 0,
             handshakes: 0,
             comparisons: 0,
             probes: 0,
             classes_covered: 0,
-            classes_total: plan.classes_total,
+            classes_total: suite.classes_total,
             edges_covered: 0,
-            edges_total: plan.edges_total,
+            edges_total: suite.edges_total,
             divergences: Vec::new(),
             harness: None,
             seconds: 0.0,
         };
-        Run { plan, wardrobe, walked: Walked::of(&plan.config), replay, step: 0 }
+        Run { suite, wardrobe, walked: Walked::of(&suite.config), replay, step: 0 }
     }
 
     /// Performs one trace on a stage of its own. A stack that panics diverges.
@@ -309,16 +312,16 @@ impl<'a> Run<'a> {
         trace: &[Action],
         watch: &mut dyn FnMut(Things),
     ) -> Result<Vec<Finding>, Harness> {
-        let plan = self.plan;
-        let before = plan.descriptors.open()?;
-        let mut stage = Stage::new(&plan.config, self.wardrobe, plan.mutant, before)?;
+        let suite = self.suite;
+        let before = suite.descriptors.open()?;
+        let mut stage = Stage::new(&suite.config, self.wardrobe, suite.mutant, before)?;
         let walked = self.walk(&mut stage, trace, watch);
         self.replay.handshakes += stage.handshakes;
         let mut findings = std::mem::take(&mut stage.findings);
         drop(stage);
         if findings.is_empty() {
             walked?;
-            let after = plan.descriptors.open()?;
+            let after = suite.descriptors.open()?;
             self.replay.comparisons += usize::from(before.is_some());
             if before != after {
                 findings.push(Finding::new("open descriptors after the trace", &before, &after));
@@ -334,7 +337,7 @@ impl<'a> Run<'a> {
         trace: &[Action],
         watch: &mut dyn FnMut(Things),
     ) -> Result<(), Harness> {
-        let config = &self.plan.config;
+        let config = &self.suite.config;
         let mut state = State::initial(config);
         for action in trace {
             self.step += 1;
@@ -375,7 +378,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// A step of the model without a defect.
+/// A step of the model without a mutant.
 fn model_step(
     config: &Config,
     state: &State,

@@ -16,7 +16,7 @@ use webrtc_server_model::{
     WorkerId,
 };
 
-use super::barrier::{Barrier, Line};
+use super::barrier::{Barrier, WorkerEnd};
 use super::book::Book;
 use super::client::{Arm, Client, Owner};
 use super::flights::Flight;
@@ -140,10 +140,10 @@ impl<'a> Stage<'a> {
         mutant: Option<Mutant>,
         descriptors: Option<usize>,
     ) -> Result<Self, Harness> {
-        let (barrier, lines) = Barrier::new(config, mutant);
+        let (barrier, ends) = Barrier::new(config, mutant);
         let bound = Carriers::bind(config)?;
         let (sockets, listeners) = (bound.sockets.clone(), bound.listeners.clone());
-        let workers = bound.workers(config, lines, wardrobe, &barrier.mailboxes, mutant)?;
+        let workers = bound.workers(config, ends, wardrobe, &barrier.mailboxes, mutant)?;
         let transports = config.transports.len();
         let mut stage = Stage {
             config,
@@ -381,18 +381,18 @@ impl Carriers {
     fn workers(
         mut self,
         config: &Config,
-        lines: Vec<Line>,
+        ends: Vec<WorkerEnd>,
         wardrobe: &Wardrobe,
         mailboxes: &Mailboxes,
         mutant: Option<Mutant>,
     ) -> Result<Vec<Worker>, Harness> {
         let mut workers = Vec::new();
-        for (w, line) in config.worker_ids().zip(lines) {
+        for (w, end) in config.worker_ids().zip(ends) {
             let worker = WorkerConfig {
                 limits: limits(config),
                 dtls: wardrobe.dtls.clone(),
                 bound: self.of(config, w),
-                notify: Box::new(line),
+                notify: Box::new(end),
                 clock: Clock::Manual,
                 mutant,
             };

@@ -4,8 +4,16 @@
 
 use webrtc_server_model::{Config, Role};
 
-use super::again::Rung;
 use super::report::ReplayError;
+
+/// What traces are performed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// The pure core, in memory.
+    Core,
+    /// The whole stack, on real sockets with real OpenSSL.
+    Stack,
+}
 
 /// Whether the stage can play a configuration.
 ///
@@ -13,17 +21,17 @@ use super::report::ReplayError;
 ///
 /// [`ReplayError::Unsupported`].
 pub fn check(config: &Config) -> Result<(), ReplayError> {
-    check_on(Rung::Replay, config)
+    check_on(Target::Stack, config)
 }
 
 /// Whether a configuration can be played there. In memory all can, with the model as it is.
-pub(super) fn check_on(rung: Rung, config: &Config) -> Result<(), ReplayError> {
-    let why = match rung {
+pub(super) fn check_on(target: Target, config: &Config) -> Result<(), ReplayError> {
+    let why = match target {
         _ if config.mutant.is_some() => {
             Some("a mistake is planted in the model; plant it in the core")
         }
-        Rung::Lockstep => None,
-        Rung::Replay => why_not(config),
+        Target::Core => None,
+        Target::Stack => why_not(config),
     };
     match why {
         Some(why) => Err(ReplayError::Unsupported { config: config.name, why }),

@@ -1,6 +1,6 @@
 //! Model and real stack agree; and replay notices when they do not.
 
-use super::{Descriptors, Divergence, Plan, Replay, ReplayError, replay};
+use super::{Descriptors, Divergence, Replay, ReplayError, Suite, replay};
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{
     Action, AddressId, CallerId, Config, ConnectionId, Graph, Role, SocketId, StunCheck,
@@ -32,9 +32,9 @@ pub(super) fn story(parts: &[&[Action]]) -> Vec<Action> {
 }
 
 pub(super) fn perform(config: &Config, trace: Vec<Action>, mutant: Option<Mutant>) -> Replay {
-    let plan = Plan::traces(config, vec![trace]).unwrap();
-    let plan = mutant.into_iter().fold(plan, Plan::with_mutant);
-    let replay = replay(&plan, &mut |_, _| {}).unwrap();
+    let suite = Suite::traces(config, vec![trace]).unwrap();
+    let suite = mutant.into_iter().fold(suite, Suite::with_mutant);
+    let replay = replay(&suite, &mut |_, _| {}).unwrap();
     println!("{replay}");
     replay
 }
@@ -46,8 +46,8 @@ fn agrees(config: &Config, trace: Vec<Action>) {
 
 /// Replays every class of a configuration.
 fn all_classes(config: &Config) -> Replay {
-    let plan = Plan::classes(&Graph::explore(config)).unwrap();
-    let replay = replay(&plan, &mut |_, _| {}).unwrap();
+    let suite = Suite::classes(&Graph::explore(config)).unwrap();
+    let replay = replay(&suite, &mut |_, _| {}).unwrap();
     println!("{replay}");
     assert!(replay.is_complete(), "{replay}");
     replay
@@ -199,9 +199,9 @@ fn cls_03_carriers_that_go_first_take_the_alert_along() {
 #[test]
 #[cfg_attr(debug_assertions, ignore = "the classes are enough without optimisation")]
 fn every_edge_of_small_happens_on_real_sockets_as_in_the_model() {
-    let plan = Plan::edges(&Graph::explore(&Config::small())).unwrap();
+    let suite = Suite::edges(&Graph::explore(&Config::small())).unwrap();
     let mut last = (0, 0);
-    let replay = replay(&plan, &mut |done, all| last = (done, all)).unwrap();
+    let replay = replay(&suite, &mut |done, all| last = (done, all)).unwrap();
     println!("{replay}");
     assert!(replay.is_complete(), "{replay}");
     assert_eq!(replay.edges_covered, replay.edges_total);
@@ -243,12 +243,12 @@ fn every_class_of_two_workers_happens_on_real_sockets_as_in_the_model() {
 fn one_configuration() {
     let name = std::env::var("REPLAY").unwrap_or_else(|_| "peer".to_owned());
     let graph = Graph::explore(&Config::named(&name).unwrap());
-    let plan = match std::env::var("EDGES") {
-        Ok(_) => Plan::edges(&graph).unwrap(),
-        Err(_) => Plan::classes(&graph).unwrap(),
+    let suite = match std::env::var("EDGES") {
+        Ok(_) => Suite::edges(&graph).unwrap(),
+        Err(_) => Suite::classes(&graph).unwrap(),
     };
-    println!("{} traces, {} edges", plan.len(), graph.edges().len());
-    let replay = replay(&plan, &mut |_, _| {}).unwrap();
+    println!("{} traces, {} edges", suite.len(), graph.edges().len());
+    let replay = replay(&suite, &mut |_, _| {}).unwrap();
     println!("{replay}");
     assert!(replay.is_complete(), "{replay}");
 }
@@ -266,31 +266,31 @@ fn descriptors_are_back_after_every_trace() {
 #[test]
 #[ignore = "descriptors_are_back_after_every_trace runs it"]
 fn alone() {
-    let plan = Plan::classes(&Graph::explore(&Config::small())).unwrap();
-    let replay = replay(&plan.with_descriptors(Descriptors::Counted), &mut |_, _| {}).unwrap();
+    let suite = Suite::classes(&Graph::explore(&Config::small())).unwrap();
+    let replay = replay(&suite.with_descriptors(Descriptors::Counted), &mut |_, _| {}).unwrap();
     assert!(replay.is_complete(), "{replay}");
 }
 
 #[test]
 fn nothing_to_replay_is_an_error() {
-    let plan = Plan::traces(&Config::small(), Vec::new()).unwrap();
-    assert!(matches!(replay(&plan, &mut |_, _| {}), Err(ReplayError::NothingToCompare)));
-    let plan = Plan::traces(&Config::small(), vec![Vec::new()]).unwrap();
-    assert!(matches!(replay(&plan, &mut |_, _| {}), Err(ReplayError::NothingToCompare)));
+    let suite = Suite::traces(&Config::small(), Vec::new()).unwrap();
+    assert!(matches!(replay(&suite, &mut |_, _| {}), Err(ReplayError::NothingToCompare)));
+    let suite = Suite::traces(&Config::small(), vec![Vec::new()]).unwrap();
+    assert!(matches!(replay(&suite, &mut |_, _| {}), Err(ReplayError::NothingToCompare)));
 }
 
 #[test]
 fn what_the_model_does_not_know_is_an_error() {
-    let plan = Plan::traces(&Config::small(), vec![vec![Action::PeerHandshakes { t: T }]]);
-    assert!(matches!(plan, Err(ReplayError::NotATrace { .. })));
+    let suite = Suite::traces(&Config::small(), vec![vec![Action::PeerHandshakes { t: T }]]);
+    assert!(matches!(suite, Err(ReplayError::NotATrace { .. })));
 }
 
 #[test]
 fn a_configuration_that_the_stage_cannot_play_is_an_error() {
     let mut config = Config::handshake();
     config.transports[0].role = Role::Server;
-    let plan = Plan::traces(&config, Vec::new());
-    assert!(matches!(plan, Err(ReplayError::Unsupported { config: "handshake", .. })));
+    let suite = Suite::traces(&config, Vec::new());
+    assert!(matches!(suite, Err(ReplayError::Unsupported { config: "handshake", .. })));
 }
 
 #[test]

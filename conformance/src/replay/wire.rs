@@ -47,7 +47,7 @@ impl Stage<'_> {
 
     /// The end of the server's half that the model's effects lead to; nothing if it is over already.
     fn expect_end(&mut self, c: ConnectionId, end: StreamEnd) -> Result<(), Harness> {
-        let slot = &mut self.wires.line(c)?.end;
+        let slot = &mut self.wires.connection(c)?.end;
         if *slot == Some(StreamEnd::Open) {
             *slot = Some(end);
         }
@@ -98,7 +98,7 @@ impl Stage<'_> {
     }
 
     fn compare_end(&mut self, c: ConnectionId) -> Result<(), Harness> {
-        let Some(wanted) = self.wires.line(c)?.end else { return Ok(()) };
+        let Some(wanted) = self.wires.connection(c)?.end else { return Ok(()) };
         if wanted != StreamEnd::Open {
             self.resume(c)?;
             self.await_until(self.patience(), |stage| {

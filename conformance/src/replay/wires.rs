@@ -33,7 +33,7 @@ pub(super) enum Reading {
 }
 
 /// One TCP connection as its peer has it.
-pub(super) struct Line {
+pub(super) struct PeerConnection {
     pub(super) path: TcpPath,
     pub(super) reading: Reading,
     /// Whether it was paused at any time: what comes in may have been sent long ago.
@@ -42,7 +42,7 @@ pub(super) struct Line {
     pub(super) end: Option<StreamEnd>,
 }
 
-impl Line {
+impl PeerConnection {
     pub(super) fn pause(&mut self) {
         self.reading = Reading::Paused;
         self.was_paused = true;
@@ -62,7 +62,7 @@ pub(super) struct Wires {
     sockets: Vec<SocketAddr>,
     routes: Vec<Route>,
     remotes: Vec<Option<UdpSocket>>,
-    lines: Vec<Option<Line>>,
+    connections: Vec<Option<PeerConnection>>,
     /// Who made each DTLS datagram of the server.
     authors: HashMap<Vec<u8>, TransportId>,
     /// Those of them that came in.
@@ -87,7 +87,7 @@ impl Wires {
             sockets,
             remotes: routes.iter().map(|_| None).collect(),
             routes,
-            lines: config.connections.iter().map(|_| None).collect(),
+            connections: config.connections.iter().map(|_| None).collect(),
             authors: HashMap::new(),
             arrived: HashSet::new(),
             strays: Vec::new(),
@@ -114,7 +114,7 @@ impl Wires {
 
     /// Whether the peer left a connection unread at any time.
     pub(super) fn was_paused(&self, c: ConnectionId) -> bool {
-        self.lines[c.index()].as_ref().is_some_and(|line| line.was_paused)
+        self.connections[c.index()].as_ref().is_some_and(|connection| connection.was_paused)
     }
 
     /// A DTLS datagram of the server belongs to this transport.
@@ -129,8 +129,9 @@ impl Wires {
 
     /// Whether the kernel still has what a peer sent over a path. Of datagrams on loopback it keeps none back.
     pub(super) fn is_under_way(&self, path: Tuple) -> Result<bool, Harness> {
-        let line = path.connection().and_then(|c| self.lines[c.index()].as_ref());
-        let bytes = line.map(|line| line.path.unacknowledged_bytes()).transpose()?;
+        let connection = path.connection().and_then(|c| self.connections[c.index()].as_ref());
+        let bytes =
+            connection.map(|connection| connection.path.unacknowledged_bytes()).transpose()?;
         Ok(bytes.is_some_and(|bytes| bytes > 0))
     }
 
@@ -152,7 +153,7 @@ impl Wires {
         c: ConnectionId,
         listener: SocketAddr,
     ) -> Result<SocketAddr, Harness> {
-        let slot = &mut self.lines[c.index()];
+        let slot = &mut self.connections[c.index()];
         let local = match slot.take() {
             Some(mut former) => {
                 former.path.reset()?;
@@ -168,24 +169,24 @@ impl Wires {
             result => result?,
         };
         let end = Some(StreamEnd::Open);
-        let line = Line { path, reading: Reading::On, was_paused: false, end };
-        Ok(slot.insert(line).path.local_addr())
+        let connection = PeerConnection { path, reading: Reading::On, was_paused: false, end };
+        Ok(slot.insert(connection).path.local_addr())
     }
 
     /// A connection that was opened.
-    pub(super) fn line(&mut self, c: ConnectionId) -> Result<&mut Line, Harness> {
-        self.lines[c.index()].as_mut().ok_or_else(|| impossible("the connection is not open"))
+    pub(super) fn connection(&mut self, c: ConnectionId) -> Result<&mut PeerConnection, Harness> {
+        self.connections[c.index()].as_mut().ok_or_else(|| impossible("the connection is not open"))
     }
 
     /// How the server's half of a connection ended, as far as its peer has read.
     pub(super) fn end(&self, c: ConnectionId) -> Option<StreamEnd> {
-        self.lines[c.index()].as_ref().map(|line| line.path.end())
+        self.connections[c.index()].as_ref().map(|connection| connection.path.end())
     }
 
     /// How many descriptors the peers have open.
     pub(super) fn descriptors(&self) -> usize {
-        let lines = self.lines.iter().flatten();
-        let open = lines.filter(|line| line.path.descriptor().is_some()).count();
+        let connections = self.connections.iter().flatten();
+        let open = connections.filter(|connection| connection.path.descriptor().is_some()).count();
         open + self.remotes.iter().flatten().count()
     }
 
@@ -198,8 +199,8 @@ impl Wires {
                 Ok(socket.ok_or_else(never)?.local_addr()?)
             }
             Tuple::Tcp(c) => {
-                let line = self.lines[c.index()].as_ref();
-                Ok(line.ok_or_else(never)?.path.local_addr())
+                let connection = self.connections[c.index()].as_ref();
+                Ok(connection.ok_or_else(never)?.path.local_addr())
             }
         }
     }
@@ -213,7 +214,7 @@ impl Wires {
                 let socket = socket.ok_or_else(|| impossible("the address was never opened"))?;
                 socket.send_to(packet, self.sockets[to.index()])?;
             }
-            Tuple::Tcp(c) => self.line(c)?.path.send_frame(packet)?,
+            Tuple::Tcp(c) => self.connection(c)?.path.send_frame(packet)?,
         }
         Ok(())
     }
@@ -224,12 +225,14 @@ impl Wires {
         for remote in 0..self.remotes.len() {
             self.collect_datagrams(remote, &mut packets)?;
         }
-        for (index, line) in self.lines.iter_mut().enumerate() {
-            let Some(line) = line.as_mut().filter(|line| line.reading == Reading::On) else {
+        for (index, connection) in self.connections.iter_mut().enumerate() {
+            let Some(connection) =
+                connection.as_mut().filter(|connection| connection.reading == Reading::On)
+            else {
                 continue;
             };
             let via = Via(self.routes.len() + index);
-            packets.extend(line.path.collect()?.into_iter().map(|packet| (via, packet)));
+            packets.extend(connection.path.collect()?.into_iter().map(|packet| (via, packet)));
         }
         let count = packets.len();
         for (via, packet) in packets {
@@ -285,14 +288,12 @@ impl Wires {
 
     /// Waits until a path that is read has something, or has ended; `false` when nothing came in time.
     pub(super) fn await_readable(&self, timeout: Duration) -> Result<bool, Harness> {
-        let lines = self
-            .lines
-            .iter()
-            .flatten()
-            .filter(|line| line.reading == Reading::On && line.path.end() == StreamEnd::Open);
-        let lines = lines.filter_map(|line| line.path.descriptor());
+        let connections = self.connections.iter().flatten().filter(|connection| {
+            connection.reading == Reading::On && connection.path.end() == StreamEnd::Open
+        });
+        let connections = connections.filter_map(|connection| connection.path.descriptor());
         let remotes = self.remotes.iter().flatten().map(AsFd::as_fd);
-        let descriptors: Vec<BorrowedFd<'_>> = remotes.chain(lines).collect();
+        let descriptors: Vec<BorrowedFd<'_>> = remotes.chain(connections).collect();
         Ok(!descriptors.is_empty() && kernel::wait(&descriptors, Interest::Readable, timeout)?)
     }
 }

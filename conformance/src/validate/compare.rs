@@ -27,9 +27,9 @@ impl fmt::Display for Difference {
 
 /// The differences found so far.
 #[derive(Default)]
-struct Found(Vec<Difference>);
+struct Differences(Vec<Difference>);
 
-impl Found {
+impl Differences {
     fn compare<T: Debug + PartialEq>(&mut self, field: &str, model: T, log: T) {
         if model != log {
             let (model, log) = (format!("{model:?}"), format!("{log:?}"));
@@ -40,7 +40,7 @@ impl Found {
 
 /// Where a state of the model and what a log says of a party differ.
 pub(super) fn differences(party: &Party, state: &State, seen: &Seen) -> Vec<Difference> {
-    let mut found = Found::default();
+    let mut found = Differences::default();
     if let Some(t) = party.t() {
         transport(party, t, state, seen.transport.as_ref(), &mut found);
     }
@@ -64,7 +64,7 @@ fn transport(
     t: TransportId,
     state: &State,
     view: Option<&TransportView>,
-    found: &mut Found,
+    found: &mut Differences,
 ) {
     let of_model = state.core.transport(t);
     let live = of_model.phase.is_live();
@@ -97,7 +97,12 @@ fn transport(
     timers(of_model, view, found);
 }
 
-fn farewell(party: &Party, of_model: &model::Transport, farewell: Farewell, found: &mut Found) {
+fn farewell(
+    party: &Party,
+    of_model: &model::Transport,
+    farewell: Farewell,
+    found: &mut Differences,
+) {
     let tuple = |tuple| party.tuple(tuple);
     let unanswered = of_model.outcome == Some(model::Outcome::Sent);
     let logged = match farewell {
@@ -120,8 +125,9 @@ fn farewell(party: &Party, of_model: &model::Transport, farewell: Farewell, foun
     }
 }
 
-/// The deadlines that run. Consent may be switched off, so it need not run where it could.
-fn timers(of_model: &model::Transport, view: &TransportView, found: &mut Found) {
+/// The deadlines that run. Consent may be switched off, and `connect()` not called yet, so that neither consent's nor a
+/// handshake's need run where they could.
+fn timers(of_model: &model::Transport, view: &TransportView, found: &mut Differences) {
     let runs = |wanted: fn(u64) -> Timer| {
         view.timers.iter().any(|timer| match timer {
             Timer::Consent(id) | Timer::Handshake(id) | Timer::Farewell(id) => {
@@ -132,7 +138,9 @@ fn timers(of_model: &model::Transport, view: &TransportView, found: &mut Found) 
     };
     let open = of_model.phase == Phase::Open;
     let handshaking = open && of_model.dtls == model::DtlsState::Connecting;
-    found.compare("handshake deadline", handshaking, runs(Timer::Handshake));
+    if runs(Timer::Handshake) {
+        found.compare("handshake deadline", handshaking, true);
+    }
     let waits = match of_model.farewell {
         model::Farewell::Queued(path) => path.is_udp(),
         model::Farewell::Sent(path) => path.is_udp() && !open && of_model.outcome.is_none(),
@@ -152,7 +160,7 @@ fn connection(
     id: u64,
     state: &State,
     view: Option<&ConnectionView>,
-    found: &mut Found,
+    found: &mut Differences,
 ) {
     let Some(c) = party.c(id) else { return };
     let field = |name: &str| format!("connection {id} {name}");

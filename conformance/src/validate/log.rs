@@ -105,7 +105,7 @@ pub struct Begun {
     /// How many workers there are.
     #[serde(default = "one")]
     pub workers: usize,
-    /// The id of the mistake that was planted in the server.
+    /// The id of the mutant that was planted in the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mutant: Option<String>,
     /// UDP sockets of each worker, by id.

@@ -47,10 +47,10 @@
 //! | `parties`, `turns`, `simulate`, `compare` | what one transport sees, simulated on the model |
 //! | `rejection` | why a log is no behaviour of the model |
 //! | `summary` | what a log is of, and how much of it was explained |
-//! | `kills` | which mistakes of the real server this notices |
+//! | `detect` | which mutants of the real server this notices |
 
 mod compare;
-mod kills;
+mod detect;
 pub mod log;
 mod parties;
 mod places;
@@ -72,7 +72,7 @@ mod turns;
 mod words;
 
 pub use compare::Difference;
-pub use kills::{Killed, RUNS_MAX, kills};
+pub use detect::{Detection, RUNS_MAX, detect};
 pub use recorder::Recorder;
 pub use rejection::{Reason, Rejection};
 pub use simulate::Mismatch;

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use webrtc_server::TransportEvent;
 use webrtc_server::lifecycle::Worker;
-use webrtc_server::trace::{Cause, Observer, Stepped, Tracer, Word};
+use webrtc_server::trace::{BarrierEvent, Cause, Observer, Stepped, Tracer};
 
 /// Writes down what it hears of one server. Clones write into the same log.
 #[derive(Clone, Debug)]
@@ -128,18 +128,18 @@ impl Observer for Recorder {
         self.write(What::Step(Box::new(step)));
     }
 
-    fn said(&self, word: Word) {
-        self.write(match word {
-            Word::CloseRequested => What::CloseRequested,
-            Word::ReleaseGranted => What::ReleaseGranted,
-            Word::WorkerReleased(worker) => What::WorkerReleased { worker: worker.0 },
-            Word::WorkerLost(worker) => What::WorkerLost { worker: worker.0 },
-            Word::CallersAnswered => What::CallersAnswered,
-            Word::HandOverDropped { listener, remote } => {
+    fn said(&self, event: BarrierEvent) {
+        self.write(match event {
+            BarrierEvent::CloseRequested => What::CloseRequested,
+            BarrierEvent::ReleaseGranted => What::ReleaseGranted,
+            BarrierEvent::WorkerReleased(worker) => What::WorkerReleased { worker: worker.0 },
+            BarrierEvent::WorkerLost(worker) => What::WorkerLost { worker: worker.0 },
+            BarrierEvent::CallersAnswered => What::CallersAnswered,
+            BarrierEvent::HandOverDropped { listener, remote } => {
                 What::HandOverDropped { listener: listener.0, remote }
             }
         });
-        if word == Word::CallersAnswered {
+        if event == BarrierEvent::CallersAnswered {
             self.0.answered.store(true, Ordering::Release);
         }
     }

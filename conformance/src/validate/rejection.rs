@@ -41,9 +41,9 @@ impl Rejection {
         Rejection { party: party.to_owned(), entry, matched, reason, candidates: Vec::new() }
     }
 
-    /// The first verdict is told, and what is none only where there is no verdict.
+    /// The first that is conclusive is told, and one that is not only where none is.
     pub(super) fn comes_before(&self, other: &Self) -> bool {
-        let rank = |of: &Self| (!of.reason.is_verdict(), of.entry.n);
+        let rank = |of: &Self| (!of.reason.is_conclusive(), of.entry.n);
         rank(self) < rank(other)
     }
 
@@ -79,7 +79,7 @@ impl std::error::Error for Rejection {}
 impl Reason {
     /// Whether it says that the log is wrong, and not only that nobody can tell.
     #[must_use]
-    pub fn is_verdict(&self) -> bool {
+    pub fn is_conclusive(&self) -> bool {
         match self {
             Self::Rule(_) | Self::NoWords(_) => true,
             Self::Bounds(_) => false,

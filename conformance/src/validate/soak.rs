@@ -8,7 +8,7 @@ pub use levels::Levels;
 
 use super::log::{Begun, Entry, What};
 use super::stress::choice::Choices;
-use super::stress::stage::{PATIENCE, certificate, limits};
+use super::stress::live_server::{PATIENCE, certificate, limits};
 use super::{Recorder, Rejection, validate};
 use crate::peer::{DtlsPhase, Peer, PeerCertificate, PeerError, Protocol, ServerCredentials, Via};
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! A log of a run is a behaviour of the model; the same log with one thing changed is not, and the report says where.
 
 use super::log::{self, Effect, Entry, Farewell, Input, Step, What};
-use super::stress::{Options, record};
+use super::stress::{RunOptions, record};
 use super::{Mismatch, Reason, Rejection, validate};
 use std::num::NonZeroUsize;
 use std::sync::OnceLock;
@@ -15,7 +15,7 @@ fn sound() -> Vec<Entry> {
     static LOG: OnceLock<Vec<Entry>> = OnceLock::new();
     // The tests count on the order of one worker.
     let workers = Some(NonZeroUsize::MIN);
-    let run = |seed| Options { seed, transports: 40, workers, ..Options::default() };
+    let run = |seed| RunOptions { seed, transports: 40, workers, ..RunOptions::default() };
     let recorded = |seed| record(run(seed)).unwrap_or_else(|error| panic!("{error}"));
     let logs = || SEEDS.map(recorded);
     LOG.get_or_init(|| logs().find(|log| is_rich(log)).expect("one of these is rich")).clone()

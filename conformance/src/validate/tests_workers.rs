@@ -1,7 +1,7 @@
 //! Logs of two workers: what must hold between them, and that the runs hold what they are for.
 
 use super::log::{Effect, Entry, Input, Step, Verdict, What};
-use super::stress::{Options, record};
+use super::stress::{RunOptions, record};
 use super::{Reason, Rejection, validate};
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -13,7 +13,7 @@ const SEEDS: std::ops::RangeInclusive<u64> = 1..=60;
 
 fn recorded(seed: u64) -> Vec<Entry> {
     let workers = NonZeroUsize::new(2);
-    let options = Options { seed, transports: 40, workers, ..Options::default() };
+    let options = RunOptions { seed, transports: 40, workers, ..RunOptions::default() };
     record(options).unwrap_or_else(|error| panic!("{error}"))
 }
 

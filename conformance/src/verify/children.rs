@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use webrtc_server_model::{Action, Config};
 
-use crate::replay::{Descriptors, Plan, ReplayError, Rung, again, replay};
+use crate::replay::{Descriptors, ReplayError, Suite, Target, again, replay};
 
 /// A child that says nothing for so long hangs: each trace takes milliseconds, and the longest wait in one is 20 s.
 const SILENCE_MAX: Duration = Duration::from_secs(180);
@@ -81,14 +81,14 @@ fn performed(task: Task, at: &mut dyn FnMut(usize)) -> Performed {
     let Some(config) = Config::named(&task.config) else {
         return failed(format!("no configuration is called {:?}", task.config));
     };
-    let plan = Plan::traces(&config, task.traces);
+    let plan = Suite::traces(&config, task.traces);
     let plan = plan.map(|plan| plan.with_descriptors(Descriptors::Counted));
     let run = match plan.and_then(|plan| replay(&plan, &mut |done, _| at(done))) {
         Ok(run) => run,
         Err(error) => return failed(in_words(&config, &error)),
     };
     let divergences = run.divergences.iter().map(|divergence| {
-        format!("{divergence}  {}", again(Rung::Replay, &config, &divergence.way(), None))
+        format!("{divergence}  {}", again(Target::Stack, &config, &divergence.way(), None))
     });
     let harness = run.harness.iter().map(|error| in_words(&config, error));
     let failures = divergences.chain(harness);
@@ -107,7 +107,7 @@ fn performed(task: Task, at: &mut dyn FnMut(usize)) -> Performed {
 fn in_words(config: &Config, error: &ReplayError) -> String {
     match error {
         ReplayError::Harness { trace, .. } => {
-            format!("{error}\n  {}", again(Rung::Replay, config, trace, None))
+            format!("{error}\n  {}", again(Target::Stack, config, trace, None))
         }
         ReplayError::NothingToCompare
         | ReplayError::Unsupported { .. }
@@ -141,13 +141,13 @@ impl Drop for Ended {
 
 /// Performs the traces of a plan in a process of its own. `at` is told how many are done. Whatever goes wrong with the
 /// process is a failure.
-pub(super) fn in_a_child(program: &Program, plan: &Plan, at: &mut dyn FnMut(usize)) -> Performed {
+pub(super) fn in_a_child(program: &Program, plan: &Suite, at: &mut dyn FnMut(usize)) -> Performed {
     in_time(program, plan, at, SILENCE_MAX).unwrap_or_else(failed)
 }
 
 fn in_time(
     program: &Program,
-    plan: &Plan,
+    plan: &Suite,
     at: &mut dyn FnMut(usize),
     silence_max: Duration,
 ) -> Result<Performed, String> {
@@ -193,10 +193,10 @@ fn in_time(
 }
 
 /// The trace that a child had begun, and how to see it; nothing if it was through with all.
-fn under_way(plan: &Plan, begun: usize) -> String {
+fn under_way(plan: &Suite, begun: usize) -> String {
     let trace = plan.as_traces().get(begun);
     trace.map_or_else(String::new, |trace| {
-        let again = again(Rung::Replay, plan.config(), trace, None);
+        let again = again(Target::Stack, plan.config(), trace, None);
         format!(", in trace {} of {}\n  {again}", begun + 1, plan.len())
     })
 }
@@ -226,10 +226,10 @@ mod tests {
         Program { path: "/bin/sh".into(), arguments }
     }
 
-    fn plan() -> Plan {
+    fn plan() -> Suite {
         let config = Config::small();
         let trace = vec![Action::OwnerClosesServer { caller: webrtc_server_model::CallerId(0) }];
-        Plan::traces(&config, vec![trace]).unwrap()
+        Suite::traces(&config, vec![trace]).unwrap()
     }
 
     fn failure(script: &str) -> String {

@@ -2,16 +2,16 @@
 
 use super::Row;
 use super::rungs::failed;
-use crate::lockstep::{self, Kill};
-use crate::replay::{Rung, again};
+use crate::lockstep::{self, MutantReport};
+use crate::replay::{Target, again};
 use std::collections::BTreeSet;
 use webrtc_server_model::{
-    Grain, Graph, KnownBug, Verdict, check_classes, check_commutation, check_cycles, check_endings,
-    judge, run_mutant,
+    Grain, Graph, KnownBug, PropertyResult, check_classes, check_commutation, check_cycles,
+    check_endings, judge, run_mutant,
 };
 
 /// Every `always` on every state, and every close to its end.
-pub(super) fn model(graph: &Graph, verdicts: &mut Vec<Verdict>) -> Row {
+pub(super) fn model(graph: &Graph, verdicts: &mut Vec<PropertyResult>) -> Row {
     *verdicts = judge(graph);
     let again = again_in_the_model(graph);
     let broken = verdicts.iter().filter(|verdict| verdict.must_always_hold() && !verdict.holds());
@@ -43,7 +43,7 @@ fn again_in_the_model(graph: &Graph) -> String {
 }
 
 /// The states that the model comes near enough to, in one configuration or another.
-pub(super) fn reached(verdicts: &[Vec<Verdict>]) -> Row {
+pub(super) fn reached(verdicts: &[Vec<PropertyResult>]) -> Row {
     let all: BTreeSet<_> = verdicts
         .iter()
         .flatten()
@@ -125,7 +125,7 @@ pub(super) fn in_lockstep(graph: &Graph) -> Row {
     match lockstep::run(graph, None, &mut |_, _| {}) {
         Ok(run) => {
             let found = run.divergences.iter().map(|divergence| {
-                let again = again(Rung::Lockstep, graph.config(), &divergence.way(), None);
+                let again = again(Target::Core, graph.config(), &divergence.way(), None);
                 format!("{divergence}  {again}")
             });
             let mut failures: Vec<_> = found.collect();
@@ -147,8 +147,8 @@ pub(super) fn in_lockstep(graph: &Graph) -> Row {
 }
 
 /// Every mistake of the core shows in lockstep with some configuration. `errors`: why it could not be looked for.
-pub(super) fn killed(kills: &[Kill], errors: Vec<String>) -> Row {
-    let survivors = kills.iter().filter(|kill| kill.found.is_none());
+pub(super) fn killed(kills: &[MutantReport], errors: Vec<String>) -> Row {
+    let survivors = kills.iter().filter(|kill| kill.detection.is_none());
     Row {
         check: "mutants",
         of: "the core, lockstep".to_owned(),

@@ -3,7 +3,7 @@
 //!
 //! | File | What it holds |
 //! |---|---|
-//! | `rungs` | all checks, side by side, as rows; the mutants on real sockets are looked for by `kill` |
+//! | `rungs` | all checks, side by side, as rows; the mutants on real sockets are looked for by `kill_matrix` |
 //! | `memory` | those in memory: model, mutants, classes, lockstep |
 //! | `sockets` | replay on real sockets |
 //! | `children` | replay in processes of its own |

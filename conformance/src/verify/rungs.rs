@@ -6,14 +6,14 @@ use super::sockets::{Part, left_out};
 use super::stress::validated;
 use super::tally::Tally;
 use super::{Options, Progress, Row};
-use crate::kill::{lifecycle_mutants, shell_mutants};
-use crate::lockstep::{Kill, kill};
+use crate::kill_matrix::{lifecycle_mutants, shell_mutants};
+use crate::lockstep::{MutantReport, detect};
 use std::cmp::Reverse;
 use std::panic::resume_unwind;
 use std::thread;
 use std::time::Instant;
 use webrtc_server::lifecycle::Mutant;
-use webrtc_server_model::{Graph, KNOWN_BUGS, KnownBug, Verdict};
+use webrtc_server_model::{Graph, KNOWN_BUGS, KnownBug, PropertyResult};
 
 /// Nobody watches.
 struct Silent;
@@ -37,9 +37,9 @@ enum Job<'a> {
 
 /// What came of it.
 enum Done {
-    Model(Row, Vec<Verdict>),
+    Model(Row, Vec<PropertyResult>),
     Row(Row),
-    Killed(Result<Kill, String>),
+    Killed(Result<MutantReport, String>),
 }
 
 impl Job<'_> {
@@ -133,7 +133,7 @@ fn run(job: &Job<'_>, graphs: &[Graph], options: &Options, tally: &Tally<'_>) ->
         }
         Job::MutantOfTheCore(mutant) => {
             return Done::Killed(
-                kill(graphs, *mutant).map_err(|error| format!("{mutant:?}: {error}")),
+                detect(graphs, *mutant).map_err(|error| format!("{mutant:?}: {error}")),
             );
         }
     };

@@ -3,7 +3,7 @@
 use super::children::{Program, in_a_child};
 use super::rungs::timed;
 use super::{Options, Row};
-use crate::replay::{self, Plan, ReplayError};
+use crate::replay::{self, ReplayError, Suite};
 use webrtc_server_model::{Config, Graph, Preset};
 
 /// Every edge of these is replayed: they have one transport, and no more edges than can be walked in some seconds. The
@@ -21,7 +21,7 @@ pub(super) struct Part {
     of: String,
     every_edge: bool,
     is_share: bool,
-    plan: Result<Plan, ReplayError>,
+    plan: Result<Suite, ReplayError>,
 }
 
 impl Part {
@@ -32,9 +32,9 @@ impl Part {
         let every_edge = EVERY_EDGE.contains(&config.name) || (options.every_edge && is_alone);
         let classes_only = CLASSES_ONLY.contains(&config.name) && !options.every_edge;
         let (cover, plan) = match (every_edge, classes_only) {
-            (true, _) => ("every edge", Plan::edges(graph)),
-            (false, false) => ("every combination", Plan::combinations(graph)),
-            (false, true) => ("every class", Plan::classes(graph)),
+            (true, _) => ("every edge", Suite::edges(graph)),
+            (false, false) => ("every combination", Suite::combinations(graph)),
+            (false, true) => ("every class", Suite::classes(graph)),
         };
         let of = format!("{}, {cover}", config.name);
         let (of, plan) = match options.shard {
@@ -46,11 +46,11 @@ impl Part {
     }
 
     pub(super) fn traces(&self) -> usize {
-        self.plan.as_ref().map_or(0, Plan::len)
+        self.plan.as_ref().map_or(0, Suite::len)
     }
 
     pub(super) fn steps(&self) -> usize {
-        self.plan.as_ref().map_or(0, Plan::steps)
+        self.plan.as_ref().map_or(0, Suite::steps)
     }
 
     /// Performs it in a process of its own.
@@ -66,7 +66,7 @@ impl Part {
         })
     }
 
-    fn row(&self, plan: &Plan, program: &Program, at: &mut dyn FnMut(usize)) -> Row {
+    fn row(&self, plan: &Suite, program: &Program, at: &mut dyn FnMut(usize)) -> Row {
         let performed = in_a_child(program, plan, at);
         let (classes, edges) = plan.totals();
         let mut failures = performed.failures;
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn only_a_share_may_have_no_traces() {
         let part = |is_share| {
-            let plan = Plan::traces(&Config::small(), Vec::new());
+            let plan = Suite::traces(&Config::small(), Vec::new());
             Part { of: "small".to_owned(), every_edge: false, is_share, plan }
         };
         let row = |is_share| part(is_share).replay(&options(None).child, &mut |_| {});

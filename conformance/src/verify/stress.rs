@@ -2,7 +2,7 @@
 
 use super::rungs::timed;
 use super::{Progress, Row};
-use crate::validate::stress::{Options, StressError, record};
+use crate::validate::stress::{RunOptions, StressError, record};
 use crate::validate::{Summary, log, validate};
 use std::fs::File;
 use std::process;
@@ -27,7 +27,8 @@ pub(super) fn validated(progress: &mut dyn Progress) -> Row {
             progress.at(logs, STRESS_SEEDS.count());
             // One of them with all its threads on one processor, where that can be had.
             let pinned = cfg!(target_os = "linux") && seed == *STRESS_SEEDS.start();
-            let run = Options { seed, transports: STRESS_TRANSPORTS, pinned, ..Options::default() };
+            let run =
+                RunOptions { seed, transports: STRESS_TRANSPORTS, pinned, ..RunOptions::default() };
             match record(run) {
                 Ok(log) => match validate(&log) {
                     Ok(summary) => {

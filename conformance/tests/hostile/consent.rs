@@ -1,7 +1,7 @@
 //! Time that passes: consent, the handshake's deadline, the bind deadline. Nobody waits for it here. And what one turn
 //! may cost.
 
-use crate::support::{BOTH, FIRST, PATIENCE, Stage, end_of, eventually};
+use crate::support::{BOTH, FIRST, Fixture, PATIENCE, end_of, eventually};
 use std::time::{Duration, Instant};
 use webrtc_server::control::command::{Command, Reply};
 use webrtc_server::lifecycle::{
@@ -10,9 +10,9 @@ use webrtc_server::lifecycle::{
 use webrtc_server::shell::{Alarm, Clock, JournalEntry, Ready};
 use webrtc_server::wire::framing::frame;
 use webrtc_server::wire::stun::{Class, MessageBuilder, Method, TransactionId};
-use webrtc_server_conformance::manual::{Manual, echo};
+use webrtc_server_conformance::by_hand::{ByHand, echo};
 use webrtc_server_conformance::peer::{
-    CheckOptions, Feed, HandshakeStage, Protocol, StreamEnd, TcpOptions, TcpPath,
+    CheckOptions, Feed, HandshakeGoal, Protocol, StreamEnd, TcpOptions, TcpPath,
 };
 
 const CONSENT: Timer = Timer::Consent(TransportId(1));
@@ -20,26 +20,26 @@ const CONSENT: Timer = Timer::Consent(TransportId(1));
 #[test]
 fn stn_26_when_consent_expires_nothing_more_is_sent() {
     for protocol in BOTH {
-        let mut manual = Manual::new();
-        let mut bystander = manual.pair(0, Protocol::Udp);
-        let mut peer = manual.pair(1, protocol);
-        let _ = manual.heard(1);
-        manual.fire(CONSENT);
-        assert_eq!(manual.heard(1), ["ice Disconnected"]);
-        let (ice, dtls) = (&manual.look(1).ice, manual.look(1).dtls);
+        let mut by_hand = ByHand::new();
+        let mut bystander = by_hand.pair(0, Protocol::Udp);
+        let mut peer = by_hand.pair(1, protocol);
+        let _ = by_hand.heard(1);
+        by_hand.fire(CONSENT);
+        assert_eq!(by_hand.heard(1), ["ice Disconnected"]);
+        let (ice, dtls) = (&by_hand.look(1).ice, by_hand.look(1).dtls);
         assert_eq!((ice.tuples.len(), ice.selected, dtls), (0, None, DtlsState::Connected));
-        let routed = manual.worker.core().routes().tuples().count();
+        let routed = by_hand.worker.core().routes().tuples().count();
         assert_eq!(routed, 1, "the bystander's");
         let _ = peer.take_observed();
-        manual.worker.execute(Command::CloseTransport { transport: TransportId(1) });
-        manual.step();
+        by_hand.worker.execute(Command::CloseTransport { transport: TransportId(1) });
+        by_hand.step();
         let no_path = Outcome::NotNeeded(NotNeeded::NoPath);
-        assert_eq!(manual.heard(1), [format!("close {no_path:?}")], "at once");
+        assert_eq!(by_hand.heard(1), [format!("close {no_path:?}")], "at once");
         if protocol == Protocol::Tcp {
             peer.await_until("FIN", PATIENCE, |peer| peer.end(FIRST).ok() == Some(StreamEnd::Fin))
                 .expect("its connection is closed");
         }
-        echo(&mut manual, 0, &mut bystander);
+        echo(&mut by_hand, 0, &mut bystander);
         peer.collect().expect("a socket");
         let seen = peer.observed();
         assert_eq!((seen.dtls_datagrams, seen.stun.len()), (0, 0), "silence, no alert either");
@@ -49,28 +49,28 @@ fn stn_26_when_consent_expires_nothing_more_is_sent() {
 #[test]
 fn stn_26_the_association_outlives_consent() {
     for protocol in BOTH {
-        let mut manual = Manual::new();
-        let mut peer = manual.pair(1, protocol);
-        manual.fire(CONSENT);
+        let mut by_hand = ByHand::new();
+        let mut peer = by_hand.pair(1, protocol);
+        by_hand.fire(CONSENT);
         if protocol == Protocol::Tcp {
             // A connection that consent closed is gone; the peer comes back on another.
             peer.tcp(FIRST).expect("a path").close();
-            let again = TcpPath::connect(manual.tcp, TcpOptions::default()).expect("a listener");
+            let again = TcpPath::connect(by_hand.tcp, TcpOptions::default()).expect("a listener");
             *peer.path(FIRST).expect("a path") = webrtc_server_conformance::peer::Path::Tcp(again);
         }
-        manual.check(&mut peer);
-        assert_eq!(manual.look(1).ice.state, IceState::Completed);
-        assert!(manual.is_armed(CONSENT));
-        echo(&mut manual, 1, &mut peer);
-        assert_eq!(manual.heard(1).iter().filter(|e| e.contains("dtls")).count(), 0);
+        by_hand.check(&mut peer);
+        assert_eq!(by_hand.look(1).ice.state, IceState::Completed);
+        assert!(by_hand.is_armed(CONSENT));
+        echo(&mut by_hand, 1, &mut peer);
+        assert_eq!(by_hand.heard(1).iter().filter(|e| e.contains("dtls")).count(), 0);
     }
 }
 
 #[test]
 fn stn_27_only_a_check_that_proves_the_password_renews_consent() {
-    let mut manual = Manual::new();
-    let mut peer = manual.pair(1, Protocol::Udp);
-    let _ = manual.outputs();
+    let mut by_hand = ByHand::new();
+    let mut peer = by_hand.pair(1, Protocol::Udp);
+    let _ = by_hand.outputs();
     let wrong = CheckOptions { password: Some("wrong".to_owned()), ..CheckOptions::default() };
     peer.check_with(FIRST, &wrong, |request| request).expect("it leaves");
     peer.send_data(FIRST, b"data").expect("connected");
@@ -87,66 +87,66 @@ fn stn_27_only_a_check_that_proves_the_password_renews_consent() {
         peer.send_packet(FIRST, &packet).expect("it leaves");
     }
     // The bystander's check is handled after all of these: one socket, one order.
-    manual.transport(2, Duration::from_secs(30));
-    let mut bystander = manual.peer(2, Protocol::Udp);
-    manual.check(&mut bystander);
-    assert_eq!(manual.moves(CONSENT), 0);
-    manual.check(&mut peer);
-    assert_eq!(manual.moves(CONSENT), 1);
+    by_hand.transport(2, Duration::from_secs(30));
+    let mut bystander = by_hand.peer(2, Protocol::Udp);
+    by_hand.check(&mut bystander);
+    assert_eq!(by_hand.moves(CONSENT), 0);
+    by_hand.check(&mut peer);
+    assert_eq!(by_hand.moves(CONSENT), 1);
 }
 
 #[test]
 fn stn_26_a_check_in_the_same_tick_as_the_expiry_renews_consent() {
-    let mut manual = Manual::with(Clock::System, None);
+    let mut by_hand = ByHand::with(Clock::System, None);
     let consent = Duration::from_millis(40);
-    manual.transport(1, consent);
-    let mut peer = manual.peer(1, Protocol::Udp);
-    manual.check(&mut peer);
-    let _ = manual.heard(1);
+    by_hand.transport(1, consent);
+    let mut peer = by_hand.peer(1, Protocol::Udp);
+    by_hand.check(&mut peer);
+    let _ = by_hand.heard(1);
     peer.check(FIRST, true).expect("it leaves");
     // Both are due when the worker looks next: the check arrived, and the time is up.
     std::thread::sleep(2 * consent);
-    manual.worker.poll(Some(Duration::ZERO)).expect("a poll");
+    by_hand.worker.poll(Some(Duration::ZERO)).expect("a poll");
     let alarm = Ready::Alarm(Alarm::Lifecycle(CONSENT));
-    let at = |wanted: &dyn Fn(&Ready) -> bool| manual.worker.ready().iter().position(wanted);
+    let at = |wanted: &dyn Fn(&Ready) -> bool| by_hand.worker.ready().iter().position(wanted);
     let check = at(&|ready| matches!(ready, Ready::SocketReadable(_))).expect("the check");
     assert!(check < at(&|ready| *ready == alarm).expect("the alarm"), "the check comes first");
-    while manual.worker.deliver_next() {}
-    assert_eq!(manual.look(1).ice.state, IceState::Completed);
-    assert_eq!(manual.heard(1), [""; 0]);
+    while by_hand.worker.deliver_next() {}
+    assert_eq!(by_hand.look(1).ice.state, IceState::Completed);
+    assert_eq!(by_hand.heard(1), [""; 0]);
 }
 
 #[test]
 fn dtl_15_a_handshake_that_does_not_end_fails_once() {
     for protocol in BOTH {
-        let mut manual = Manual::new();
-        let mut bystander = manual.pair(0, Protocol::Udp);
-        manual.transport(1, Duration::from_secs(30));
-        let mut peer = manual.peer(1, protocol);
-        manual.check(&mut peer);
+        let mut by_hand = ByHand::new();
+        let mut bystander = by_hand.pair(0, Protocol::Udp);
+        by_hand.transport(1, Duration::from_secs(30));
+        let mut peer = by_hand.peer(1, protocol);
+        by_hand.check(&mut peer);
         let mut step = || {
-            manual.step();
+            by_hand.step();
             Ok(())
         };
-        peer.handshake_until(FIRST, HandshakeStage::FlightsSent(1), &mut step, 20_000)
+        peer.handshake_until(FIRST, HandshakeGoal::FlightsSent(1), &mut step, 20_000)
             .expect("a ClientHello");
-        manual.until("the server answers", |_| {
+        by_hand.until("the server answers", |_| {
             peer.collect().expect("a socket");
             peer.observed().dtls_datagrams > 0
         });
-        let _ = manual.heard(1);
-        manual.fire(Timer::Handshake(TransportId(1)));
-        assert_eq!(manual.heard(1), ["dtls Failed HandshakeTimeout"]);
+        let _ = by_hand.heard(1);
+        by_hand.fire(Timer::Handshake(TransportId(1)));
+        assert_eq!(by_hand.heard(1), ["dtls Failed HandshakeTimeout"]);
         // What comes too late is not heard, and nothing is repeated.
         let _ = peer.pump(FIRST).expect("the last flight leaves");
-        echo(&mut manual, 0, &mut bystander);
+        echo(&mut by_hand, 0, &mut bystander);
         let retransmit = Alarm::Retransmit(TransportId(1));
-        assert!(!manual.worker.alarms().contains(&retransmit), "nothing is repeated after it");
-        assert_eq!(manual.heard(1), [""; 0]);
-        assert_eq!(manual.look(1).dtls, DtlsState::Failed);
-        manual.worker.execute(Command::CloseTransport { transport: TransportId(1) });
-        manual.until("closed", |manual| manual.worker.core().transports().len() == 1);
-        assert_eq!(manual.heard(1), ["close NotNeeded(Failed)"]);
+        assert!(!by_hand.worker.alarms().contains(&retransmit), "nothing is repeated after it");
+        assert_eq!(by_hand.heard(1), [""; 0]);
+        assert_eq!(by_hand.look(1).dtls, DtlsState::Failed);
+        by_hand.worker.execute(Command::CloseTransport { transport: TransportId(1) });
+        by_hand.until("closed", |by_hand| by_hand.worker.core().transports().len() == 1);
+        assert_eq!(by_hand.heard(1), ["close NotNeeded(Failed)"]);
     }
 }
 
@@ -154,11 +154,11 @@ fn dtl_15_a_handshake_that_does_not_end_fails_once() {
 #[test]
 fn dtl_14_a_flight_that_is_not_answered_is_repeated_by_itself() {
     for protocol in BOTH {
-        let stage = Stage::new();
-        let member = stage.member();
-        let mut peer = member.peer(&stage.server, protocol);
+        let fixture = Fixture::new();
+        let member = fixture.member();
+        let mut peer = member.peer(&fixture.server, protocol);
         peer.await_check(FIRST, true, PATIENCE).expect("granted");
-        let hello = HandshakeStage::FlightsSent(1);
+        let hello = HandshakeGoal::FlightsSent(1);
         peer.handshake_until(FIRST, hello, &mut || Ok(()), 20_000).expect("a ClientHello");
         peer.set_feed(Feed::Held);
         let is_hello = |datagram: &[u8]| datagram[0] == 22 && datagram[13] == 2;
@@ -168,147 +168,147 @@ fn dtl_14_a_flight_that_is_not_answered_is_repeated_by_itself() {
             peer.collect().expect("a socket");
             hellos += peer.inbox_mut().drain(..).filter(|(_, bytes)| is_hello(bytes)).count();
         }
-        stage.end();
+        fixture.end();
     }
 }
 
 #[test]
 fn tcp_07_bytes_that_trickle_in_do_not_move_the_bind_deadline() {
-    let mut manual = Manual::new();
-    let mut bystander = manual.pair(0, Protocol::Tcp);
+    let mut by_hand = ByHand::new();
+    let mut bystander = by_hand.pair(0, Protocol::Tcp);
     let bind = Timer::Bind(ConnectionId(1));
-    let mut slow = TcpPath::connect(manual.tcp, TcpOptions::default()).expect("a listener");
-    manual.until("accepted", |manual| manual.is_armed(bind));
-    let _ = manual.outputs();
+    let mut slow = TcpPath::connect(by_hand.tcp, TcpOptions::default()).expect("a listener");
+    by_hand.until("accepted", |by_hand| by_hand.is_armed(bind));
+    let _ = by_hand.outputs();
     for byte in [0xFF, 0xFF, 1, 2, 3] {
         slow.send_raw(&[byte]).expect("it leaves");
-        manual.step();
+        by_hand.step();
         slow.await_acknowledged(PATIENCE).expect("it arrives");
-        manual.step();
+        by_hand.step();
     }
-    assert_eq!(manual.moves(bind), 0);
-    manual.fire(bind);
+    assert_eq!(by_hand.moves(bind), 0);
+    by_hand.fire(bind);
     slow.await_end(PATIENCE).expect("it is closed");
-    manual.until("forgotten", |manual| {
-        !manual.worker.core().connections().contains_key(&ConnectionId(1))
+    by_hand.until("forgotten", |by_hand| {
+        !by_hand.worker.core().connections().contains_key(&ConnectionId(1))
     });
-    echo(&mut manual, 0, &mut bystander);
+    echo(&mut by_hand, 0, &mut bystander);
 }
 
 #[test]
 fn cls_25_no_timer_outlives_its_owner() {
-    let mut manual = Manual::new();
-    let mut connected = manual.pair(1, Protocol::Udp);
-    manual.transport(2, Duration::from_secs(30));
-    let mut handshaking = manual.peer(2, Protocol::Tcp);
-    manual.check(&mut handshaking);
+    let mut by_hand = ByHand::new();
+    let mut connected = by_hand.pair(1, Protocol::Udp);
+    by_hand.transport(2, Duration::from_secs(30));
+    let mut handshaking = by_hand.peer(2, Protocol::Tcp);
+    by_hand.check(&mut handshaking);
     handshaking.start_handshake(FIRST).expect("a ClientHello");
-    let stranger = TcpPath::connect(manual.tcp, TcpOptions::default()).expect("a listener");
-    manual.until("everything ticks", |manual| manual.worker.alarms().len() >= 5);
-    let before = manual.worker.alarms();
-    manual.close();
+    let stranger = TcpPath::connect(by_hand.tcp, TcpOptions::default()).expect("a listener");
+    by_hand.until("everything ticks", |by_hand| by_hand.worker.alarms().len() >= 5);
+    let before = by_hand.worker.alarms();
+    by_hand.close();
     let mut outcomes = None;
-    manual.until("drained", |manual| {
+    by_hand.until("drained", |by_hand| {
         connected.collect().expect("a socket");
         connected.answer_close_notify(FIRST).expect("an answer");
         let _ = handshaking.collect();
-        outcomes = outcomes.take().or_else(|| manual.outcomes());
+        outcomes = outcomes.take().or_else(|| by_hand.outcomes());
         outcomes.is_some()
     });
     drop(stranger);
-    manual.release();
+    by_hand.release();
     for alarm in before {
-        assert!(!manual.worker.fire(alarm), "{alarm:?} is still armed");
+        assert!(!by_hand.worker.fire(alarm), "{alarm:?} is still armed");
     }
-    let _ = manual.outputs();
-    manual.step();
-    assert_eq!(manual.outputs(), []);
+    let _ = by_hand.outputs();
+    by_hand.step();
+    assert_eq!(by_hand.outputs(), []);
 }
 
 /// What meets a full socket is lost and counted; an alert alone waits.
 #[test]
 fn res_04_a_datagram_that_cannot_be_sent_is_lost_and_nothing_else() {
-    let mut manual = Manual::new();
-    let mut peer = manual.pair(1, Protocol::Udp);
-    let mut over_tcp = manual.pair(2, Protocol::Tcp);
-    let blocked = |manual: &mut Manual| {
+    let mut by_hand = ByHand::new();
+    let mut peer = by_hand.pair(1, Protocol::Udp);
+    let mut over_tcp = by_hand.pair(2, Protocol::Tcp);
+    let blocked = |by_hand: &mut ByHand| {
         let (reply, stats) = Reply::new();
-        manual.worker.execute(Command::GetStats { reply });
+        by_hand.worker.execute(Command::GetStats { reply });
         stats.try_recv().expect("an answer").sends_blocked
     };
-    let before = blocked(&mut manual);
-    manual.worker.set_socket_full(SocketId(0), true);
+    let before = blocked(&mut by_hand);
+    by_hand.worker.set_socket_full(SocketId(0), true);
     let unheard = peer.check(FIRST, true).expect("it leaves");
     let data = vec![1];
     let send = Command::Send { transport: TransportId(1), data, reply: None };
-    manual.worker.execute(send);
+    by_hand.worker.execute(send);
     eventually("both are lost and counted", || {
-        manual.step();
-        blocked(&mut manual) == before + 2
+        by_hand.step();
+        blocked(&mut by_hand) == before + 2
     });
-    echo(&mut manual, 2, &mut over_tcp);
-    manual.worker.set_socket_full(SocketId(0), false);
-    manual.check(&mut peer);
-    echo(&mut manual, 1, &mut peer);
+    echo(&mut by_hand, 2, &mut over_tcp);
+    by_hand.worker.set_socket_full(SocketId(0), false);
+    by_hand.check(&mut peer);
+    echo(&mut by_hand, 1, &mut peer);
     assert!(peer.observed().answer_to(unheard).is_none(), "it is not repeated");
 }
 
 /// What the kernel accepted and nobody has looked at is closed like any other, not reset with its listener.
 #[test]
 fn cls_34_connections_in_the_backlog_are_closed_with_the_server() {
-    let mut manual = Manual::new();
-    let mut bystander = manual.pair(0, Protocol::Udp);
-    let connect = || TcpPath::connect(manual.tcp, TcpOptions::default()).expect("a listener");
+    let mut by_hand = ByHand::new();
+    let mut bystander = by_hand.pair(0, Protocol::Udp);
+    let connect = || TcpPath::connect(by_hand.tcp, TcpOptions::default()).expect("a listener");
     let mut waiting: Vec<_> = (0..5).map(|_| connect()).collect();
     let until = Instant::now() + Duration::from_secs(3);
-    manual.worker.execute(Command::CloseServer { until: Some(until) });
+    by_hand.worker.execute(Command::CloseServer { until: Some(until) });
     // And one that comes while the farewells are under way.
-    waiting.push(TcpPath::connect(manual.tcp, TcpOptions::default()).expect("still a listener"));
+    waiting.push(TcpPath::connect(by_hand.tcp, TcpOptions::default()).expect("still a listener"));
     let mut outcomes = None;
-    manual.until("drained", |manual| {
+    by_hand.until("drained", |by_hand| {
         bystander.collect().expect("a socket");
         bystander.answer_close_notify(FIRST).expect("an answer");
-        outcomes = outcomes.take().or_else(|| manual.outcomes());
+        outcomes = outcomes.take().or_else(|| by_hand.outcomes());
         outcomes.is_some()
     });
     assert_eq!(outcomes, Some(vec![(0, Outcome::Confirmed)]));
-    manual.release();
+    by_hand.release();
     for path in &mut waiting {
         assert_eq!(end_of(path), StreamEnd::Fin);
     }
 }
 
 /// More waits on a connection than one delivery may take, all of it frames of a stranger.
-fn flooded(manual: &mut Manual, frame: &[u8]) -> TcpPath {
-    let mut path = TcpPath::connect(manual.tcp, TcpOptions::default()).expect("a listener");
-    manual.until("accepted", |manual| manual.is_armed(Timer::Bind(ConnectionId(0))));
+fn flooded(by_hand: &mut ByHand, frame: &[u8]) -> TcpPath {
+    let mut path = TcpPath::connect(by_hand.tcp, TcpOptions::default()).expect("a listener");
+    by_hand.until("accepted", |by_hand| by_hand.is_armed(Timer::Bind(ConnectionId(0))));
     path.send_raw(&frame.repeat(150_000 / frame.len())).expect("it leaves");
     path.await_acknowledged(PATIENCE).expect("it fits");
-    let _ = manual.outputs();
-    manual.worker.poll(Some(PATIENCE)).expect("a poll");
+    let _ = by_hand.outputs();
+    by_hand.worker.poll(Some(PATIENCE)).expect("a poll");
     path
 }
 
 #[test]
 fn res_14_one_delivery_takes_a_bounded_part_of_what_waits() {
-    let mut manual = Manual::new();
-    manual.transport(1, Duration::from_secs(30));
+    let mut by_hand = ByHand::new();
+    by_hand.transport(1, Duration::from_secs(30));
     let wrong = MessageBuilder::new(Class::Request, Method::Binding, TransactionId([1; 12]))
         .username("ufrag1:peer")
         .message_integrity(b"wrong")
         .fingerprint();
-    let _path = flooded(&mut manual, &frame(&wrong).expect("short enough"));
+    let _path = flooded(&mut by_hand, &frame(&wrong).expect("short enough"));
     let readable = Ready::ConnectionReadable(ConnectionId(0));
-    assert!(manual.worker.deliver(readable));
-    assert!(manual.worker.ready().contains(&readable), "the rest waits for its next turn");
+    assert!(by_hand.worker.deliver(readable));
+    assert!(by_hand.worker.ready().contains(&readable), "the rest waits for its next turn");
 }
 
 #[test]
 fn tcp_20_frames_of_a_stranger_whose_connection_ended_cost_nothing() {
-    let mut manual = Manual::new();
-    let _path = flooded(&mut manual, &frame(&[0x80; 20]).expect("short enough"));
-    let _ = manual.worker.take_journal();
-    manual.step();
+    let mut by_hand = ByHand::new();
+    let _path = flooded(&mut by_hand, &frame(&[0x80; 20]).expect("short enough"));
+    let _ = by_hand.worker.take_journal();
+    by_hand.step();
     let junk = |entry: &JournalEntry| matches!(entry.input, Input::JunkReceived { .. });
-    assert_eq!(manual.worker.take_journal().iter().filter(|entry| junk(entry)).count(), 1);
+    assert_eq!(by_hand.worker.take_journal().iter().filter(|entry| junk(entry)).count(), 1);
 }

@@ -1,22 +1,22 @@
 //! Datagrams of those who have proven nothing.
 
-use crate::support::{BOTH, FIRST, PATIENCE, Stage, echo};
+use crate::support::{BOTH, FIRST, Fixture, PATIENCE, echo};
 use std::net::SocketAddr;
 use webrtc_server::{ListenInfo, WebRtcServerOptions};
 use webrtc_server_conformance::peer::{DtlsRole, Path, Protocol};
 
 #[test]
 fn dmx_03_strangers_with_hellos_do_not_disturb_a_handshake() {
-    let stage = Stage::new();
-    let member = stage.member();
-    let mut peer = member.peer(&stage.server, Protocol::Udp);
-    let mut victim = member.peer(&stage.server, Protocol::Udp);
+    let fixture = Fixture::new();
+    let member = fixture.member();
+    let mut peer = member.peer(&fixture.server, Protocol::Udp);
+    let mut victim = member.peer(&fixture.server, Protocol::Udp);
     victim.start_handshake(FIRST).expect("a ClientHello");
     let hello = victim.sent()[0].clone();
-    let strangers: Vec<_> = (0..100).map(|_| stage.udp()).collect();
+    let strangers: Vec<_> = (0..100).map(|_| fixture.udp()).collect();
     let mut flood = || {
         strangers.iter().try_for_each(|stranger| stranger.send(&hello))?;
-        stage.udp_barrier();
+        fixture.udp_barrier();
         Ok(())
     };
     flood().expect("it leaves");
@@ -31,15 +31,15 @@ fn dmx_03_strangers_with_hellos_do_not_disturb_a_handshake() {
     assert_eq!(victim.observed().dtls_datagrams, 0, "no answer to who proved nothing");
     assert_eq!(member.dump().tuples.len(), 1);
     echo(&member, &mut peer, FIRST);
-    stage.end();
+    fixture.end();
 }
 
 #[test]
 fn dmx_11_empty_and_huge_datagrams_end_nothing() {
-    let stage = Stage::new();
-    let (member, mut peer) = stage.pair(Protocol::Udp);
-    let before = stage.stats();
-    let stranger = stage.udp();
+    let fixture = Fixture::new();
+    let (member, mut peer) = fixture.pair(Protocol::Udp);
+    let before = fixture.stats();
+    let stranger = fixture.udp();
     let kinds = [0_u8, 3, 4, 19, 20, 63, 64, 127, 128, 191, 192, 255];
     for first in kinds {
         for length in [1, 12, 13, 65_507] {
@@ -47,15 +47,15 @@ fn dmx_11_empty_and_huge_datagrams_end_nothing() {
             datagram[length / 2] = 0xA5;
             stranger.send(&datagram).expect("it leaves");
             peer.send_packet(FIRST, &datagram).expect("it leaves");
-            stage.udp_barrier();
+            fixture.udp_barrier();
         }
     }
     stranger.send(&[]).expect("it leaves");
     peer.send_packet(FIRST, &[]).expect("it leaves");
-    stage.udp_barrier();
-    assert!(stage.stats().datagrams_dropped >= before.datagrams_dropped + 2);
+    fixture.udp_barrier();
+    assert!(fixture.stats().datagrams_dropped >= before.datagrams_dropped + 2);
     echo(&member, &mut peer, FIRST);
-    stage.end();
+    fixture.end();
 }
 
 #[test]
@@ -66,10 +66,10 @@ fn dmx_12_on_a_dual_stack_socket_an_ipv4_peer_is_an_ipv4_peer() {
         ListenInfo::new(webrtc_server::Protocol::Udp, any),
         ListenInfo::new(webrtc_server::Protocol::Tcp, any),
     ];
-    let stage = Stage::with_options(WebRtcServerOptions::new(infos));
+    let fixture = Fixture::with_options(WebRtcServerOptions::new(infos));
     for (protocol, at) in BOTH.into_iter().zip(1..) {
-        let server = SocketAddr::new(loopback, stage.server.listen_infos()[at].port);
-        let member = stage.member();
+        let server = SocketAddr::new(loopback, fixture.server.listen_infos()[at].port);
+        let member = fixture.member();
         let path = Path::open(protocol, server).expect("a path");
         let local = path.local_addr();
         let mut peer = member.peer_on(path, DtlsRole::Client);
@@ -81,5 +81,5 @@ fn dmx_12_on_a_dual_stack_socket_an_ipv4_peer_is_an_ipv4_peer() {
         assert_eq!(member.dump().tuples, [tuple]);
         echo(&member, &mut peer, FIRST);
     }
-    stage.end();
+    fixture.end();
 }

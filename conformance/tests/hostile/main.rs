@@ -1,5 +1,5 @@
 //! Hostile peers and bad input against a real server. Every test ends with the same questions, asked by
-//! [`support::Stage::end`]: is somebody else still served, and did everything that was opened get closed?
+//! [`support::Fixture::end`]: is somebody else still served, and did everything that was opened get closed?
 
 mod association;
 mod consent;

@@ -1,6 +1,6 @@
 //! Limits, what they spare the members, and what a server says about itself.
 
-use crate::support::{BOTH, FIRST, PATIENCE, Stage, echo, end_of};
+use crate::support::{BOTH, FIRST, Fixture, PATIENCE, echo, end_of};
 use std::time::Duration;
 use webrtc_server::lifecycle::Limits;
 use webrtc_server::{ListenInfo, WebRtcServer, WebRtcServerOptions};
@@ -18,63 +18,63 @@ fn res_01_connections_over_the_caps_are_closed_and_members_keep_theirs() {
         (64, limits),
     ];
     for (room, limits) in rows {
-        let stage = Stage::with_limits(limits);
-        let (member, mut peer) = stage.pair(Protocol::Tcp);
-        let idle: Vec<_> = (0..room).map(|_| stage.tcp()).collect();
-        stage.await_connections("all of them are there", |now| now.unbound == room);
+        let fixture = Fixture::with_limits(limits);
+        let (member, mut peer) = fixture.pair(Protocol::Tcp);
+        let idle: Vec<_> = (0..room).map(|_| fixture.tcp()).collect();
+        fixture.await_connections("all of them are there", |now| now.unbound == room);
         for _ in 0..10 {
-            assert_ne!(end_of(&mut stage.tcp()), StreamEnd::Open, "one too many");
+            assert_ne!(end_of(&mut fixture.tcp()), StreamEnd::Open, "one too many");
         }
         echo(&member, &mut peer, FIRST);
         drop(idle);
-        stage.await_connections("there is room again", |now| now.unbound == 0);
-        let (late, mut newcomer) = stage.pair(Protocol::Tcp);
+        fixture.await_connections("there is room again", |now| now.unbound == 0);
+        let (late, mut newcomer) = fixture.pair(Protocol::Tcp);
         echo(&late, &mut newcomer, FIRST);
-        stage.end();
+        fixture.end();
     }
 }
 
 #[test]
 fn res_01_one_stranger_does_not_keep_others_out() {
     let limits = Limits { bind: NEVER, ..Limits::default() };
-    let stage = Stage::with_limits(limits);
-    let idle: Vec<_> = (0..64).map(|_| stage.tcp()).collect();
-    stage.await_connections("the stranger has its share", |now| now.unbound == 64);
-    assert_ne!(end_of(&mut stage.tcp()), StreamEnd::Open);
+    let fixture = Fixture::with_limits(limits);
+    let idle: Vec<_> = (0..64).map(|_| fixture.tcp()).collect();
+    fixture.await_connections("the stranger has its share", |now| now.unbound == 64);
+    assert_ne!(end_of(&mut fixture.tcp()), StreamEnd::Open);
     let local = Some(([127, 0, 0, 2], 0).into());
-    let elsewhere = stage.tcp_with(TcpOptions { local, receive_buffer: None });
-    let member = stage.member();
+    let elsewhere = fixture.tcp_with(TcpOptions { local, receive_buffer: None });
+    let member = fixture.member();
     let mut peer = member.peer_on(Path::Tcp(elsewhere), DtlsRole::Client);
     peer.connect_via(FIRST, PATIENCE).expect("somebody else gets in");
     drop(idle);
-    stage.end();
+    fixture.end();
 }
 
 #[test]
 fn res_03_a_port_that_nobody_listens_on_any_more_ends_no_socket() {
-    let stage = Stage::new();
-    let (member, mut peer) = stage.pair(Protocol::Udp);
-    let (alive, mut other) = stage.pair(Protocol::Udp);
+    let fixture = Fixture::new();
+    let (member, mut peer) = fixture.pair(Protocol::Udp);
+    let (alive, mut other) = fixture.pair(Protocol::Udp);
     // Each datagram to a closed port comes back as an ICMP error.
     peer.udp(FIRST).expect("a path").close();
     for _ in 0..50 {
         member.transport.post(b"to nobody").expect("an open server");
         echo(&alive, &mut other, FIRST);
     }
-    let dump = stage.server.dump().expect("an open server");
+    let dump = fixture.server.dump().expect("an open server");
     assert_eq!(dump.udp_sockets.len(), 1);
     // The alert for nobody holds nobody up.
     member.transport.close().wait().expect("not a worker");
-    stage.end();
+    fixture.end();
 }
 
 #[test]
 fn res_16_dump_and_stats_show_what_is_there() {
-    let stage = Stage::new();
-    let (member, mut peer) = stage.pair(Protocol::Tcp);
+    let fixture = Fixture::new();
+    let (member, mut peer) = fixture.pair(Protocol::Tcp);
     let id = member.transport.id();
-    let dump = serde_json::to_value(stage.server.dump().expect("an open server")).expect("plain");
-    let port = |protocol| stage.address(protocol).port();
+    let dump = serde_json::to_value(fixture.server.dump().expect("an open server")).expect("plain");
+    let port = |protocol| fixture.address(protocol).port();
     let at = |port: u16| serde_json::json!([{ "ip": "127.0.0.1", "port": port }]);
     assert_eq!(dump["udpSockets"], at(port(Protocol::Udp)));
     assert_eq!(dump["tcpServers"], at(port(Protocol::Tcp)));
@@ -91,26 +91,26 @@ fn res_16_dump_and_stats_show_what_is_there() {
     let remote = peer.path(FIRST).expect("a path").local_addr().port();
     assert_eq!((&tuple["protocol"], &tuple["remotePort"]), (&"tcp".into(), &remote.into()));
     assert_eq!((&tuple["localPort"], &own["iceTuples"][0]), (&port(Protocol::Tcp).into(), tuple));
-    let before = stage.stats();
+    let before = fixture.stats();
     echo(&member, &mut peer, FIRST);
-    let now = stage.stats();
+    let now = fixture.stats();
     assert_eq!((now.handshakes_completed, now.connections_accepted), (2, 1));
     assert!(now.bytes_received > before.bytes_received && now.bytes_sent > before.bytes_sent);
     let text = format!("{dump} {own}");
     assert!(!text.contains(&member.credentials().password), "no password in any of it");
-    stage.end();
+    fixture.end();
 }
 
 #[test]
 fn cls_21_a_port_that_is_taken_leaves_nothing_bound() {
     let listen =
         |protocol, port| ListenInfo { port, ..ListenInfo::new(protocol, [127, 0, 0, 1].into()) };
-    let stage = Stage::new();
+    let fixture = Fixture::new();
     let free = {
         let probe = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
         probe.local_addr().expect("bound").port()
     };
-    for taken in stage.server.listen_infos() {
+    for taken in fixture.server.listen_infos() {
         let infos =
             vec![listen(webrtc_server::Protocol::Udp, free), listen(taken.protocol, taken.port)];
         let options = WebRtcServerOptions { listen_infos: infos, ..Default::default() };
@@ -119,12 +119,12 @@ fn cls_21_a_port_that_is_taken_leaves_nothing_bound() {
         assert!(error.to_string().starts_with("listenInfos[1]"), "{error}");
         drop(std::net::UdpSocket::bind(("127.0.0.1", free)).expect("free again"));
     }
-    stage.end();
+    fixture.end();
 }
 
 #[test]
 fn res_09_addresses_that_cannot_be_bound_are_errors_of_the_call() {
-    let stage = Stage::new();
+    let fixture = Fixture::new();
     let on =
         |ip: &str| ListenInfo::new(webrtc_server::Protocol::Udp, ip.parse().expect("an address"));
     let with_size = ListenInfo { send_buffer_size: Some(0x8000_0000), ..on("127.0.0.1") };
@@ -150,7 +150,7 @@ fn res_09_addresses_that_cannot_be_bound_are_errors_of_the_call() {
     let many = WebRtcServer::new(options).expect("no cap of eight");
     assert_eq!(many.dump().expect("an open server").udp_sockets.len(), 64);
     many.close().wait().expect("not a worker");
-    stage.end();
+    fixture.end();
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn dtl_26_bad_certificates_are_errors_before_anything_is_bound() {
     for path in ["/nonexistent", "/tmp"] {
         Certificate::from_pem_files(path, path).expect_err("no files");
     }
-    Stage::new().end();
+    Fixture::new().end();
 }
 
 /// The peer is gone before its answer: nothing waits longer for it than the deadline of an answer.
@@ -175,8 +175,8 @@ fn dtl_26_bad_certificates_are_errors_before_anything_is_bound() {
 fn cls_04_a_peer_that_never_answers_is_reported_as_sent() {
     use webrtc_server::lifecycle::Outcome;
     for protocol in BOTH {
-        let stage = Stage::new();
-        let (member, peer): (_, Peer) = stage.pair(protocol);
+        let fixture = Fixture::new();
+        let (member, peer): (_, Peer) = fixture.pair(protocol);
         let closed = member.transport.close().wait().expect("not a worker");
         let wanted = match protocol {
             Protocol::Udp => Outcome::Sent,
@@ -184,34 +184,34 @@ fn cls_04_a_peer_that_never_answers_is_reported_as_sent() {
         };
         assert_eq!(closed.outcome, wanted);
         drop(peer);
-        stage.end();
+        fixture.end();
     }
 }
 
 #[test]
 fn n2_a_flood_of_noise_on_every_path_ends_nothing() {
-    let stage = Stage::new();
-    let (member, mut peer) = stage.pair(Protocol::Tcp);
-    let second = peer.add_path(Path::Udp(stage.udp()));
+    let fixture = Fixture::new();
+    let (member, mut peer) = fixture.pair(Protocol::Tcp);
+    let second = peer.add_path(Path::Udp(fixture.udp()));
     peer.await_check(second, false, PATIENCE).expect("granted");
     let mut state = 0x9E37_79B9_u32;
     let mut byte = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 24) as u8
     };
-    let stranger = stage.udp();
+    let stranger = fixture.udp();
     for round in 0..2000 {
         let packet: Vec<u8> = (0..1 + round % 200).map(|_| byte()).collect();
         peer.send_packet(FIRST, &packet).expect("it leaves");
         peer.send_packet(second, &packet).expect("it leaves");
         stranger.send(&packet).expect("it leaves");
         if round % 50 == 0 {
-            stage.udp_barrier();
+            fixture.udp_barrier();
         }
     }
     peer.await_check(FIRST, true, PATIENCE).expect("granted");
     echo(&member, &mut peer, FIRST);
-    stage.end();
+    fixture.end();
 }
 
 /// Runs the test below in a process of its own that may have few descriptors.
@@ -236,23 +236,23 @@ fn without_descriptors() {
     if std::env::var_os(LIMITED).is_none() {
         return;
     }
-    let stage = Stage::with_limits(Limits { bind: NEVER, ..Limits::default() });
-    let (member, mut peer) = stage.pair(Protocol::Tcp);
+    let fixture = Fixture::with_limits(Limits { bind: NEVER, ..Limits::default() });
+    let (member, mut peer) = fixture.pair(Protocol::Tcp);
     let clients: Vec<_> = (0..5)
         .map(|_| socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None))
         .collect::<Result<_, _>>()
         .expect("descriptors are left");
     let fillers: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
-    let before = stage.stats().accept_errors;
+    let before = fixture.stats().accept_errors;
     for client in &clients {
-        client.connect(&stage.address(Protocol::Tcp).into()).expect("the kernel accepts");
+        client.connect(&fixture.address(Protocol::Tcp).into()).expect("the kernel accepts");
     }
-    stage.await_stats("none can be accepted", |now| now.accept_errors > before);
+    fixture.await_stats("none can be accepted", |now| now.accept_errors > before);
     echo(&member, &mut peer, FIRST);
-    stage.assert_bystander_unharmed();
-    let errors = stage.stats().accept_errors;
+    fixture.assert_bystander_unharmed();
+    let errors = fixture.stats().accept_errors;
     assert!(errors < before + 100, "it does not try in a loop: {errors}");
     drop(fillers);
-    stage.await_connections("all of them are accepted now", |now| now.unbound == 5);
-    stage.end();
+    fixture.await_connections("all of them are accepted now", |now| now.unbound == 5);
+    fixture.end();
 }

@@ -1,6 +1,6 @@
 //! Requests that are not what they should be.
 
-use crate::support::{BOTH, FIRST, PATIENCE, Stage};
+use crate::support::{BOTH, FIRST, Fixture, PATIENCE};
 use webrtc_server::control::dump::TransportDump;
 use webrtc_server::wire::stun::{Class, MessageBuilder, Method, TransactionId};
 use webrtc_server_conformance::peer::{
@@ -38,21 +38,21 @@ fn username(peer: &Peer) -> String {
 }
 
 /// A transport, and a peer that has proven nothing yet or everything: `connected`.
-fn each(connected: bool, mut story: impl FnMut(&Stage, &mut Peer, &dyn Fn() -> TransportDump)) {
+fn each(connected: bool, mut story: impl FnMut(&Fixture, &mut Peer, &dyn Fn() -> TransportDump)) {
     for protocol in BOTH {
-        let stage = Stage::new();
-        let member = stage.member();
+        let fixture = Fixture::new();
+        let member = fixture.member();
         let mut peer = match connected {
-            true => member.connected(&stage.server, protocol),
-            false => member.peer(&stage.server, protocol),
+            true => member.connected(&fixture.server, protocol),
+            false => member.peer(&fixture.server, protocol),
         };
-        let tuples = || stage.server.dump().expect("an open server").tuples;
+        let tuples = || fixture.server.dump().expect("an open server").tuples;
         let before = (member.dump(), tuples());
         member.forget();
-        story(&stage, &mut peer, &|| member.dump());
+        story(&fixture, &mut peer, &|| member.dump());
         assert_eq!((member.dump(), tuples()), before, "nothing has changed over {protocol:?}");
         assert_eq!(member.heard(), [""; 0], "and nothing was announced");
-        stage.end();
+        fixture.end();
     }
 }
 
@@ -72,7 +72,7 @@ fn stn_06_without_username_or_integrity_it_is_a_bad_request() {
 
 #[test]
 fn stn_07_a_username_of_nobody_is_met_with_silence() {
-    each(false, |stage, peer, _| {
+    each(false, |fixture, peer, _| {
         let of = |name: &str| CheckOptions {
             username: Some(name.to_owned()),
             nominate: true,
@@ -88,15 +88,16 @@ fn stn_07_a_username_of_nobody_is_met_with_silence() {
             format!("{}:me", ufrag.to_ascii_lowercase() + "\0"),
             "x".repeat(513),
         ];
-        let before = stage.stats();
+        let before = fixture.stats();
         for name in &names {
             let id = peer.next_transaction();
             let packet = peer.check_request(id, &of(name), |request| request);
             peer.send_packet(FIRST, &packet).expect("it leaves");
         }
         let count = names.len() as u64;
-        stage.await_stats("all are unknown", |now| now.stun_unknown == before.stun_unknown + count);
-        assert_eq!(stage.stats().datagrams_sent, before.datagrams_sent);
+        fixture
+            .await_stats("all are unknown", |now| now.stun_unknown == before.stun_unknown + count);
+        assert_eq!(fixture.stats().datagrams_sent, before.datagrams_sent);
         peer.collect().expect("a socket");
         assert!(peer.observed().stun.is_empty(), "no answer");
     });
@@ -128,9 +129,9 @@ fn stn_08_a_wrong_password_gets_401_and_changes_nothing() {
 
 #[test]
 fn stn_01_bad_lengths_cookies_and_attributes_are_dropped_without_a_word() {
-    let stage = Stage::new();
-    let member = stage.member();
-    let mut peer = member.peer(&stage.server, Protocol::Udp);
+    let fixture = Fixture::new();
+    let member = fixture.member();
+    let mut peer = member.peer(&fixture.server, Protocol::Udp);
     let id = peer.next_transaction();
     let good = peer.check_request(id, &CheckOptions::default(), |request| request);
     let mut bad: Vec<Vec<u8>> = (1..20).map(|length| good[..length].to_vec()).collect();
@@ -148,30 +149,30 @@ fn stn_01_bad_lengths_cookies_and_attributes_are_dropped_without_a_word() {
     }
     bad.push([&good[..], &[0; 4]].concat());
     bad.push(good[..good.len() - 4].to_vec());
-    let before = stage.stats().stun_malformed;
+    let before = fixture.stats().stun_malformed;
     for packet in &bad {
         peer.send_packet(FIRST, packet).expect("it leaves");
     }
-    stage.udp_barrier();
-    assert_eq!(stage.stats().stun_malformed, before + bad.len() as u64);
+    fixture.udp_barrier();
+    assert_eq!(fixture.stats().stun_malformed, before + bad.len() as u64);
     peer.collect().expect("a socket");
     assert!(peer.observed().stun.is_empty(), "no answer");
     assert!(member.dump().tuples.is_empty());
     assert_eq!(ask(&mut peer, id, &good).error_code, None, "the same, unharmed, is granted");
-    stage.end();
+    fixture.end();
 }
 
 #[test]
 fn stn_10_the_answer_leaves_by_the_socket_that_was_asked() {
     use webrtc_server::{ListenInfo, WebRtcServerOptions};
     let udp = || ListenInfo::new(webrtc_server::Protocol::Udp, [127, 0, 0, 1].into());
-    let stage = Stage::with_options(WebRtcServerOptions {
+    let fixture = Fixture::with_options(WebRtcServerOptions {
         listen_infos: vec![udp(), udp()],
         ..WebRtcServerOptions::default()
     });
-    let member = stage.member();
-    let mut peer = member.peer(&stage.server, Protocol::Udp);
-    let second = stage.server.listen_infos()[1].port;
+    let member = fixture.member();
+    let mut peer = member.peer(&fixture.server, Protocol::Udp);
+    let second = fixture.server.listen_infos()[1].port;
     let second = UdpPath::open(([127, 0, 0, 1], second).into()).expect("a free port");
     let second = peer.add_path(Path::Udp(second));
     for via in [FIRST, second, FIRST, second] {
@@ -186,7 +187,7 @@ fn stn_10_the_answer_leaves_by_the_socket_that_was_asked() {
         let selected = member.dump().ice_selected_tuple.expect("nominated");
         assert_eq!(selected.local_port, port);
     }
-    stage.end();
+    fixture.end();
 }
 
 #[test]
@@ -210,14 +211,14 @@ fn stn_12_only_unknown_attributes_that_must_be_understood_are_refused() {
         assert_eq!(gist(&answer), (Some(420), true, &[0x7F01, 0x7F02][..]));
         assert!(dump().tuples.is_empty());
     });
-    let stage = Stage::new();
-    let member = stage.member();
-    let mut peer = member.peer(&stage.server, Protocol::Udp);
+    let fixture = Fixture::new();
+    let member = fixture.member();
+    let mut peer = member.peer(&fixture.server, Protocol::Udp);
     let network = ask_with(&mut peer, &CheckOptions::default(), |request| {
         request.attribute(0xC057, &[0, 1, 0, 10])
     });
     assert!(network.is_success(), "the optional range is passed over");
-    stage.end();
+    fixture.end();
 }
 
 #[test]
@@ -258,17 +259,17 @@ fn other_messages(peer: &mut Peer) -> Vec<Vec<u8>> {
 
 #[test]
 fn stn_16_other_methods_are_met_with_silence() {
-    each(true, |stage, peer, _| {
+    each(true, |fixture, peer, _| {
         let mut packets = other_messages(peer);
         // RFC 3489 had no cookie.
         let mut old = packets[0].clone();
         old[4..8].fill(7);
         packets.push(old);
-        let (before, answers) = (stage.stats(), peer.observed().stun.len());
+        let (before, answers) = (fixture.stats(), peer.observed().stun.len());
         for packet in &packets {
             peer.send_packet(FIRST, packet).expect("it leaves");
         }
-        stage.await_stats("each is handled", |now| {
+        fixture.await_stats("each is handled", |now| {
             now.stun_ignored + now.stun_malformed
                 == before.stun_ignored + before.stun_malformed + packets.len() as u64
         });
@@ -279,17 +280,17 @@ fn stn_16_other_methods_are_met_with_silence() {
 
 #[test]
 fn stn_17_responses_and_indications_bind_nothing() {
-    let stage = Stage::new();
-    let member = stage.member();
-    let mut peer = member.peer(&stage.server, Protocol::Udp);
+    let fixture = Fixture::new();
+    let member = fixture.member();
+    let mut peer = member.peer(&fixture.server, Protocol::Udp);
     for packet in other_messages(&mut peer) {
         peer.send_packet(FIRST, &packet).expect("it leaves");
     }
-    stage.udp_barrier();
+    fixture.udp_barrier();
     peer.collect().expect("a socket");
     assert!(peer.observed().stun.is_empty() && member.dump().tuples.is_empty());
     assert_eq!(member.heard(), [""; 0]);
-    stage.end();
+    fixture.end();
 }
 
 #[test]
@@ -305,9 +306,9 @@ fn stn_19_who_claims_to_be_controlled_is_refused_whatever_the_tie_breaker() {
 
 #[test]
 fn res_08_a_source_gets_few_error_replies_and_a_member_of_the_same_source_is_answered() {
-    let stage = Stage::new();
-    let (member, mut honest) = stage.pair(Protocol::Udp);
-    let mut liar = member.peer(&stage.server, Protocol::Udp);
+    let fixture = Fixture::new();
+    let (member, mut honest) = fixture.pair(Protocol::Udp);
+    let mut liar = member.peer(&fixture.server, Protocol::Udp);
     let wrong = CheckOptions { password: Some("wrong".to_owned()), ..CheckOptions::default() };
     let (mut sent, mut asked) = (0, 0);
     for _ in 0..400 {
@@ -317,13 +318,13 @@ fn res_08_a_source_gets_few_error_replies_and_a_member_of_the_same_source_is_ans
         sent += 1;
         liar.send_packet(Via(0), &packet).expect("it leaves");
         if sent % 50 == 0 {
-            stage.udp_barrier(); // the socket's buffer must not overflow
+            fixture.udp_barrier(); // the socket's buffer must not overflow
         }
     }
     liar.collect().expect("a socket");
-    let (replies, now) = (liar.observed().stun.len(), stage.stats());
+    let (replies, now) = (liar.observed().stun.len(), fixture.stats());
     assert!((1..100).contains(&replies), "{replies} replies to {sent} requests");
     assert!(now.stun_errors >= 400 && asked > 100 * replies, "less comes out than went in");
     honest.await_check(FIRST, true, PATIENCE).expect("checks of members are not rationed");
-    stage.end();
+    fixture.end();
 }

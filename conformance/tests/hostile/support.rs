@@ -13,7 +13,7 @@ use webrtc_server::{
     ListenInfo, TransportEvent, WebRtcServer, WebRtcServerOptions, WebRtcTransport,
     WebRtcTransportOptions,
 };
-pub(crate) use webrtc_server_conformance::manual::{FIRST, PATIENCE, parameters};
+pub(crate) use webrtc_server_conformance::by_hand::{FIRST, PATIENCE, parameters};
 use webrtc_server_conformance::peer::{
     DtlsRole, Path, Peer, PeerCertificate, Protocol, ServerCredentials, StreamEnd, TcpOptions,
     TcpPath, UdpPath, Via,
@@ -31,7 +31,7 @@ pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// A server with one transport on which all is well.
-pub(crate) struct Stage {
+pub(crate) struct Fixture {
     pub(crate) server: WebRtcServer,
     bystander: (Member, RefCell<Peer>),
 }
@@ -43,7 +43,7 @@ pub(crate) struct Member {
     heard: RefCell<Vec<String>>,
 }
 
-impl Stage {
+impl Fixture {
     pub(crate) fn new() -> Self {
         Self::with_limits(Limits::default())
     }
@@ -66,7 +66,7 @@ impl Stage {
         let member = Member::new(&server, 30);
         member.connect("client");
         let peer = member.connected(&server, Protocol::Udp);
-        Stage { server, bystander: (member, RefCell::new(peer)) }
+        Fixture { server, bystander: (member, RefCell::new(peer)) }
     }
 
     /// A transport whose owner has told who the peer is.
@@ -140,7 +140,7 @@ impl Stage {
         self.assert_bystander_unharmed();
         let sockets = server_sockets(&self.server);
         assert!(!sockets.is_empty(), "the server's own sockets are seen");
-        let Stage { server, bystander: (member, peer) } = self;
+        let Fixture { server, bystander: (member, peer) } = self;
         let closing = server.close();
         let mut peer = peer.into_inner();
         peer.await_close_notify(PATIENCE).expect("the bystander hears the goodbye");

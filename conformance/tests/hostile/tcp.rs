@@ -1,6 +1,6 @@
 //! Strangers and members that misuse a TCP connection.
 
-use crate::support::{FIRST, PATIENCE, Stage, echo, end_of, eventually, sealed};
+use crate::support::{FIRST, Fixture, PATIENCE, echo, end_of, eventually, sealed};
 use std::time::Duration;
 use webrtc_server::lifecycle::Limits;
 use webrtc_server::wire::framing::frame;
@@ -9,8 +9,8 @@ use webrtc_server_conformance::peer::{
 };
 
 /// Nobody has to wait for a stranger to be thrown out.
-fn impatient() -> Stage {
-    Stage::with_limits(Limits { bind: Duration::from_millis(50), ..Limits::default() })
+fn impatient() -> Fixture {
+    Fixture::with_limits(Limits { bind: Duration::from_millis(50), ..Limits::default() })
 }
 
 fn check_of(peer: &mut Peer) -> Vec<u8> {
@@ -31,42 +31,42 @@ fn await_end(peer: &mut Peer, via: Via) -> StreamEnd {
 }
 
 /// Opens another connection of the same peer.
-fn another(stage: &Stage, peer: &mut Peer) -> Via {
-    peer.add_path(Path::Tcp(stage.tcp()))
+fn another(fixture: &Fixture, peer: &mut Peer) -> Via {
+    peer.add_path(Path::Tcp(fixture.tcp()))
 }
 
 #[test]
 fn tcp_04_empty_frames_are_passed_over() {
-    let stage = Stage::new();
-    let member = stage.member();
-    let mut peer = member.peer(&stage.server, Protocol::Tcp);
+    let fixture = Fixture::new();
+    let member = fixture.member();
+    let mut peer = member.peer(&fixture.server, Protocol::Tcp);
     write(&mut peer, FIRST, &[0; 2000]);
     peer.await_check(FIRST, true, PATIENCE).expect("the check behind them is granted");
     assert_eq!(peer.end(FIRST).expect("a path"), StreamEnd::Open);
-    stage.end();
+    fixture.end();
 }
 
 #[test]
 fn tcp_05_the_longest_frame_is_read_and_judged() {
-    let stage = Stage::new();
-    let (member, mut peer) = stage.pair(Protocol::Tcp);
-    let before = stage.stats().datagrams_dropped;
+    let fixture = Fixture::new();
+    let (member, mut peer) = fixture.pair(Protocol::Tcp);
+    let before = fixture.stats().datagrams_dropped;
     for length in [65_534, 65_535] {
         write(&mut peer, FIRST, &frame(&vec![0xFF; length]).expect("short enough"));
     }
     peer.await_check(FIRST, true, PATIENCE).expect("the connection is alive");
-    assert_eq!(stage.stats().datagrams_dropped, before + 2);
+    assert_eq!(fixture.stats().datagrams_dropped, before + 2);
     echo(&member, &mut peer, FIRST);
-    stage.end();
+    fixture.end();
 }
 
 #[test]
 fn tcp_06_a_stranger_that_sends_anything_else_is_closed() {
     // Not by the deadline.
     let bind = Duration::from_secs(3600);
-    let stage = Stage::with_limits(Limits { bind, ..Limits::default() });
-    let member = stage.member();
-    let mut peer = member.peer(&stage.server, Protocol::Udp);
+    let fixture = Fixture::with_limits(Limits { bind, ..Limits::default() });
+    let member = fixture.member();
+    let mut peer = member.peer(&fixture.server, Protocol::Udp);
     let unframed = check_of(&mut peer);
     let mut damaged = unframed.clone();
     damaged[30] ^= 1;
@@ -91,31 +91,31 @@ fn tcp_06_a_stranger_that_sends_anything_else_is_closed() {
         ("an indication", of_frame(&indication)),
     ];
     for (what, stream) in streams {
-        let mut path = stage.tcp();
+        let mut path = fixture.tcp();
         path.send_raw(&stream).expect("it leaves");
         // The kernel resets what is closed with bytes unread; either end is one.
         assert_ne!(end_of(&mut path), StreamEnd::Open, "{what}");
     }
-    stage.await_connections("none is left", |now| (now.unbound, now.lingering) == (0, 0));
+    fixture.await_connections("none is left", |now| (now.unbound, now.lingering) == (0, 0));
     assert!(member.dump().tuples.is_empty());
-    stage.end();
+    fixture.end();
 }
 
 #[test]
 fn tcp_07_who_binds_nothing_is_closed_in_time() {
-    let stage = impatient();
-    let (member, mut peer) = stage.pair(Protocol::Tcp);
+    let fixture = impatient();
+    let (member, mut peer) = fixture.pair(Protocol::Tcp);
     let streams: [&[u8]; 4] = [b"", &[0xFF], &[0xFF, 0xFF, 1, 2], &[0; 100]];
     for stream in streams {
-        let mut path = stage.tcp();
+        let mut path = fixture.tcp();
         path.send_raw(stream).expect("it leaves");
         assert_eq!(end_of(&mut path), StreamEnd::Fin, "{stream:?}");
     }
-    stage.await_connections("the member's is left", |now| {
+    fixture.await_connections("the member's is left", |now| {
         (now.unbound, now.bound, now.lingering) == (0, 1, 0)
     });
     echo(&member, &mut peer, FIRST);
-    stage.end();
+    fixture.end();
 }
 
 /// A close_notify as a frame, not sent yet.
@@ -129,8 +129,8 @@ fn goodbye(peer: &mut Peer) -> Vec<u8> {
 
 #[test]
 fn tcp_09_what_came_before_a_fin_counts_first() {
-    let stage = Stage::new();
-    let (member, mut peer) = stage.pair(Protocol::Tcp);
+    let fixture = Fixture::new();
+    let (member, mut peer) = fixture.pair(Protocol::Tcp);
     member.forget();
     let alert = goodbye(&mut peer);
     write(&mut peer, FIRST, &alert);
@@ -140,16 +140,16 @@ fn tcp_09_what_came_before_a_fin_counts_first() {
     assert_eq!(await_end(&mut peer, FIRST), StreamEnd::Fin);
     peer.collect().expect("a socket");
     assert_eq!(peer.observed().close_notifies, [FIRST], "one reply");
-    assert_eq!(stage.stats().frames_cut, 0);
-    let dump = stage.server.dump().expect("an open server");
+    assert_eq!(fixture.stats().frames_cut, 0);
+    let dump = fixture.server.dump().expect("an open server");
     assert_eq!((dump.tuples, dump.connections.bound), (1, 0), "the bystander's");
-    stage.end();
+    fixture.end();
 }
 
 #[test]
 fn tcp_20_nothing_of_a_read_counts_behind_its_goodbye() {
-    let stage = Stage::new();
-    let (member, mut peer) = stage.pair(Protocol::Tcp);
+    let fixture = Fixture::new();
+    let (member, mut peer) = fixture.pair(Protocol::Tcp);
     member.forget();
     let data = sealed(&mut peer, |peer, nowhere| {
         peer.send_data(nowhere, b"before").expect("connected");
@@ -161,34 +161,34 @@ fn tcp_20_nothing_of_a_read_counts_behind_its_goodbye() {
     peer.await_close_notify(PATIENCE).expect("the reply");
     peer.await_check(FIRST, true, PATIENCE).expect("ICE is as it was");
     assert_eq!(member.heard(), ["data before", "dtls Closed CloseNotify"]);
-    stage.end();
+    fixture.end();
 }
 
 #[test]
 fn tcp_10_a_fin_inside_a_frame_is_a_mere_disconnection() {
-    let stage = Stage::new();
+    let fixture = Fixture::new();
     let whole = frame(&[0x80; 20]).expect("short enough");
     for cut in 1..whole.len() {
-        let (member, mut peer) = stage.pair(Protocol::Tcp);
+        let (member, mut peer) = fixture.pair(Protocol::Tcp);
         member.forget();
         write(&mut peer, FIRST, &whole[..cut]);
         peer.tcp(FIRST).expect("a connection").finish().expect("a FIN");
         member.await_event("ice Disconnected");
         assert_eq!(member.heard(), ["no tuple", "ice Disconnected"], "cut at {cut}");
         assert_eq!(await_end(&mut peer, FIRST), StreamEnd::Fin);
-        assert_eq!(stage.stats().frames_cut, cut as u64);
+        assert_eq!(fixture.stats().frames_cut, cut as u64);
         member.transport.close().wait().expect("not a worker");
     }
-    stage.end();
+    fixture.end();
 }
 
 #[test]
 fn tcp_11_another_valid_tuple_takes_over() {
-    let stage = Stage::new();
-    let (member, mut peer) = stage.pair(Protocol::Tcp);
-    let second = another(&stage, &mut peer);
+    let fixture = Fixture::new();
+    let (member, mut peer) = fixture.pair(Protocol::Tcp);
+    let second = another(&fixture, &mut peer);
     peer.await_check(second, false, PATIENCE).expect("granted");
-    let third = peer.add_path(Path::Udp(stage.udp()));
+    let third = peer.add_path(Path::Udp(fixture.udp()));
     peer.await_check(third, false, PATIENCE).expect("granted");
     member.forget();
     peer.tcp(FIRST).expect("a connection").finish().expect("a FIN");
@@ -201,17 +201,17 @@ fn tcp_11_another_valid_tuple_takes_over() {
     peer.tcp(second).expect("a connection").reset().expect("a RST");
     eventually("it is gone", || member.dump().tuples.len() == 1);
     assert_eq!(member.heard().len(), 2);
-    stage.end();
+    fixture.end();
 }
 
 #[test]
 fn tcp_12_who_reconnects_goes_on_with_the_same_association() {
     for reset in [false, true] {
-        let stage = Stage::new();
-        let member = stage.member();
+        let fixture = Fixture::new();
+        let member = fixture.member();
         // An address of its own, so that no other test takes the port in between.
         let local = Some(([127, 0, 0, 12], 0).into());
-        let path = stage.tcp_with(TcpOptions { local, receive_buffer: None });
+        let path = fixture.tcp_with(TcpOptions { local, receive_buffer: None });
         let port = path.local_addr();
         let mut peer = member.peer_on(Path::Tcp(path), DtlsRole::Client);
         peer.connect_via(FIRST, PATIENCE).expect("ICE and DTLS connect");
@@ -224,7 +224,7 @@ fn tcp_12_who_reconnects_goes_on_with_the_same_association() {
         assert!(member.transport.send(b"nowhere").is_err(), "a soft failure");
         // After a RST even the same port is free, and yet it is another tuple.
         let local = reset.then_some(port);
-        let again = stage.tcp_with(TcpOptions { local, ..TcpOptions::default() });
+        let again = fixture.tcp_with(TcpOptions { local, ..TcpOptions::default() });
         let again = peer.add_path(Path::Tcp(again));
         member.forget();
         peer.await_check(again, true, PATIENCE).expect("granted");
@@ -232,15 +232,15 @@ fn tcp_12_who_reconnects_goes_on_with_the_same_association() {
         echo(&member, &mut peer, again);
         let dtls: Vec<_> = member.heard().into_iter().filter(|e| e.contains("dtls")).collect();
         assert_eq!(dtls, [""; 0], "no handshake");
-        stage.end();
+        fixture.end();
     }
 }
 
 #[test]
 fn tcp_14_a_reset_under_traffic_ends_one_path() {
-    let stage = Stage::new();
+    let fixture = Fixture::new();
     for _ in 0..20 {
-        let (member, mut peer) = stage.pair(Protocol::Tcp);
+        let (member, mut peer) = fixture.pair(Protocol::Tcp);
         peer.pause(FIRST).expect("a path");
         for _ in 0..100 {
             member.transport.post(&[7; 1000]).expect("an open server");
@@ -253,62 +253,62 @@ fn tcp_14_a_reset_under_traffic_ends_one_path() {
         }
         assert!(member.dump().tuples.is_empty());
     }
-    let counts = stage.connections();
+    let counts = fixture.connections();
     assert_eq!((counts.unbound, counts.bound, counts.lingering), (0, 0, 0));
-    stage.end();
+    fixture.end();
 }
 
 #[test]
 fn tcp_19_connections_that_are_reset_before_their_first_use_are_dropped_quietly() {
-    let stage = Stage::new();
-    let before = stage.stats();
+    let fixture = Fixture::new();
+    let before = fixture.stats();
     for round in 0..300 {
-        let mut path = stage.tcp();
+        let mut path = fixture.tcp();
         if round % 3 == 0 {
             path.send_raw(&[0, 5, 1]).expect("it leaves");
         }
         path.reset().expect("a RST");
     }
     // Until then this address may have as many unbound connections as one source gets.
-    stage.await_stats("all were accepted", |now| now.connections_accepted >= 300);
-    stage.await_connections("and forgotten", |now| now.unbound == 0);
-    let (member, mut peer) = stage.pair(Protocol::Tcp);
-    stage.await_connections("the member's is left", |now| {
+    fixture.await_stats("all were accepted", |now| now.connections_accepted >= 300);
+    fixture.await_connections("and forgotten", |now| now.unbound == 0);
+    let (member, mut peer) = fixture.pair(Protocol::Tcp);
+    fixture.await_connections("the member's is left", |now| {
         (now.unbound, now.bound, now.lingering) == (0, 1, 0)
     });
-    assert_eq!(stage.stats().accept_errors, before.accept_errors);
+    assert_eq!(fixture.stats().accept_errors, before.accept_errors);
     echo(&member, &mut peer, FIRST);
-    stage.end();
+    fixture.end();
 }
 
 #[test]
 fn tcp_18_nothing_is_left_of_many_connections() {
-    let stage = impatient();
+    let fixture = impatient();
     let mut paths = Vec::new();
     for round in 0..60 {
-        let member = stage.member();
-        let mut peer = member.peer(&stage.server, Protocol::Tcp);
+        let member = fixture.member();
+        let mut peer = member.peer(&fixture.server, Protocol::Tcp);
         peer.await_check(FIRST, true, PATIENCE).expect("granted");
         match round % 4 {
             0 => drop(peer.tcp(FIRST).expect("a connection").finish()),
             1 => peer.tcp(FIRST).expect("a connection").reset().expect("a RST"),
             2 => peer.tcp(FIRST).expect("a connection").close(),
-            _ => paths.push(stage.tcp()), // and the member's stays open
+            _ => paths.push(fixture.tcp()), // and the member's stays open
         }
         member.transport.close().wait().expect("not a worker");
-        paths.extend((round % 4 == 0).then(|| stage.tcp()));
+        paths.extend((round % 4 == 0).then(|| fixture.tcp()));
     }
     // Whether or not the peers have closed their ends.
-    stage.await_connections("none is left", |now| now == Default::default());
-    stage.end();
+    fixture.await_connections("none is left", |now| now == Default::default());
+    fixture.end();
 }
 
 /// A handshake and data, each byte in a segment of its own, with a flight in two frames of one segment in between.
 #[test]
 fn tcp_03_segments_do_not_matter() {
-    let stage = Stage::new();
-    let member = stage.member();
-    let mut peer = member.peer(&stage.server, Protocol::Tcp);
+    let fixture = Fixture::new();
+    let member = fixture.member();
+    let mut peer = member.peer(&fixture.server, Protocol::Tcp);
     let check = frame(&check_of(&mut peer)).expect("short enough");
     for byte in &check {
         write(&mut peer, FIRST, &[*byte]);
@@ -333,18 +333,18 @@ fn tcp_03_segments_do_not_matter() {
     member.await_event("data one");
     write(&mut peer, FIRST, &stream[stream.len() - 1..]);
     member.await_event("data two");
-    stage.end();
+    fixture.end();
 }
 
 /// A connection that was taken over keeps nothing of what its former transport had queued.
 #[test]
 fn n3_a_frame_that_was_begun_ends_before_another_transport_speaks() {
-    let stage = Stage::new();
-    let (member, mut peer) = stage.pair(Protocol::Tcp);
-    let heir = stage.member();
+    let fixture = Fixture::new();
+    let (member, mut peer) = fixture.pair(Protocol::Tcp);
+    let heir = fixture.member();
     peer.pause(FIRST).expect("a path");
-    let before = stage.stats().frames_dropped;
-    while stage.stats().frames_dropped == before {
+    let before = fixture.stats().frames_dropped;
+    while fixture.stats().frames_dropped == before {
         for _ in 0..50 {
             member.transport.post(&[7; 1200]).expect("an open server");
         }
@@ -357,5 +357,5 @@ fn n3_a_frame_that_was_begun_ends_before_another_transport_speaks() {
         .expect("the stream is still made of frames");
     assert_eq!((peer.observed().malformed, member.dump().tuples.len()), (0, 0));
     assert_eq!(heir.dump().tuples.len(), 1);
-    stage.end();
+    fixture.end();
 }

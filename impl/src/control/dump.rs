@@ -192,7 +192,7 @@ pub struct ConnectionCounts {
     pub lingering: usize,
 }
 
-/// Counters of one worker, from its start.
+/// Counters from the start: of one worker, or of all of a server's together (mediasoup `getStats()`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
@@ -202,9 +202,9 @@ pub struct Stats {
     pub datagrams_sent: u64,
     /// Datagrams and frames that nobody could use.
     pub datagrams_dropped: u64,
-    /// Bytes over UDP and TCP.
+    /// Bytes that arrived over UDP and TCP: payloads, and the lengths before the frames of TCP.
     pub bytes_received: u64,
-    /// Bytes over UDP and TCP.
+    /// Bytes that the kernel took, of the same.
     pub bytes_sent: u64,
     /// Errors of receive calls.
     pub receive_errors: u64,

@@ -2,15 +2,17 @@
 
 use crate::lifecycle::{CloseReason, DtlsReason, DtlsState, IceState, Outcome};
 use crate::parameters::TransportTuple;
+pub use crate::shell::dtls::DtlsConnected;
 
-/// An event of a transport, under mediasoup's name.
+/// An event of a transport, under mediasoup's name (`WebRtcTransport.ts`). Events come in their order, on the thread of
+/// the transport's worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TransportEvent {
-    /// `icestatechange`
+    /// `icestatechange`: the new state.
     IceStateChange(IceState),
-    /// `iceselectedtuplechange`
+    /// `iceselectedtuplechange`: where everything is sent from now on; `None`: nowhere, no path is left.
     IceSelectedTupleChange(Option<TransportTuple>),
-    /// `dtlsstatechange`
+    /// `dtlsstatechange`.
     DtlsStateChange {
         /// The new state.
         state: DtlsState,
@@ -19,7 +21,7 @@ pub enum TransportEvent {
         /// Keys and certificate, with `connected` only.
         connected: Option<Box<DtlsConnected>>,
     },
-    /// Application data arrived.
+    /// Application data arrived: what one DTLS record held.
     Data(Vec<u8>),
     /// `listenserverclose`: the server is closing, and this transport with it.
     ListenServerClose,
@@ -30,13 +32,4 @@ pub enum TransportEvent {
         /// What became of its close_notify.
         outcome: Outcome,
     },
-}
-
-/// What a finished handshake yields.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DtlsConnected {
-    /// Keys for SRTP (RFC 5764 section 4.2).
-    pub srtp: crate::shell::dtls::SrtpKeys,
-    /// The peer's certificate, PEM.
-    pub remote_certificate: String,
 }

@@ -6,7 +6,7 @@ use crate::lifecycle::Verdict;
 use crate::lifecycle::server::WorkerId;
 use crate::sync::{Arc, Mutex, Weakness, is_weakened, lock};
 #[cfg(all(feature = "net", feature = "testing"))]
-use crate::trace::{Tracer, Word};
+use crate::trace::{BarrierEvent, Tracer};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -94,7 +94,7 @@ impl<T: Weigh, W: Wake, O: Send + Sync + 'static> Life<T, W, O> {
         drop(self.queue.disconnect());
         #[cfg(all(feature = "net", feature = "testing"))]
         if let Some(tracer) = &self.tracer {
-            tracer.said(Word::WorkerReleased(self.worker));
+            tracer.said(BarrierEvent::WorkerReleased(self.worker));
         }
         self.shutdown.worker_released(self.worker);
     }
@@ -113,7 +113,7 @@ impl<T: Weigh, W: Wake, O: Send + Sync + 'static> Life<T, W, O> {
             Verdict::Applied => {
                 #[cfg(all(feature = "net", feature = "testing"))]
                 if let Some(tracer) = &self.tracer {
-                    tracer.said(Word::WorkerLost(self.worker));
+                    tracer.said(BarrierEvent::WorkerLost(self.worker));
                 }
                 tracing::error!(target: "info", worker = self.worker.0, "a worker is lost");
                 self.shutdown.request_close();

@@ -30,27 +30,35 @@ pub mod by_hand;
 pub mod closing;
 #[cfg(feature = "net")]
 pub mod command;
+#[doc(hidden)]
 pub mod drain;
 #[cfg(feature = "net")]
 pub mod dump;
 #[cfg(feature = "net")]
 pub mod events;
 #[cfg(feature = "net")]
+#[doc(hidden)]
 pub mod handover;
+#[doc(hidden)]
 pub mod latch;
+#[doc(hidden)]
 pub mod life;
 #[cfg(feature = "net")]
 mod mailbox;
 #[cfg(feature = "net")]
 pub mod options;
 #[cfg(feature = "net")]
+#[doc(hidden)]
 pub mod owner;
+#[doc(hidden)]
 pub mod queue;
 #[cfg(feature = "net")]
 mod random;
+#[doc(hidden)]
 pub mod reply;
 #[cfg(feature = "net")]
 pub mod server;
+#[doc(hidden)]
 pub mod shutdown;
 #[cfg(feature = "net")]
 mod spawn;

@@ -40,7 +40,7 @@ pub struct WebRtcServerOptions {
     /// How the workers share the listen infos. Default: as the system can.
     #[cfg(feature = "testing")]
     pub sharing: crate::shell::bind::Sharing,
-    /// The defect of the lifecycle, if it is to have one.
+    /// The mutant of the lifecycle, if it is to have one.
     #[cfg(feature = "testing")]
     pub mutant: Option<crate::lifecycle::Mutant>,
     /// Who hears of every step, if anybody is to.
@@ -111,9 +111,10 @@ pub struct WebRtcTransportOptions {
     /// Instead of that, one that is shorter than may be asked for.
     #[cfg(feature = "testing")]
     pub short_consent: Option<Duration>,
-    /// Hears every event, on the worker's thread: it must not block, and whatever would wait for an answer of this
-    /// server is refused there. What it owns lives until the transport is closed: a handle of the server in it keeps
-    /// the server open. If it panics it is not called again, and nobody else is harmed.
+    /// Hears every event, on the worker's thread: it must not block, and whatever would wait for an answer of a server,
+    /// this one or another, is refused there ([`Error::OnWorkerThread`](crate::Error::OnWorkerThread)). What it owns
+    /// lives until the transport is closed: a handle of the server in it keeps the server open. If it panics it is not
+    /// called again; neither that nor a panic of what it owns, when that is dropped, harms anybody else.
     pub on_event: EventSink,
 }
 

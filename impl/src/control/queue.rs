@@ -209,8 +209,11 @@ impl<T: Weigh, W: Wake> CommandQueue<T, W> {
         self.woken(woken)
     }
 
-    /// Puts in if there is room; if not, `task` is woken when there may be. `item` is left where it is until then, and is
-    /// what was not put in afterwards.
+    /// Puts in if there is room; if not, `task` is woken when there may be. `item` is left where it is until then.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError::Disconnected`]; `item` is what was not put in.
     ///
     /// # Panics
     ///

@@ -70,7 +70,9 @@ impl WebRtcServer {
     ///
     /// # Errors
     ///
-    /// [`Error`]; whatever had been bound is free again by then.
+    /// [`Error::NoListenInfos`], [`Error::TooManyListenInfos`], [`Error::Certificate`], [`Error::DtlsOptions`],
+    /// [`Error::Bind`], [`Error::Random`], and [`Error::System`] where threads, descriptors or memory are short. Whatever
+    /// had been bound is free again by then.
     //= CLS-21
     //= DTL-26
     //= RES-09
@@ -195,7 +197,8 @@ impl WebRtcServer {
         self.shared().shutdown.request_close()
     }
 
-    /// The same with another deadline; that of the first call counts.
+    /// The same with another deadline, counted from now; that of the first call counts. One that is longer than the
+    /// clock can tell is none.
     //= CLS-07
     pub fn close_with_deadline(&self, deadline: Duration) -> Closing<Outcomes<Outcome>> {
         self.shared().deadline.choose(deadline);
@@ -204,7 +207,8 @@ impl WebRtcServer {
 
     /// Takes nobody in any more, keeps those who are there, and closes as [`Self::close`] does when the last of them is
     /// closed, or after `deadline`: at once without any. Transports are refused with [`Refused::Draining`], connections
-    /// are closed as soon as they are accepted. Idempotent: the deadline of the first call counts.
+    /// are closed as soon as they are accepted. Idempotent: the deadline of the first call counts. One that is longer than
+    /// the clock can tell is none.
     ///
     /// Returns at once. The answer is that of the close, which may also come earlier: by [`Self::close`], or by the drop
     /// of the last handle.

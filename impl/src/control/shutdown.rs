@@ -101,7 +101,7 @@ impl<O: Send + Sync + 'static> Shutdown<O> {
         Self { shared: Mutex::new(shared), answer: Arc::new(Latch::new()), workers: Box::new(tell) }
     }
 
-    /// The same with one defect, before anything was said.
+    /// The same with one mutant, before anything was said.
     #[cfg(all(feature = "net", feature = "testing"))]
     pub(super) fn with_mutant(self, mutant: Option<crate::lifecycle::Mutant>) -> Self {
         {

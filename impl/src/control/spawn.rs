@@ -19,7 +19,7 @@ use crate::shell::limiter::ReplyLimiter;
 use crate::shell::{Clock, Notify, Worker, WorkerConfig};
 use crate::sync::{Arc, Mutex, lock, thread};
 #[cfg(feature = "testing")]
-use crate::trace::{Tracer, Word};
+use crate::trace::{BarrierEvent, Tracer};
 use mio::Waker;
 use std::collections::VecDeque;
 use std::io;
@@ -43,7 +43,7 @@ pub(super) struct Workers {
 impl TellWorkers for Workers {
     fn close(&self) {
         #[cfg(feature = "testing")]
-        say(self.tracer.as_ref(), Word::CloseRequested);
+        say(self.tracer.as_ref(), BarrierEvent::CloseRequested);
         let until = Instant::now().checked_add(self.deadline.get());
         for mailbox in self.mailboxes.iter() {
             let _ = mailbox.tell(Command::CloseServer { until });
@@ -52,7 +52,7 @@ impl TellWorkers for Workers {
 
     fn grant_release(&self) {
         #[cfg(feature = "testing")]
-        say(self.tracer.as_ref(), Word::ReleaseGranted);
+        say(self.tracer.as_ref(), BarrierEvent::ReleaseGranted);
         for mailbox in self.mailboxes.iter() {
             let _ = mailbox.tell(Command::GrantRelease);
         }
@@ -61,9 +61,9 @@ impl TellWorkers for Workers {
 
 /// Tells whoever observes, if anybody does.
 #[cfg(feature = "testing")]
-fn say(tracer: Option<&Tracer>, word: Word) {
+fn say(tracer: Option<&Tracer>, event: BarrierEvent) {
     if let Some(tracer) = tracer {
-        tracer.said(word);
+        tracer.said(event);
     }
 }
 
@@ -114,7 +114,7 @@ impl Spawn {
         #[cfg(feature = "testing")]
         if let Some(tracer) = self.tracer.clone() {
             let closing = self.shutdown.closing();
-            closing.on_complete(move |_| tracer.said(Word::CallersAnswered));
+            closing.on_complete(move |_| tracer.said(BarrierEvent::CallersAnswered));
         }
         let started = self
             .prepare(bound)

@@ -43,7 +43,7 @@ impl Two {
             transport: TransportId(worker as u64),
             credentials: credentials.clone(),
             consent: None,
-            owner: Owner::new(Box::new(|_| {}), Arc::new(Latch::new())),
+            owner: Owner::new(&credentials, Box::new(|_| {}), Arc::new(Latch::new())),
             reply,
         });
         made.try_recv().expect("an answer").expect("it is made");

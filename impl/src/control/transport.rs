@@ -9,7 +9,7 @@ use super::options::WebRtcTransportOptions;
 use super::owner::Owner;
 use super::random;
 use super::server::Shared;
-use super::view::{self, View};
+use super::view::View;
 use crate::error::Error;
 use crate::lifecycle::{Credentials, DtlsRole, DtlsState, IceState, TransportId};
 use crate::parameters::{DtlsParameters, IceCandidate, IceParameters, TransportTuple};
@@ -64,16 +64,15 @@ impl Newcomer {
         let worker = server.worker_of(transport);
         let credentials = random::credentials(worker)?;
         let consent = options.consent();
-        let (view, sink) = view::new(&credentials, options.on_event);
         let closed = Arc::new(Latch::new());
         closed.on_set(move |_| drop(admitted));
-        let owner = Owner::new(sink, Arc::clone(&closed)).with_view(&view);
+        let owner = Owner::new(&credentials, options.on_event, Arc::clone(&closed));
         let handle = WebRtcTransport(Arc::new(Inner {
             id: server.transport_id(transport.0),
             transport,
             worker,
             ice_candidates,
-            view,
+            view: owner.view(),
             restarting: Mutex::new(()),
             closed,
             // There is nothing to close before a worker hears of it.
@@ -197,7 +196,7 @@ impl WebRtcTransport {
     ///
     /// # Errors
     ///
-    /// `Closed`, [`Error::OnWorkerThread`].
+    /// `Closed`, [`Error::OnWorkerThread`], [`Error::Random`].
     //= STN-23
     pub fn restart_ice(&self) -> Result<IceParameters, Error> {
         // Who holds the lock waits for the worker.

@@ -13,7 +13,8 @@ pub const SEND_QUEUE_RESERVE_BYTES: usize = 64 * 1024;
 pub struct Limits {
     /// A TCP connection that no check bound to a transport by then is closed. Default 10 s.
     pub bind: Duration,
-    /// A DTLS handshake that has not finished by then has failed. Default 30 s.
+    /// A DTLS handshake that has not finished by then has failed; from when it has a path and `connect()` was called.
+    /// Default 30 s.
     pub handshake: Duration,
     /// From the end of use of a TCP connection to its reset; also how long a blocked UDP alert waits. Default 1 s.
     pub drain: Duration,

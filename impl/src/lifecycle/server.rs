@@ -96,7 +96,7 @@ impl Server {
         Self { phase: ServerPhase::Open, shares, planted: Planted::default() }
     }
 
-    /// The same server with one defect.
+    /// The same server with one mutant.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn with_mutant(mut self, mutant: Option<Mutant>) -> Self {

@@ -7,7 +7,7 @@ use super::ids::{ConnectionId, TransportId};
 pub enum Timer {
     /// No authenticated check came for too long (RFC 7675).
     Consent(TransportId),
-    /// The handshake takes too long.
+    /// The handshake takes too long. Runs once `connect()` was called, too.
     Handshake(TransportId),
     /// A farewell over UDP: until it is sent, then until it is answered.
     Farewell(TransportId),

@@ -3,10 +3,14 @@
 // Every test binary uses its own part, and none exports it.
 #![allow(dead_code, unreachable_pub)]
 
+use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
+use tracing::{Event, Metadata, Subscriber};
 use webrtc_server::wire::stun::{TransactionId, binding_request};
 use webrtc_server::{
     Error, ListenInfo, PortRange, Protocol, Refused, TransportEvent, WebRtcServer,
@@ -100,22 +104,48 @@ pub fn hold_worker(server: &WebRtcServer) -> Sender<()> {
     hold
 }
 
-/// Panics when it is dropped, as long as nothing else panics.
-struct Fault;
-
-impl Drop for Fault {
-    fn drop(&mut self) {
-        assert!(std::thread::panicking(), "a fault which this test provokes");
-    }
+thread_local! {
+    /// Whether this thread is to panic at its next word to the log.
+    static CONDEMNED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Has the worker's thread panic: what an application's callback owns is dropped there, and nobody catches a panic of
-/// that.
+/// An application's log that panics on condemned threads: nobody catches a panic of that.
+struct FatalLog;
+
+impl Subscriber for FatalLog {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        CONDEMNED.get()
+    }
+
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {
+        assert!(!CONDEMNED.take(), "a fault which this test provokes");
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// Has the worker's thread panic: it logs that a callback did, and that panics.
 pub fn kill_worker(server: &WebRtcServer) {
-    let fault = Fault;
+    // Another test of this process may have done so.
+    let _ = tracing::subscriber::set_global_default(FatalLog);
     let trigger = WebRtcTransportOptions {
-        on_event: Box::new(move |_| {
-            let _ = &fault;
+        on_event: Box::new(|_| {
+            CONDEMNED.set(true);
+            panic!("a fault which this test provokes");
         }),
         ..WebRtcTransportOptions::default()
     };

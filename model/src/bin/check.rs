@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use webrtc_server_model::{Check, KNOWN_BUGS, Mutant, Preset, Trace, check, itf};
 
-/// Explores the model, judges every property, and explores every known mistake. Exits with 1 when a property is
-/// violated, a state that ought to be reached is not, a close does not end, or a mistake survives.
+/// Explores the model, judges every property, and explores every mutant. Exits with 1 when a property is
+/// violated, a state that ought to be reached is not, a close does not end, or a mutant survives.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -26,7 +26,7 @@ struct Arguments {
     /// to target/counterexamples
     #[arg(long, value_name = "DIR")]
     counterexamples: Option<PathBuf>,
-    /// Plant a mistake, for example CarriersFirst, to see the check fail
+    /// Plant a mutant, for example CarriersFirst, to see the check fail
     #[arg(long, value_parser = mutant)]
     mutant: Option<Mutant>,
 }

@@ -18,7 +18,7 @@ struct Arguments {
     /// Where to serve it
     #[arg(long, default_value = "127.0.0.1:3000")]
     address: SocketAddr,
-    /// Plant a mistake, for example CarriersFirst
+    /// Plant a mutant, for example CarriersFirst
     #[arg(long, value_parser = mutant)]
     mutant: Option<Mutant>,
 }

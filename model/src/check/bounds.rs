@@ -1,4 +1,4 @@
-//! Why the bounds are what they are: which mistakes are caught in which configuration, and what of a configuration it
+//! Why the bounds are what they are: which mutants are caught in which configuration, and what of a configuration it
 //! takes to catch each.
 
 use serde::Serialize;
@@ -15,24 +15,24 @@ use crate::presets::Preset;
 use crate::properties::properties;
 use crate::state::Tuple;
 
-/// A mistake that is caught in so many configurations is not looked for in further, larger ones.
+/// A mutant that is caught in so many configurations is not looked for in further, larger ones.
 const KILLS_ENOUGH: usize = 2;
-/// How many states a configuration may have in which every mistake is looked for to the end.
+/// How many states a configuration may have in which every mutant is looked for to the end.
 const STATES_MAX: usize = 150_000;
 /// More tuples than any transport can have.
 const NO_CAP: usize = 8;
 
-/// In which configurations a mistake breaks the property that ought to catch it.
+/// In which configurations a mutant breaks the property that ought to catch it.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KillRow {
-    /// The mistake.
+    /// The mutant.
     pub mutant: Mutant,
     /// The configurations in the order of the preset.
     pub kills: Vec<(&'static str, Kill)>,
 }
 
-/// What became of a mistake in one configuration.
+/// What became of a mutant in one configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kill {
@@ -46,11 +46,11 @@ pub enum Kill {
     GivenUp,
 }
 
-/// What of its smallest configuration a mistake needs to be caught.
+/// What of its smallest configuration a mutant needs to be caught.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NeedRow {
-    /// The mistake.
+    /// The mutant.
     pub mutant: Mutant,
     /// The configuration.
     pub config: &'static str,
@@ -58,13 +58,13 @@ pub struct NeedRow {
     pub needs: Vec<Need>,
 }
 
-/// Whether a mistake needs one aspect of its configuration.
+/// Whether a mutant needs one aspect of its configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Need {
     /// The aspect.
     pub aspect: &'static str,
-    /// Without it nothing shows the mistake.
+    /// Without it nothing shows the mutant.
     pub is_needed: bool,
 }
 
@@ -77,7 +77,7 @@ impl KillRow {
     }
 }
 
-/// Look for each mistake in each configuration, in the order of the preset.
+/// Look for each mutant in each configuration, in the order of the preset.
 pub(super) fn kills(preset: &Preset, bugs: &[KnownBug]) -> Vec<KillRow> {
     parallel::map(bugs, |bug| {
         let mut found = 0;
@@ -112,7 +112,7 @@ fn look_for(bug: &KnownBug, config: &Config) -> Kill {
     }
 }
 
-/// Take one aspect at a time from the smallest configuration of each mistake.
+/// Take one aspect at a time from the smallest configuration of each mutant.
 pub(super) fn needs(bugs: &[KnownBug]) -> Vec<NeedRow> {
     parallel::map(bugs, |bug| {
         let config = (bug.config)();

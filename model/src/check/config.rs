@@ -13,7 +13,7 @@ use crate::endings::{Endings, check_endings};
 use crate::explore::Graph;
 use crate::model::LifecycleModel;
 use crate::mutants::Mutant;
-use crate::properties::{Verdict, judge};
+use crate::properties::{PropertyResult, judge};
 use crate::symmetry::check_symmetry;
 use crate::trace::Trace;
 
@@ -28,7 +28,7 @@ pub struct ConfigRow {
     pub name: &'static str,
     /// What it is for.
     pub purpose: &'static str,
-    /// The mistake that was planted.
+    /// The mutant that was planted.
     pub mutant: Option<Mutant>,
     /// States of the model.
     pub states: usize,
@@ -119,7 +119,7 @@ pub enum ClassesRow {
         /// Pairs of actions that were compared.
         pairs: usize,
     },
-    /// The graph is too large, or a mistake is planted in it.
+    /// The graph is too large, or a mutant is planted in it.
     NotChecked,
     /// Two edges of one class differ, or the order of two actions matters.
     Wrong {
@@ -153,10 +153,10 @@ pub enum SymmetryRow {
 }
 
 /// Explore a configuration and check everything on it.
-pub(super) fn check_config(config: &Config) -> (ConfigRow, Vec<Verdict>) {
+pub(super) fn check_config(config: &Config) -> (ConfigRow, Vec<PropertyResult>) {
     let mut seconds = Seconds::default();
     let graph = timed(&mut seconds.explore, || Graph::explore(config));
-    let verdicts = timed(&mut seconds.judge, || judge(&graph));
+    let results = timed(&mut seconds.judge, || judge(&graph));
     let (endings, cycles) = timed(&mut seconds.endings, || (endings(&graph), cycles(&graph)));
     let small = graph.edges().len() <= CLASSED_EDGES_MAX;
     let (classes, symmetry) = timed(&mut seconds.classes, || match small {
@@ -180,7 +180,7 @@ pub(super) fn check_config(config: &Config) -> (ConfigRow, Vec<Verdict>) {
         classes,
         symmetry,
     };
-    (row, verdicts)
+    (row, results)
 }
 
 fn timed<R>(seconds: &mut f64, work: impl FnOnce() -> R) -> R {
@@ -225,7 +225,7 @@ fn cycles(graph: &Graph) -> CyclesRow {
     }
 }
 
-/// A mistake may well reach from one group into another; then it is for the properties to say so.
+/// A mutant may well reach from one group into another; then it is for the properties to say so.
 fn classes(graph: &Graph) -> ClassesRow {
     if graph.config().mutant.is_some() {
         return ClassesRow::NotChecked;

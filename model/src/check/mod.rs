@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::known_bugs::KnownBug;
 use crate::mutants::Mutant;
 use crate::presets::Preset;
-use crate::properties::{Verdict, properties};
+use crate::properties::{PropertyResult, properties};
 use crate::trace::Trace;
 
 pub use bounds::{Kill, KillRow, Need, NeedRow};
@@ -26,7 +26,7 @@ pub use mutants::{Breach, MutantRow, Unneeded, Why};
 pub struct Check {
     /// The name of the preset.
     pub preset: &'static str,
-    /// The mistake that was planted, to see the check fail.
+    /// The mutant that was planted, to see the check fail.
     pub mutant: Option<Mutant>,
     /// Whether every `sometimes` must be reached: only the configurations of `standard` together reach all.
     pub complete: bool,
@@ -34,13 +34,13 @@ pub struct Check {
     pub configs: Vec<ConfigRow>,
     /// The properties over all of them, in the order in which the model has them.
     pub properties: Vec<PropertyRow>,
-    /// What the known mistakes break.
+    /// What the mutants break.
     pub mutants: Vec<MutantRow>,
-    /// The `always` properties without which each mistake would still be caught.
+    /// The `always` properties without which each mutant would still be caught.
     pub unneeded: Vec<Unneeded>,
-    /// Which configurations catch which mistake.
+    /// Which configurations catch which mutant.
     pub kills: Vec<KillRow>,
-    /// What of its configuration each mistake needs to be caught.
+    /// What of its configuration each mutant needs to be caught.
     pub needs: Vec<NeedRow>,
     /// The most memory that the process had, in KiB.
     pub peak_kib: Option<u64>,
@@ -66,7 +66,7 @@ pub struct PropertyRow {
     pub counterexample: Option<Trace>,
 }
 
-/// Explore every configuration, judge everything on it, and explore each of these mistakes: in full in the smallest
+/// Explore every configuration, judge everything on it, and explore each of these mutants: in full in the smallest
 /// configuration that shows it, and as far as needed in the others.
 pub fn check(preset: &Preset, bugs: &[KnownBug]) -> Check {
     let is_ours =
@@ -89,19 +89,19 @@ pub fn check(preset: &Preset, bugs: &[KnownBug]) -> Check {
 fn check_alone(preset: &Preset) -> Check {
     let standard = Preset::standard().configs;
     let has = |name| preset.configs.iter().any(|config| config.name == name);
-    let mut verdicts = BTreeMap::new();
+    let mut results = BTreeMap::new();
     let mut configs = Vec::new();
     for config in &preset.configs {
         let (row, judged) = config::check_config(config);
         configs.push(row);
-        verdicts.insert(configs.len(), (config, judged));
+        results.insert(configs.len(), (config, judged));
     }
     let complete = standard.iter().all(|config| has(config.name));
     Check {
         preset: preset.name,
         mutant: preset.configs.first().and_then(|config| config.mutant),
         complete,
-        properties: property_rows(verdicts.into_values().collect(), complete),
+        properties: property_rows(results.into_values().collect(), complete),
         configs,
         mutants: Vec::new(),
         unneeded: Vec::new(),
@@ -120,13 +120,13 @@ fn peak_kib() -> Option<u64> {
 }
 
 fn property_rows(
-    verdicts: Vec<(&crate::config::Config, Vec<Verdict>)>,
+    results: Vec<(&crate::config::Config, Vec<PropertyResult>)>,
     complete: bool,
 ) -> Vec<PropertyRow> {
     let row = |index: usize, name: &'static str, always: bool| {
-        let of_each = verdicts.iter().map(|(config, judged)| (*config, &judged[index]));
+        let of_each = results.iter().map(|(config, judged)| (*config, &judged[index]));
         let shown: Vec<_> = of_each
-            .filter_map(|(config, verdict)| Some((config, verdict.witness.as_ref()?)))
+            .filter_map(|(config, result)| Some((config, result.witness.as_ref()?)))
             .collect();
         let nearest = shown.iter().min_by_key(|(_, witness)| witness.len());
         PropertyRow {
@@ -144,7 +144,7 @@ fn property_rows(
     let rows = all.map(|(index, property)| {
         row(index, property.name, property.expectation.discovery_is_failure())
     });
-    rows.filter(|_| !verdicts.is_empty()).collect()
+    rows.filter(|_| !results.is_empty()).collect()
 }
 
 /// A short name for each property: its ID, with a letter where several have the same.

@@ -1,4 +1,4 @@
-//! Which properties each known mistake breaks, and which of them it takes to catch all mistakes.
+//! Which properties each mutant breaks, and which of them it takes to catch all mutants.
 
 use serde::Serialize;
 
@@ -11,11 +11,11 @@ use crate::mutants::Mutant;
 use crate::properties::judge;
 use crate::trace::Trace;
 
-/// What one mistake breaks among all states that can be reached with it.
+/// What one mutant breaks among all states that can be reached with it.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MutantRow {
-    /// The mistake.
+    /// The mutant.
     pub mutant: Mutant,
     /// Its number in the list of known bugs.
     pub id: &'static str,
@@ -35,7 +35,7 @@ pub struct MutantRow {
     pub counterexample: Option<Trace>,
 }
 
-/// One property that a mistake breaks.
+/// One property that a mutant breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Breach {
@@ -45,15 +45,15 @@ pub struct Breach {
     pub length: usize,
 }
 
-/// A property that no mistake needs, and why.
+/// A property that no mutant needs, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Unneeded {
     /// The property.
     pub property: &'static str,
-    /// Why no mistake needs it.
+    /// Why no mutant needs it.
     pub why: Why,
-    /// The mistakes that break it.
+    /// The mutants that break it.
     pub broken_by: Vec<Mutant>,
 }
 
@@ -61,7 +61,7 @@ pub struct Unneeded {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Why {
-    /// No mistake breaks it.
+    /// No mutant breaks it.
     NeverBroken,
     /// Whatever breaks it ought to be caught by another property, and is.
     CaughtByOthers,
@@ -79,16 +79,16 @@ impl MutantRow {
     }
 }
 
-/// Explore a known mistake in full.
+/// Explore a mutant in full.
 pub(super) fn check_mutant(bug: &KnownBug) -> MutantRow {
     let config = (bug.config)().with_mutant(bug.mutant);
     let graph = Graph::explore(&config);
     let mut breaks = Vec::new();
     let mut counterexample = None;
-    for verdict in judge(&graph).into_iter().filter(|verdict| verdict.must_always_hold()) {
-        let Some(actions) = verdict.witness else { continue };
-        breaks.push(Breach { property: verdict.property, length: actions.len() });
-        if verdict.property == bug.killed_by {
+    for result in judge(&graph).into_iter().filter(|result| result.must_always_hold()) {
+        let Some(actions) = result.witness else { continue };
+        breaks.push(Breach { property: result.property, length: actions.len() });
+        if result.property == bug.killed_by {
             counterexample = Some(Trace::of(&config, bug.description, actions));
         }
     }
@@ -105,7 +105,7 @@ pub(super) fn check_mutant(bug: &KnownBug) -> MutantRow {
     }
 }
 
-/// The `always` properties of a check that are neither expected to catch a mistake nor alone in
+/// The `always` properties of a check that are neither expected to catch a mutant nor alone in
 /// catching one.
 pub(super) fn unneeded(check: &Check) -> Vec<Unneeded> {
     let is_needed = |property: &str| {

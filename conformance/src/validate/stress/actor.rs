@@ -1,8 +1,8 @@
 //! One transport, its peer and its owner, on a thread of their own. Whatever the server closes under them is no error.
 
-use super::plan::{Actor, Fingerprint, Handshake, Move, OwnerEnd, PathPlan, PeerEnd, Role};
-use super::plan::{Stranger, StrangerEnd};
-use super::stage::Stage;
+use super::live_server::LiveServer;
+use super::scenario::{Actor, Fingerprint, Handshake, Move, OwnerEnd, PathScript, PeerEnd, Role};
+use super::scenario::{Stranger, StrangerEnd};
 use crate::peer::{
     CheckOptions, DtlsPhase, DtlsRole, DtlsSession, Path, Peer, PeerCertificate, PeerError,
     Protocol, ServerCredentials, TcpOptions, TcpPath, Via,
@@ -31,15 +31,15 @@ const HANDSHAKE_FAILURE: u8 = 40;
 /// # Errors
 ///
 /// What the peer could not do through no fault of the server.
-pub(super) fn play(stage: &Arc<Stage>, plan: &Actor) -> Result<(), PeerError> {
-    stage.sleep_until(plan.begins_at);
-    let played = perform(stage, plan);
-    if plan.is_early() {
-        stage.progress.through();
+pub(super) fn play(live: &Arc<LiveServer>, actor: &Actor) -> Result<(), PeerError> {
+    live.sleep_until(actor.begins_at);
+    let played = perform(live, actor);
+    if actor.is_early() {
+        live.progress.through();
     }
     let Some((mut peer, kept)) = played? else { return Ok(()) };
-    while !stage.is_over() {
-        linger(&mut peer, plan);
+    while !live.is_over() {
+        linger(&mut peer, actor);
     }
     drop(kept);
     Ok(())
@@ -49,20 +49,20 @@ pub(super) fn play(stage: &Arc<Stage>, plan: &Actor) -> Result<(), PeerError> {
 type Kept = Option<[Option<WebRtcTransport>; 2]>;
 
 /// What the peer does, and then the owner. None: the server makes no transport any more.
-fn perform(stage: &Arc<Stage>, plan: &Actor) -> Result<Option<(Peer, Kept)>, PeerError> {
-    let Some(transport) = stage.transport(plan.callback, plan.consent) else { return Ok(None) };
-    let heir = plan.moves.and_then(|how| {
-        (0..how.between).for_each(|_| drop(stage.transport(None, None)));
-        Some((how, stage.transport(None, plan.consent)?))
+fn perform(live: &Arc<LiveServer>, actor: &Actor) -> Result<Option<(Peer, Kept)>, PeerError> {
+    let Some(transport) = live.transport(actor.callback, actor.consent) else { return Ok(None) };
+    let heir = actor.moves.and_then(|how| {
+        (0..how.between).for_each(|_| drop(live.transport(None, None)));
+        Some((how, live.transport(None, actor.consent)?))
     });
-    let mut scene = Scene::new(stage, plan, &transport)?;
-    match scene.script(heir.as_ref()) {
-        Err(error) if !ends_a_script(stage, &error) => return Err(error),
+    let mut performer = Performer::new(live, actor, &transport)?;
+    match performer.run(heir.as_ref()) {
+        Err(error) if !ends_a_script(live, &error) => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    let peer = scene.peer;
+    let peer = performer.peer;
     let all = [Some(transport), heir.map(|(_, transport)| transport)];
-    let kept = match plan.owner_end {
+    let kept = match actor.owner_end {
         OwnerEnd::Nothing => Some(all),
         OwnerEnd::Close => {
             all.iter().flatten().for_each(|transport| drop(transport.close()));
@@ -78,10 +78,10 @@ fn perform(stage: &Arc<Stage>, plan: &Actor) -> Result<Option<(Peer, Kept)>, Pee
 
 /// Whether the server does that to a peer by ending what the script is about: there is no answer, no session, no path
 /// any more, and nobody who accepts connections.
-fn ends_a_script(stage: &Stage, error: &PeerError) -> bool {
+fn ends_a_script(live: &LiveServer, error: &PeerError) -> bool {
     match error {
         PeerError::Barrier { .. } | PeerError::Dtls(_) | PeerError::NoPath(_) => true,
-        PeerError::Io(_) => stage.is_closing(),
+        PeerError::Io(_) => live.is_closing(),
         PeerError::OpenSsl(_)
         | PeerError::Fingerprint { .. }
         | PeerError::NeverSent(_)
@@ -94,23 +94,23 @@ fn ends_a_script(stage: &Stage, error: &PeerError) -> bool {
 /// # Errors
 ///
 /// What it could not do while the server was open.
-pub(super) fn play_stranger(stage: &Stage, plan: &Stranger) -> Result<(), PeerError> {
-    stage.sleep_until(plan.begins_at);
-    let address = stage.address(Protocol::Tcp);
+pub(super) fn play_stranger(live: &LiveServer, stranger: &Stranger) -> Result<(), PeerError> {
+    live.sleep_until(stranger.begins_at);
+    let address = live.address(Protocol::Tcp);
     let mut path = match TcpPath::connect(address, TcpOptions::default()) {
         Ok(path) => path,
-        Err(_) if stage.is_closing() => return Ok(()),
+        Err(_) if live.is_closing() => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    let done = match plan.end {
+    let done = match stranger.end {
         StrangerEnd::Silence => Ok(()),
         StrangerEnd::Junk => path.send_raw(&[0, 4, 0xff, 0xff, 0xff, 0xff]),
         StrangerEnd::Fin => path.finish(),
         StrangerEnd::Reset => path.reset(),
     };
     // The server may have ended it before.
-    done.or_else(|error| if stage.is_closing() { Ok(()) } else { Err(error) })?;
-    while !stage.is_over() {
+    done.or_else(|error| if live.is_closing() { Ok(()) } else { Err(error) })?;
+    while !live.is_over() {
         let _ = path.collect();
         std::thread::sleep(TICK);
     }
@@ -118,7 +118,7 @@ pub(super) fn play_stranger(stage: &Stage, plan: &Stranger) -> Result<(), PeerEr
 }
 
 /// Reads, and says goodbye where the server does.
-fn linger(peer: &mut Peer, plan: &Actor) {
+fn linger(peer: &mut Peer, actor: &Actor) {
     match peer.await_readable(TICK) {
         Ok(()) => {
             let _ = peer.collect();
@@ -126,8 +126,8 @@ fn linger(peer: &mut Peer, plan: &Actor) {
         // A peer without a path that is open waits at once.
         Err(_) => std::thread::sleep(TICK),
     }
-    if plan.answers && peer.phase() == DtlsPhase::PeerClosed {
-        for via in (0..plan.paths.len()).map(Via) {
+    if actor.answers && peer.phase() == DtlsPhase::PeerClosed {
+        for via in (0..actor.paths.len()).map(Via) {
             if peer.answer_close_notify(via).is_ok() {
                 break;
             }
@@ -135,40 +135,43 @@ fn linger(peer: &mut Peer, plan: &Actor) {
     }
 }
 
-struct Scene<'a> {
-    stage: &'a Stage,
-    plan: &'a Actor,
+struct Performer<'a> {
+    live: &'a LiveServer,
+    actor: &'a Actor,
     transport: &'a WebRtcTransport,
     peer: Peer,
     /// The path that DTLS goes over: the first that was checked, or the last that was nominated.
     main: Option<Via>,
 }
 
-impl<'a> Scene<'a> {
+impl<'a> Performer<'a> {
     fn new(
-        stage: &'a Stage,
-        plan: &'a Actor,
+        live: &'a LiveServer,
+        actor: &'a Actor,
         transport: &'a WebRtcTransport,
     ) -> Result<Self, PeerError> {
         let certificate = PeerCertificate::shared()?;
-        let peer =
-            Peer::new(credentials(transport.ice_parameters()), &certificate, dtls_role(plan.role))?;
-        tell_fingerprint(transport, &certificate, plan);
-        Ok(Scene { stage, plan, transport, peer, main: None })
+        let peer = Peer::new(
+            credentials(transport.ice_parameters()),
+            &certificate,
+            dtls_role(actor.role),
+        )?;
+        tell_fingerprint(transport, &certificate, actor);
+        Ok(Performer { live, actor, transport, peer, main: None })
     }
 
-    fn script(&mut self, heir: Option<&(Move, WebRtcTransport)>) -> Result<(), PeerError> {
-        for path in &self.plan.paths {
+    fn run(&mut self, heir: Option<&(Move, WebRtcTransport)>) -> Result<(), PeerError> {
+        for path in &self.actor.paths {
             self.open(*path)?;
         }
         if let Some(main) = self.main {
             self.handshake(main)?;
         }
-        if self.plan.restarts {
+        if self.actor.restarts {
             self.restart()?;
         }
         self.exchange_data()?;
-        std::thread::sleep(self.plan.pause);
+        std::thread::sleep(self.actor.pause);
         if let (Some((how, heir)), Some(main)) = (heir, self.main) {
             self.go_on_with(*how, heir, main)?;
         }
@@ -186,10 +189,10 @@ impl<'a> Scene<'a> {
             drop(self.transport.close());
         }
         let certificate = PeerCertificate::shared()?;
-        tell_fingerprint(heir, &certificate, self.plan);
+        tell_fingerprint(heir, &certificate, self.actor);
         self.peer.set_credentials(credentials(heir.ice_parameters()));
         self.peer.check(main, true)?;
-        for via in (0..self.plan.paths.len()).map(Via) {
+        for via in (0..self.actor.paths.len()).map(Via) {
             if how.takes_all && via != main {
                 self.peer.check(via, false)?;
             }
@@ -197,27 +200,27 @@ impl<'a> Scene<'a> {
             let _ = self.peer.resume(via);
         }
         if how.handshakes {
-            self.peer.replace_session(DtlsSession::new(dtls_role(self.plan.role), &certificate)?);
+            self.peer.replace_session(DtlsSession::new(dtls_role(self.actor.role), &certificate)?);
             self.check(main, false)?;
             self.handshake(main)?;
         }
         Ok(())
     }
 
-    fn open(&mut self, plan: PathPlan) -> Result<(), PeerError> {
-        let server = self.stage.address(plan.protocol);
-        let path = match plan.protocol {
-            Protocol::Udp => Path::open(plan.protocol, server)?,
+    fn open(&mut self, script: PathScript) -> Result<(), PeerError> {
+        let server = self.live.address(script.protocol);
+        let path = match script.protocol {
+            Protocol::Udp => Path::open(script.protocol, server)?,
             Protocol::Tcp => {
-                let receive_buffer = self.plan.stalls.then_some(STALLED_BUFFER_BYTES);
+                let receive_buffer = self.actor.stalls.then_some(STALLED_BUFFER_BYTES);
                 let options = TcpOptions { receive_buffer, ..TcpOptions::default() };
                 Path::Tcp(TcpPath::connect(server, options)?)
             }
         };
         let via = self.peer.add_path(path);
-        if plan.checks {
-            self.check(via, plan.nominates)?;
-            if self.main.is_none() || plan.nominates {
+        if script.checks {
+            self.check(via, script.nominates)?;
+            if self.main.is_none() || script.nominates {
                 self.main = Some(via);
             }
         }
@@ -230,20 +233,20 @@ impl<'a> Scene<'a> {
         loop {
             match self.peer.await_check(via, nominates, TURN) {
                 Err(PeerError::Barrier { .. })
-                    if !self.stage.is_over() && Instant::now() < deadline => {}
+                    if !self.live.is_over() && Instant::now() < deadline => {}
                 result => return result,
             }
         }
     }
 
     fn handshake(&mut self, via: Via) -> Result<(), PeerError> {
-        if self.plan.handshake == Handshake::None {
+        if self.actor.handshake == Handshake::None {
             return Ok(());
         }
         self.peer.start_handshake(via)?;
         let deadline = Instant::now() + PATIENCE;
-        let is_over = || self.stage.is_over() || Instant::now() > deadline;
-        while self.plan.handshake == Handshake::Done && !is_over() {
+        let is_over = || self.live.is_over() || Instant::now() > deadline;
+        while self.actor.handshake == Handshake::Done && !is_over() {
             match self.peer.phase() {
                 DtlsPhase::New | DtlsPhase::Handshaking => {}
                 DtlsPhase::Connected | DtlsPhase::PeerClosed | DtlsPhase::Failed => return Ok(()),
@@ -272,20 +275,20 @@ impl<'a> Scene<'a> {
 
     fn exchange_data(&mut self) -> Result<(), PeerError> {
         let tcp = |protocol: Protocol| protocol == Protocol::Tcp;
-        let stalls = self.plan.stalls && self.plan.paths.iter().any(|path| tcp(path.protocol));
+        let stalls = self.actor.stalls && self.actor.paths.iter().any(|path| tcp(path.protocol));
         if stalls {
-            for (number, path) in self.plan.paths.iter().enumerate() {
+            for (number, path) in self.actor.paths.iter().enumerate() {
                 if tcp(path.protocol) {
                     self.peer.pause(Via(number))?;
                 }
             }
         }
-        let messages = if stalls { MESSAGES_TO_STALL } else { self.plan.data.0 };
+        let messages = if stalls { MESSAGES_TO_STALL } else { self.actor.data.0 };
         for _ in 0..messages {
             let _ = self.transport.post(&[7; MESSAGE_BYTES]);
         }
         if let (Some(main), true) = (self.main, self.peer.is_connected()) {
-            for _ in 0..self.plan.data.1 {
+            for _ in 0..self.actor.data.1 {
                 self.peer.send_data(main, b"from the peer")?;
             }
         }
@@ -295,15 +298,15 @@ impl<'a> Scene<'a> {
     /// The path that DTLS goes over if it is a connection, or else any that is.
     fn connection(&self) -> Via {
         let is_tcp = |via: &Via| {
-            self.plan.paths.get(via.0).is_some_and(|path| path.protocol == Protocol::Tcp)
+            self.actor.paths.get(via.0).is_some_and(|path| path.protocol == Protocol::Tcp)
         };
-        let all = (0..self.plan.paths.len()).map(Via);
+        let all = (0..self.actor.paths.len()).map(Via);
         self.main.into_iter().chain(all).find(is_tcp).unwrap_or(Via(0))
     }
 
     fn end(&mut self) -> Result<(), PeerError> {
         let main = self.main.unwrap_or(Via(0));
-        match self.plan.peer_end {
+        match self.actor.peer_end {
             PeerEnd::Nothing => {}
             PeerEnd::CloseNotify => drop(self.peer.send_close_notify(main)?),
             PeerEnd::FatalAlert => {
@@ -331,14 +334,14 @@ fn credentials(parameters: IceParameters) -> ServerCredentials {
     ServerCredentials { ufrag: parameters.username_fragment, password: parameters.password }
 }
 
-fn tell_fingerprint(transport: &WebRtcTransport, certificate: &PeerCertificate, plan: &Actor) {
+fn tell_fingerprint(transport: &WebRtcTransport, certificate: &PeerCertificate, actor: &Actor) {
     let wrong = vec!["AB"; 32].join(":");
-    let fingerprint = match plan.fingerprint {
+    let fingerprint = match actor.fingerprint {
         Fingerprint::Right => certificate.fingerprint(),
         Fingerprint::Wrong => &wrong,
         Fingerprint::Untold => return,
     };
-    let role = match plan.role {
+    let role = match actor.role {
         Role::Client => "client",
         Role::Server => "server",
     };

@@ -5,7 +5,7 @@ use crate::lifecycle::close_order::TransportCloseStep;
 use crate::lifecycle::connection::ConnectionPhase;
 use crate::lifecycle::farewell::Farewell;
 use crate::lifecycle::ids::Tuple;
-use crate::lifecycle::state::IceState;
+use crate::lifecycle::state::{DtlsState, IceState};
 use crate::lifecycle::timer::Timer;
 use crate::lifecycle::transport::{Phase, Transport};
 
@@ -86,6 +86,13 @@ impl Worker {
                 Timer::Server => self.phase != WorkerPhase::Open,
             };
             ensure(owned, &format!("{timer:?} has no owner"))?;
+        }
+        //= DTL-15
+        for (id, transport) in &self.transports {
+            let runs = transport.dtls == DtlsState::Connecting && transport.remote_role.is_some();
+            let bounded = self.timers.contains(&Timer::Handshake(*id));
+            let open = transport.phase == Phase::Open;
+            ensure(!open || bounded == runs, "a deadline without its handshake, or the reverse")?;
         }
         //= L3
         for (id, transport) in &self.transports {

@@ -29,12 +29,16 @@ impl Worker {
         }
         transport.remote_role = Some(remote_role);
         let role = transport.role_to_play();
-        let flipped = transport.dtls == DtlsState::Connecting && transport.local_role != role;
+        let connecting = transport.dtls == DtlsState::Connecting;
+        let flipped = connecting && transport.local_role != role;
         // First, so that a handshake that ended in the other role is not judged, and counts for nothing.
         //= DTL-02
         if flipped {
             transport.local_role = role;
             out.push(Output::StartDtls { transport: id, role });
+        }
+        if connecting {
+            self.limit_handshake(id, out);
         }
         out.push(Output::ExpectFingerprints { transport: id, fingerprints });
         Verdict::Applied
@@ -46,10 +50,20 @@ impl Worker {
         let role = transport.role_to_play();
         transport.dtls = DtlsState::Connecting;
         transport.local_role = role;
+        let told = transport.remote_role.is_some();
         emit(id, Event::DtlsStateChanged(DtlsState::Connecting, None), out);
-        //= DTL-15
-        self.arm(Timer::Handshake(id), self.limits.handshake, out);
+        if told {
+            self.limit_handshake(id, out);
+        }
         out.push(Output::StartDtls { transport: id, role });
+    }
+
+    /// Before `connect()` a handshake cannot end, and its peer may wait for the role that only `connect()` tells: no
+    /// deadline of ours runs then. Its memory is bounded, and so are its repetitions.
+    //= DTL-10
+    //= DTL-15
+    fn limit_handshake(&mut self, id: TransportId, out: &mut Outputs) {
+        self.arm(Timer::Handshake(id), self.limits.handshake, out);
     }
 
     pub(super) fn submit_data(

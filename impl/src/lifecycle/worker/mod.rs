@@ -12,7 +12,7 @@
 //! | `connections.rs` | TCP connections and their queues |
 //! | `closing.rs` | the walk through the close order |
 //! | `agreement.rs` | what must hold between the maps, whatever happened |
-//! | `mistakes.rs` | what only a [`Mutant`] does |
+//! | `mutants.rs` | what only a [`Mutant`] does |
 
 mod agreement;
 mod checks;
@@ -20,9 +20,9 @@ mod closing;
 mod connections;
 mod dtls;
 mod farewells;
-mod mistakes;
 #[cfg(all(test, feature = "testing"))]
 mod mutant_tests;
+mod mutants;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -95,7 +95,7 @@ impl Worker {
         }
     }
 
-    /// The same worker with one defect.
+    /// The same worker with one mutant.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn with_mutant(mut self, mutant: Option<Mutant>) -> Self {

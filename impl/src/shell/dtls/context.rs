@@ -143,7 +143,7 @@ pub(super) const VERIFY_MODE: SslVerifyMode =
 pub(super) struct PeerCheck {
     /// Set once, before or after the handshake.
     pub(super) expected: OnceLock<Vec<Fingerprint>>,
-    /// Its defect, if it has one.
+    /// Its mutant, if it has one.
     pub(super) planted: Planted,
     /// Why the callback refused the peer.
     pub(super) refusal: OnceLock<DtlsFailure>,

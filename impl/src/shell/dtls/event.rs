@@ -7,12 +7,7 @@ use super::srtp::SrtpKeys;
 pub enum DtlsEvent {
     /// Handshake done and the peer's certificate has an expected fingerprint. At most once, and
     /// before any [`DtlsEvent::Data`].
-    Connected {
-        /// Keys for SRTP (RFC 5764 section 4.2).
-        srtp: SrtpKeys,
-        /// The peer's certificate as PEM text.
-        remote_certificate_pem: String,
-    },
+    Connected(Box<DtlsConnected>),
     /// The session ended without the peer's consent; final.
     Failed(DtlsFailure),
     /// The peer closed; at most once. The answer is up to the owner (`DtlsSession::close_notify`).
@@ -21,6 +16,17 @@ pub enum DtlsEvent {
     FatalAlertReceived(u8),
     /// One message of application data, never empty.
     Data(Vec<u8>),
+}
+
+/// What a finished handshake yields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DtlsConnected {
+    /// Keys for SRTP (RFC 5764 section 4.2).
+    pub srtp: SrtpKeys,
+    /// The peer's certificate, PEM.
+    pub remote_certificate: String,
+    /// Whether the keys are bound to this handshake (RFC 7627). Every browser negotiates that.
+    pub extended_master_secret: bool,
 }
 
 /// Why a session failed.

@@ -31,6 +31,8 @@ mod tests_certificate;
 #[cfg(test)]
 mod tests_close;
 #[cfg(test)]
+mod tests_forged;
+#[cfg(test)]
 mod tests_handshake;
 #[cfg(test)]
 mod tests_loss;
@@ -40,7 +42,7 @@ mod tests_records;
 pub use crate::fingerprint::{Fingerprint, FingerprintError, HashAlgorithm};
 pub use certificate::{Certificate, CertificateError};
 pub use context::{DtlsContext, DtlsContextError, DtlsOptions};
-pub use event::{DtlsEvent, DtlsFailure, DtlsSendError};
+pub use event::{DtlsConnected, DtlsEvent, DtlsFailure, DtlsSendError};
 pub(crate) use session::RECORD_CONTENT_BYTES_MAX;
 pub use session::{DtlsRole, DtlsSession};
 pub use srtp::{SrtpKey, SrtpKeys, SrtpProfile};

@@ -8,23 +8,25 @@ use openssl::error::ErrorStack;
 use openssl::ssl::{Ssl, SslStream};
 
 use super::context::{DtlsContext, PeerCheck, VERIFY_MODE};
-use super::event::{DtlsEvent, DtlsFailure, DtlsSendError};
+use super::event::{DtlsConnected, DtlsEvent, DtlsFailure, DtlsSendError};
 use super::outcome::{Outcome, discard_stale_errors};
 use super::queue::DatagramQueues;
-use super::records::{HandshakeAdmission, records};
+use super::records::{
+    CHACHA20_OVERHEAD_BYTES, CIPHER_OVERHEAD_BYTES_MAX, HandshakeAdmission, records,
+};
 use super::{srtp, timer};
 use crate::fingerprint::Fingerprint;
 use crate::mutants::{Mutant, Planted};
 
-/// Record header (13), explicit nonce (8) and tag (16) of AES-GCM, the largest among our ciphers.
-const RECORD_OVERHEAD_BYTES: usize = 37;
+/// Record header and what the cipher adds.
+const RECORD_OVERHEAD_BYTES: usize = 13 + CIPHER_OVERHEAD_BYTES_MAX;
 /// Content of one record (RFC 5246 section 6.2.1).
 pub(crate) const RECORD_CONTENT_BYTES_MAX: usize = 16_384;
 /// Messages kept between the end of the handshake and the arrival of the fingerprints; more are
 /// dropped.
 const HELD_MESSAGES_MAX: usize = 16;
-/// A datagram cannot hold more records; no reading loop runs longer.
-const RECORDS_PER_DATAGRAM_MAX: usize = 65_535 / 13 + 1;
+/// Enough for what one record can lead to; no reading loop runs longer.
+const READS_PER_RECORD_MAX: usize = 16;
 
 /// Which side of the handshake a session plays (RFC 5763 section 5: `active` is the client).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,11 +79,11 @@ impl DtlsSession {
     ///
     /// What OpenSSL says, which can only be a lack of memory.
     pub fn new(context: &DtlsContext, role: DtlsRole) -> Result<Self, ErrorStack> {
-        Self::with_defect(context, role, Planted::default())
+        Self::with_mutant(context, role, Planted::default())
     }
 
-    /// As [`Self::new`], with the defect that its worker has.
-    pub(crate) fn with_defect(
+    /// As [`Self::new`], with the mutant that its worker has.
+    pub(crate) fn with_mutant(
         context: &DtlsContext,
         role: DtlsRole,
         planted: Planted,
@@ -132,13 +134,6 @@ impl DtlsSession {
         matches!(self.phase, Phase::Connected)
     }
 
-    /// Whether the handshake was bound to its transcript (RFC 7627); meaningful once connected.
-    //= DTL-13
-    pub fn has_extended_master_secret(&self) -> bool {
-        discard_stale_errors();
-        self.stream.ssl().extms_support().unwrap_or(false)
-    }
-
     /// A client sends its ClientHello. For a server, and when called again, nothing happens.
     pub fn start(&mut self) {
         if matches!(self.phase, Phase::Idle) {
@@ -164,17 +159,24 @@ impl DtlsSession {
     /// Processes one datagram, with all of its records in order.
     ///
     /// What does not authenticate, does not parse or comes too late is ignored.
+    //= DTL-17
     pub fn receive(&mut self, datagram: &[u8]) {
-        // To OpenSSL an empty read would be the end of the stream.
-        if datagram.is_empty() {
-            return;
-        }
-        match self.phase {
-            Phase::Handshaking => self.receive_in_handshake(datagram),
-            Phase::Unverified { .. } | Phase::Connected | Phase::LocallyClosed => {
-                self.receive_established(datagram);
+        for record in records(datagram) {
+            // One by one, because each may be the one that leads to another phase.
+            let (admitted, process): (_, fn(&mut Self)) = match self.phase {
+                Phase::Handshaking => {
+                    let encrypted = self.has_taken_change_cipher_spec();
+                    (self.admission.admits(&record, encrypted), Self::advance_handshake)
+                }
+                Phase::Unverified { .. } | Phase::Connected | Phase::LocallyClosed => {
+                    (record.may_decrypt(self.cipher_overhead()), Self::drain)
+                }
+                Phase::Idle | Phase::PeerClosed | Phase::Ended => return,
+            };
+            if admitted {
+                self.stream.get_mut().incoming.push_back(record.bytes.to_vec());
+                process(self);
             }
-            Phase::Idle | Phase::PeerClosed | Phase::Ended => {}
         }
     }
 
@@ -271,23 +273,16 @@ impl DtlsSession {
         operation(&mut self.stream)
     }
 
-    /// Feeds the records one by one, because each may be the one that ends the handshake.
-    fn receive_in_handshake(&mut self, datagram: &[u8]) {
-        for record in records(datagram) {
-            if !matches!(self.phase, Phase::Handshaking) {
-                self.receive_established(record.bytes);
-            } else if self.admission.admits(&record) {
-                self.stream.get_mut().incoming.push_back(record.bytes.to_vec());
-                self.advance_handshake();
-            }
-        }
+    /// Whether the peer's Finished is all that a handshake still waits for.
+    fn has_taken_change_cipher_spec(&self) -> bool {
+        self.stream.ssl().state_string() == "TRCCS"
     }
 
-    fn receive_established(&mut self, datagram: &[u8]) {
-        if matches!(self.phase, Phase::Unverified { .. } | Phase::Connected | Phase::LocallyClosed)
-        {
-            self.stream.get_mut().incoming.push_back(datagram.to_vec());
-            self.drain();
+    /// What the cipher adds to a message.
+    fn cipher_overhead(&self) -> usize {
+        match self.stream.ssl().current_cipher() {
+            Some(cipher) if cipher.name().contains("CHACHA20") => CHACHA20_OVERHEAD_BYTES,
+            Some(_) | None => CIPHER_OVERHEAD_BYTES_MAX,
         }
     }
 
@@ -341,18 +336,24 @@ impl DtlsSession {
         let profile = srtp::selected_profile(ssl).ok_or(DtlsFailure::NoSrtpProfile)?;
         let srtp = srtp::export_keys(ssl, self.role, profile).map_err(words)?;
         let pem = certificate.to_pem().map_err(words)?;
-        let remote_certificate_pem = String::from_utf8_lossy(&pem).into_owned();
-        Ok(DtlsEvent::Connected { srtp, remote_certificate_pem })
+        let remote_certificate = String::from_utf8_lossy(&pem).into_owned();
+        //= DTL-13
+        let extended_master_secret = ssl.extms_support().unwrap_or(false);
+        let connected = DtlsConnected { srtp, remote_certificate, extended_master_secret };
+        Ok(DtlsEvent::Connected(Box::new(connected)))
     }
 
     /// Reads until OpenSSL asks for more input.
-    //= DTL-17
     fn drain(&mut self) {
         let mut buffer = [0u8; RECORD_CONTENT_BYTES_MAX];
-        for _ in 0..RECORDS_PER_DATAGRAM_MAX {
+        for _ in 0..READS_PER_RECORD_MAX {
             match self.call(|stream| stream.ssl_read(&mut buffer)) {
                 Ok(length) => self.deliver(&buffer[..length]),
                 Err(error) => match Outcome::of(&error) {
+                    Outcome::NeedsInput if self.is_renegotiating() => {
+                        let words = "the peer began another handshake".to_owned();
+                        return self.fail(DtlsFailure::Protocol(words));
+                    }
                     Outcome::NeedsInput => return,
                     Outcome::Skipped => {}
                     Outcome::CloseNotify => return self.peer_closed(),
@@ -361,6 +362,13 @@ impl DtlsSession {
                 },
             }
         }
+    }
+
+    /// OpenSSL refuses a renegotiation when its first message is complete. Until then it would send
+    /// neither data nor a close_notify, for as long as the peer likes.
+    //= DTL-22
+    fn is_renegotiating(&self) -> bool {
+        !self.stream.ssl().is_init_finished()
     }
 
     fn deliver(&mut self, data: &[u8]) {

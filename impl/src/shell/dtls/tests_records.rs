@@ -1,6 +1,8 @@
 //! What a session makes of single records: several per datagram, damaged, repeated, forged, too
 //! large.
 
+use openssl::ssl::SslOptions;
+
 use super::records::{HandshakeAdmission, records};
 use super::test_pair::*;
 use super::*;
@@ -28,6 +30,7 @@ fn garbage(valid: &[u8]) -> Vec<Vec<u8>> {
         // Within the replay window: OpenSSL lets even an unexpected ChangeCipherSpec move that.
         plaintext_record(20, 40, &[1]),
         change(1, 0x03),
+        change(2, 0xFF),
         change(4, 2),
         change(4, 0),
         change(0, 25),
@@ -188,7 +191,8 @@ fn dtl_21_the_sum_of_all_claims_is_bounded() {
     let mut admits = |kind, epoch: u8, body: &[u8]| {
         let mut record = plaintext_record(kind, 0, body);
         record[4] = epoch;
-        let admitted = records(&record).map(|record| admission.admits(&record)).collect::<Vec<_>>();
+        let admitted =
+            records(&record).map(|record| admission.admits(&record, false)).collect::<Vec<_>>();
         admitted == [true]
     };
     let claim = |sequence, length| fragment(11, sequence, length, 0, &[0; 5]);
@@ -246,6 +250,26 @@ fn dtl_22_a_client_refuses_to_renegotiate_as_well() {
     assert_eq!((refusal.len(), refusal[0][0], refusal[0][4]), (1, ALERT, 1));
     assert!(pair.client.is_connected() && events(&mut pair.client).is_empty());
     pair.client.send(b"still here").unwrap();
+}
+
+/// OpenSSL can say no more before it has the rest.
+#[test]
+fn dtl_22_a_renegotiation_that_is_never_finished_ends_the_session() {
+    let mut other = Side::altered(|builder| {
+        builder.clear_options(SslOptions::NO_RENEGOTIATION);
+        builder.set_cipher_list("ALL").unwrap();
+    });
+    other.context.options.mtu = 256;
+    let mut pair = Pair::of(&other, &Side::new());
+    pair.handshake();
+    pair.assert_alive_after_connected();
+    renegotiate(&mut pair.client);
+    let hello = datagrams(&mut pair.client);
+    assert!(hello.len() > 1, "in fragments");
+    pair.server.receive(&hello[0]);
+    let seen = events(&mut pair.server);
+    assert!(matches!(&seen[..], [DtlsEvent::Failed(DtlsFailure::Protocol(_))]), "{seen:?}");
+    assert!(!pair.server.close_notify() && datagrams(&mut pair.server).is_empty());
 }
 
 #[test]

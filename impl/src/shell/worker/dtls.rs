@@ -1,11 +1,10 @@
 //! The DTLS sessions of a worker: records in, records and events out.
 
 use super::Worker;
-use crate::control::events::DtlsConnected;
 use crate::fingerprint::Fingerprint;
 use crate::lifecycle::{self, DtlsReason, DtlsState, Input, RecordKind, Transport, TransportId};
 use crate::mutants::Mutant;
-use crate::shell::dtls::{DtlsEvent, DtlsFailure, DtlsRole, DtlsSession};
+use crate::shell::dtls::{DtlsConnected, DtlsEvent, DtlsFailure, DtlsRole, DtlsSession};
 use crate::shell::timers::Alarm;
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ pub(super) struct DtlsSlot {
 impl Worker {
     pub(super) fn start_dtls(&mut self, id: TransportId, role: lifecycle::DtlsRole) {
         let slot = self.slots.entry(id).or_default();
-        match DtlsSession::with_defect(&self.dtls, role.into(), self.planted) {
+        match DtlsSession::with_mutant(&self.dtls, role.into(), self.planted) {
             Ok(mut session) => {
                 if let Some(fingerprints) = slot.fingerprints.clone() {
                     session.expect_fingerprints(fingerprints);
@@ -124,14 +123,14 @@ impl Worker {
         }
         while let Some(event) = session.poll_event() {
             self.answers.push_back(match event {
-                DtlsEvent::Connected { srtp, remote_certificate_pem } => {
+                DtlsEvent::Connected(connected) => {
                     self.stats.handshakes_completed += 1;
-                    let remote_certificate = remote_certificate_pem;
-                    slot.connected = Some(Box::new(DtlsConnected { srtp, remote_certificate }));
+                    slot.connected = Some(connected);
                     Input::HandshakeCompleted { transport: id }
                 }
                 DtlsEvent::Failed(failure) => {
-                    self.stats.handshakes_failed += 1;
+                    let in_handshake = !matches!(failure, DtlsFailure::Protocol(_));
+                    self.stats.handshakes_failed += u64::from(in_handshake);
                     tracing::debug!(target: "dtls", %failure, "DTLS failed");
                     Input::HandshakeFailed { transport: id, reason: reason_of(&failure) }
                 }
@@ -172,6 +171,7 @@ fn reason_of(failure: &DtlsFailure) -> DtlsReason {
         DtlsFailure::NoSrtpProfile => DtlsReason::NoSrtpProfile,
         DtlsFailure::AlertReceived(0) => DtlsReason::CloseNotify,
         DtlsFailure::AlertReceived(code) => DtlsReason::Alert(*code),
-        DtlsFailure::Handshake(_) | DtlsFailure::Protocol(_) => DtlsReason::Handshake,
+        DtlsFailure::Handshake(_) => DtlsReason::Handshake,
+        DtlsFailure::Protocol(_) => DtlsReason::Protocol,
     }
 }

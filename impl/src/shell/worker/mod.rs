@@ -8,7 +8,7 @@
 mod commands;
 mod dtls;
 mod handover;
-mod mistakes;
+mod mutants;
 mod perform;
 mod receive;
 
@@ -29,7 +29,7 @@ use crate::lifecycle::{Outcome, Verdict};
 use crate::mutants::Planted;
 use crate::sync::{Arc, Mutex};
 #[cfg(feature = "testing")]
-use crate::trace::{Cause, Stepped, Tracer, Word};
+use crate::trace::{BarrierEvent, Cause, Stepped, Tracer};
 use dtls::DtlsSlot;
 use mio::{Events, Poll, Token, Waker};
 use std::collections::{HashMap, VecDeque};
@@ -97,7 +97,7 @@ pub struct WorkerConfig {
     pub notify: Box<dyn Notify>,
     /// Who advances time.
     pub clock: Clock,
-    /// Its defect, if it is to have one.
+    /// Its mutant, if it is to have one.
     #[cfg(feature = "testing")]
     pub mutant: Option<lifecycle::Mutant>,
 }
@@ -439,7 +439,7 @@ impl Worker {
     /// Something that was handed over ends on the way.
     fn tell_dropped(&self, listener: ListenerId, remote: SocketAddr) {
         if let Some((tracer, _)) = &self.tracer {
-            tracer.said(Word::HandOverDropped { listener, remote });
+            tracer.said(BarrierEvent::HandOverDropped { listener, remote });
         }
     }
 

@@ -8,7 +8,7 @@ use crate::lifecycle::transport::{Phase, Transport};
 use crate::mutants::{Mutant, Planted};
 
 impl Worker {
-    /// Whether this worker has that defect.
+    /// Whether this worker is that mutant.
     pub(super) fn is(&self, mutant: Mutant) -> bool {
         self.planted.is(mutant)
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// One run.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
+pub(super) struct Scenario {
     pub(super) actors: Vec<Actor>,
     pub(super) strangers: Vec<Stranger>,
     /// Transports that are connected before the end begins, if all goes well.
@@ -65,7 +65,7 @@ pub(super) struct Actor {
     pub(super) begins_at: Moment,
     pub(super) role: Role,
     pub(super) fingerprint: Fingerprint,
-    pub(super) paths: Vec<PathPlan>,
+    pub(super) paths: Vec<PathScript>,
     pub(super) handshake: Handshake,
     pub(super) restarts: bool,
     /// Messages that the server sends, and that the peer sends.
@@ -123,7 +123,7 @@ pub(super) enum Fingerprint {
 
 /// A path that the peer opens.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PathPlan {
+pub(super) struct PathScript {
     pub(super) protocol: Protocol,
     pub(super) checks: bool,
     pub(super) nominates: bool,
@@ -173,7 +173,7 @@ pub(super) enum StrangerEnd {
     Reset,
 }
 
-impl Plan {
+impl Scenario {
     pub(super) fn new(seed: u64, transports: usize) -> Self {
         let mut choices = Choices::new(seed);
         let mut actors: Vec<_> = (0..transports).map(|_| actor(&mut choices)).collect();
@@ -192,7 +192,7 @@ impl Plan {
         {
             last.closes_the_server(close_at.saturating_sub(choices.milliseconds(0..=80)));
         }
-        Plan { actors, strangers, connected, close_at, closers, deadline, full, refused }
+        Scenario { actors, strangers, connected, close_at, closers, deadline, full, refused }
     }
 
     /// Those who do not wait until enough has happened.
@@ -205,7 +205,7 @@ impl Actor {
     /// From inside the callback that says that DTLS is connected, which it is soon after this moment.
     fn closes_the_server(&mut self, begins_at: Duration) {
         self.begins_at = Moment::Late(begins_at);
-        self.paths = vec![PathPlan { protocol: Protocol::Udp, checks: true, nominates: true }];
+        self.paths = vec![PathScript { protocol: Protocol::Udp, checks: true, nominates: true }];
         self.fingerprint = Fingerprint::Right;
         self.handshake = Handshake::Done;
         self.callback = Some(Closes::Server);
@@ -291,7 +291,7 @@ fn actor(choices: &mut Choices) -> Actor {
 }
 
 /// At most two over UDP and three over TCP, which is what the model has room for.
-fn paths(choices: &mut Choices) -> Vec<PathPlan> {
+fn paths(choices: &mut Choices) -> Vec<PathScript> {
     let (udp, tcp) = choices.weighted(&[
         (1, (0, 0)),
         (5, (1, 0)),
@@ -311,12 +311,12 @@ fn paths(choices: &mut Choices) -> Vec<PathPlan> {
     for at in (1..protocols.len()).rev() {
         protocols.swap(at, choices.number(0..=at as u64) as usize);
     }
-    let plan = |protocol| PathPlan {
+    let script = |protocol| PathScript {
         protocol,
         checks: choices.percent(92),
         nominates: choices.percent(40),
     };
-    protocols.into_iter().map(plan).collect()
+    protocols.into_iter().map(script).collect()
 }
 
 fn stranger(choices: &mut Choices) -> Stranger {

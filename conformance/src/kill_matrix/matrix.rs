@@ -1,4 +1,4 @@
-//! Every mistake on every rung that can have it.
+//! Every mutant on every rung that can have it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
@@ -9,8 +9,7 @@ use webrtc_server::lifecycle::{Layer, Mutant};
 use webrtc_server_model::{self as model, Graph, KNOWN_BUGS, run_mutant};
 
 use super::{Shown, loom, of_the_lifecycle, of_the_shell, validation};
-use crate::lockstep::{Found, kill};
-use crate::validate::kills;
+use crate::{lockstep, validate};
 
 /// The rungs, in the order of the columns.
 pub const RUNGS: [&str; 5] = ["model", "lockstep", "real stack", "validation", "loom"];
@@ -23,7 +22,7 @@ const ON_THE_REAL_STACK: [&str; 20] = [
     "K27", "K28", "K29", "K30", "K35", "K36", "K40",
 ];
 
-/// Mistakes of the shell that the model has under another number, because the core can make them as well.
+/// Mutants of the shell that the model has under another number, because the core can make them as well.
 const IN_THE_MODEL: [(Mutant, model::Mutant); 5] = [
     (Mutant::ErrorQueueLeft, model::Mutant::ErrorLeaks),
     (Mutant::NeverGivesUp, model::Mutant::NoDeadline),
@@ -32,7 +31,7 @@ const IN_THE_MODEL: [(Mutant, model::Mutant); 5] = [
     (Mutant::RestForgotten, model::Mutant::PartIsWhole),
 ];
 
-/// Under the number of these the model has another mistake.
+/// Under the number of these the model has another mutant.
 const OTHERWISE_IN_THE_MODEL: [Mutant; 6] = [
     Mutant::CompletionAfterClose,
     Mutant::FarewellForgotten,
@@ -42,7 +41,7 @@ const OTHERWISE_IN_THE_MODEL: [Mutant; 6] = [
     Mutant::ListenerWatched,
 ];
 
-/// What a rung makes of a mistake.
+/// What a rung makes of a mutant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cell {
     /// It is noticed: how.
@@ -55,9 +54,9 @@ pub enum Cell {
     Failed(String),
 }
 
-/// One mistake.
+/// One mutant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct MutantRow {
     /// Its name in the code.
     pub name: String,
     /// Its number.
@@ -70,14 +69,14 @@ pub struct Line {
     pub cells: [Cell; RUNGS.len()],
 }
 
-/// Every mistake on every rung.
+/// Every mutant on every rung.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Matrix {
-    /// By layer, then as in the table of mistakes.
-    pub lines: Vec<Line>,
+    /// By layer, then as in the table of mutants.
+    pub rows: Vec<MutantRow>,
 }
 
-/// Tries every mistake of the real code on every rung that can have it. `graphs`: what lockstep and replay walk;
+/// Tries every mutant of the real code on every rung that can have it. `graphs`: what lockstep and replay walk;
 /// `workspace`: where the sources are.
 ///
 /// # Panics
@@ -97,42 +96,42 @@ pub fn matrix(graphs: &[Graph], workspace: &Path) -> Matrix {
         walked.extend(of_the_shell.join().unwrap_or_else(|panic| resume_unwind(panic)));
         (validated.join().unwrap_or_else(|panic| resume_unwind(panic)), walked)
     });
-    let mut lines = Vec::from_iter(Mutant::ALL.iter().map(|mutant| {
+    let mut rows = Vec::from_iter(Mutant::ALL.iter().map(|mutant| {
         let [lockstep, real_stack] = of(*mutant, &walked);
         let validation = of(*mutant, &validated);
-        line(*mutant, [in_the_model(*mutant), lockstep, real_stack, validation, Cell::Absent])
+        row(*mutant, [in_the_model(*mutant), lockstep, real_stack, validation, Cell::Absent])
     }));
-    lines.extend(of_what_crosses_threads(workspace));
-    Matrix { lines }
+    rows.extend(of_what_crosses_threads(workspace));
+    Matrix { rows }
 }
 
-/// What was found of a mistake. Each was looked for.
+/// What was found of a mutant. Each was looked for.
 fn of<T: Clone>(mutant: Mutant, found: &[(Mutant, T)]) -> T {
     let found = found.iter().find(|(other, _)| *other == mutant);
-    found.map(|(_, what)| what.clone()).expect("each mistake is of one layer")
+    found.map(|(_, what)| what.clone()).expect("each mutant is of one layer")
 }
 
 /// In lockstep, and on the real stack.
 fn of_lifecycle(mutant: Mutant, graphs: &[Graph]) -> [Cell; 2] {
-    let found: Found = match kill(graphs, mutant) {
-        Ok(kill) => match kill.found {
-            Some(found) => found,
+    let detection = match lockstep::detect(graphs, mutant) {
+        Ok(report) => match report.detection {
+            Some(detection) => detection,
             None => return [Cell::Survives, Cell::Survives],
         },
         Err(error) => return [Cell::Failed(error.to_string()), Cell::Absent],
     };
-    let last = found.divergence.action.map_or(String::new(), |action| format!(", {action:?}"));
-    let in_lockstep = Cell::Killed(format!("{} {}{last}", found.config, found.length()));
-    [in_lockstep, cell(of_the_lifecycle(mutant, &found, graphs))]
+    let last = detection.divergence.action.map_or(String::new(), |action| format!(", {action:?}"));
+    let in_lockstep = Cell::Killed(format!("{} {}{last}", detection.config, detection.length()));
+    [in_lockstep, cell(of_the_lifecycle(mutant, &detection, graphs))]
 }
 
-fn line(mutant: Mutant, cells: [Cell; RUNGS.len()]) -> Line {
+fn row(mutant: Mutant, cells: [Cell; RUNGS.len()]) -> MutantRow {
     let layer = match mutant.layer() {
         Layer::Core => "Core",
         Layer::Barrier => "Barrier",
         Layer::Shell => "Shell",
     };
-    Line {
+    MutantRow {
         name: format!("{mutant:?}"),
         id: mutant.id().to_owned(),
         layer,
@@ -149,7 +148,7 @@ fn cell(shown: Result<Option<Shown>, impl fmt::Display>) -> Cell {
     }
 }
 
-/// What the model makes of the mistake of its own that stands for this one.
+/// What the model makes of the mutant of its own that stands for this one.
 fn in_the_model(mutant: Mutant) -> Cell {
     let is_other = OTHERWISE_IN_THE_MODEL.contains(&mutant);
     let elsewhere = IN_THE_MODEL.iter().find(|(real, _)| *real == mutant);
@@ -172,20 +171,20 @@ fn validated(mutant: Mutant) -> Cell {
     if validation::why_unseen(mutant).is_some() {
         return Cell::Absent;
     }
-    match kills(mutant) {
+    match validate::detect(mutant) {
         Ok(Some(_)) => Cell::Killed("killed".to_owned()),
         Ok(None) => Cell::Survives,
         Err(error) => Cell::Failed(error.to_string()),
     }
 }
 
-fn of_what_crosses_threads(workspace: &Path) -> Vec<Line> {
+fn of_what_crosses_threads(workspace: &Path) -> Vec<MutantRow> {
     let of = |weakness: loom::Weakness| {
         let caught = match weakness.caught_by.as_slice() {
             [] => Cell::Survives,
             tests => Cell::Killed(tests.join(", ")),
         };
-        Line {
+        MutantRow {
             id: "-".to_owned(),
             layer: "Control",
             name: weakness.name,
@@ -195,7 +194,7 @@ fn of_what_crosses_threads(workspace: &Path) -> Vec<Line> {
     };
     match loom::weaknesses(workspace) {
         Ok(weaknesses) => weaknesses.into_iter().map(of).collect(),
-        Err(error) => vec![Line {
+        Err(error) => vec![MutantRow {
             name: "the sources".to_owned(),
             id: "-".to_owned(),
             layer: "Control",
@@ -205,7 +204,7 @@ fn of_what_crosses_threads(workspace: &Path) -> Vec<Line> {
     }
 }
 
-impl Line {
+impl MutantRow {
     fn is_killed_on(&self, rung: usize) -> bool {
         matches!(self.cells[rung], Cell::Killed(_))
     }
@@ -220,36 +219,36 @@ impl Matrix {
     #[must_use]
     pub fn failures(&self) -> Vec<String> {
         let mut failures = Vec::new();
-        for line in &self.lines {
-            if line.killers().next().is_none() {
-                failures.push(format!("nobody notices {} {}", line.id, line.name));
+        for row in &self.rows {
+            if row.killers().next().is_none() {
+                failures.push(format!("nobody notices {} {}", row.id, row.name));
             }
-            for (cell, rung) in line.cells.iter().zip(RUNGS) {
+            for (cell, rung) in row.cells.iter().zip(RUNGS) {
                 if let Cell::Failed(why) = cell {
-                    failures.push(format!("{} {rung}: {why}", line.name));
+                    failures.push(format!("{} {rung}: {why}", row.name));
                 }
             }
         }
         let seen: BTreeSet<_> = self
-            .lines
+            .rows
             .iter()
-            .filter(|line| line.is_killed_on(REAL_STACK) || line.is_killed_on(VALIDATION))
-            .map(|line| line.id.as_str())
+            .filter(|row| row.is_killed_on(REAL_STACK) || row.is_killed_on(VALIDATION))
+            .map(|row| row.id.as_str())
             .collect();
         let unseen = ON_THE_REAL_STACK.iter().filter(|id| !seen.contains(*id));
         failures.extend(unseen.map(|id| format!("{id} is not seen on the real stack")));
         for (rung, name) in RUNGS.iter().enumerate() {
-            if !self.lines.iter().any(|line| line.is_killed_on(rung)) {
+            if !self.rows.iter().any(|row| row.is_killed_on(rung)) {
                 failures.push(format!("{name} notices nothing"));
             }
         }
         failures
     }
 
-    /// The mistakes that this rung alone notices.
+    /// The mutants that this rung alone notices.
     fn needs(&self, rung: usize) -> Vec<&str> {
-        let alone = |line: &&Line| line.killers().eq([rung]);
-        self.lines.iter().filter(alone).map(|line| line.name.as_str()).collect()
+        let alone = |row: &&MutantRow| row.killers().eq([rung]);
+        self.rows.iter().filter(alone).map(|row| row.name.as_str()).collect()
     }
 
     /// As a document.
@@ -257,15 +256,15 @@ impl Matrix {
     pub fn document(&self) -> String {
         let mut text = HEAD.to_owned();
         let mut layer = "";
-        for line in &self.lines {
-            if line.layer != layer {
-                layer = line.layer;
+        for row in &self.rows {
+            if row.layer != layer {
+                layer = row.layer;
                 let _ = write!(text, "\n## {layer}\n\n| Mutant | Number | What is wrong |");
                 let heads: String = RUNGS.iter().map(|rung| format!(" {rung} |")).collect();
                 let _ = writeln!(text, "{heads}\n|---|---|---|{}", "---|".repeat(RUNGS.len()));
             }
-            let _ = write!(text, "| `{}` | {} | {} |", line.name, line.id, line.about);
-            for cell in &line.cells {
+            let _ = write!(text, "| `{}` | {} | {} |", row.name, row.id, row.about);
+            for cell in &row.cells {
                 let _ = write!(text, " {cell} |");
             }
             text.push('\n');
@@ -282,11 +281,11 @@ impl Matrix {
         }
         text.push_str("\n## The rungs\n\n| Rung | Notices | Alone |\n|---|---|---|\n");
         for (rung, name) in RUNGS.iter().enumerate() {
-            let count = self.lines.iter().filter(|line| line.is_killed_on(rung)).count();
+            let count = self.rows.iter().filter(|row| row.is_killed_on(rung)).count();
             let needs = self.needs(rung);
             let alone =
                 if needs.is_empty() { "needed by no mutant".to_owned() } else { needs.join(", ") };
-            let _ = writeln!(text, "| {name} | {count} of {} | {alone} |", self.lines.len());
+            let _ = writeln!(text, "| {name} | {count} of {} | {alone} |", self.rows.len());
         }
         text
     }
@@ -321,21 +320,27 @@ const HEAD: &str = "# Which mistake is noticed where\n\n\
 mod tests {
     use super::*;
 
-    fn line(id: &str, killer: Option<usize>) -> Line {
+    fn row(id: &str, killer: Option<usize>) -> MutantRow {
         let cell = |rung| match killer == Some(rung) {
             true => Cell::Killed("seen".to_owned()),
             false => Cell::Survives,
         };
         let cells = std::array::from_fn(cell);
-        Line { name: id.to_owned(), id: id.to_owned(), layer: "Core", about: String::new(), cells }
+        MutantRow {
+            name: id.to_owned(),
+            id: id.to_owned(),
+            layer: "Core",
+            about: String::new(),
+            cells,
+        }
     }
 
     /// Every known bug on the real stack, and something for each rung.
     fn sound() -> Matrix {
-        let mut lines: Vec<_> =
-            ON_THE_REAL_STACK.iter().map(|id| line(id, Some(REAL_STACK))).collect();
-        lines.extend((0..RUNGS.len()).map(|rung| line("more", Some(rung))));
-        Matrix { lines }
+        let mut rows: Vec<_> =
+            ON_THE_REAL_STACK.iter().map(|id| row(id, Some(REAL_STACK))).collect();
+        rows.extend((0..RUNGS.len()).map(|rung| row("more", Some(rung))));
+        Matrix { rows }
     }
 
     #[test]
@@ -346,31 +351,31 @@ mod tests {
     #[test]
     fn a_mutant_that_nobody_notices_is_a_failure() {
         let mut matrix = sound();
-        matrix.lines.push(line("O9", None));
+        matrix.rows.push(row("O9", None));
         assert_eq!(matrix.failures(), ["nobody notices O9 O9"]);
     }
 
     #[test]
     fn a_known_bug_that_only_the_model_notices_is_a_failure() {
         let mut matrix = sound();
-        matrix.lines[0] = line("K01", Some(0));
+        matrix.rows[0] = row("K01", Some(0));
         assert_eq!(matrix.failures(), ["K01 is not seen on the real stack"]);
     }
 
     #[test]
     fn a_rung_that_notices_nothing_is_a_failure_and_one_that_nobody_needs_is_told() {
         let mut matrix = sound();
-        let idle = matrix.lines.len() - 1;
-        matrix.lines[idle] = line("more", Some(0));
+        let idle = matrix.rows.len() - 1;
+        matrix.rows[idle] = row("more", Some(0));
         assert_eq!(matrix.failures(), ["loom notices nothing"]);
-        matrix.lines[idle].cells[VALIDATION] = Cell::Killed("as well".to_owned());
+        matrix.rows[idle].cells[VALIDATION] = Cell::Killed("as well".to_owned());
         assert!(matrix.document().contains("| loom | 0 of 25 | needed by no mutant |"));
     }
 
     #[test]
     fn a_rung_that_could_not_say_is_a_failure() {
         let mut matrix = sound();
-        matrix.lines[0].cells[VALIDATION] = Cell::Failed("no socket".to_owned());
+        matrix.rows[0].cells[VALIDATION] = Cell::Failed("no socket".to_owned());
         assert_eq!(matrix.failures(), ["K01 validation: no socket"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Where a mistake shows on real sockets and real OpenSSL.
+//! Where a mutant shows on real sockets and real OpenSSL.
 
 use std::fmt;
 use std::time::Instant;
@@ -9,26 +9,26 @@ use webrtc_server_model::{
     WorkerId,
 };
 
-use super::directed::{self, Verdict};
-use crate::lockstep::{Found, Kill};
-use crate::replay::{Plan, Replay, ReplayError, replay};
+use super::directed;
+use crate::lockstep::{Detection, MutantReport};
+use crate::replay::{Replay, ReplayError, Suite, replay};
 use crate::verify::{Progress, Row};
 
-/// Mistakes that lockstep sees in an input that comes too late, for which the model has no action in so small a
+/// Mutants that lockstep sees in an input that comes too late, for which the model has no action in so small a
 /// configuration: replay needs one that has.
 const ELSEWHERE: [(Mutant, &str); 1] = [(Mutant::RegistrationLeft, "owner")];
 
-/// How a mistake of the shell is looked for.
+/// How a mutant of the shell is looked for.
 enum Search {
     /// In every class of the configuration of this name, until something differs.
     Classes(&'static str),
     /// On this way.
     Trace(fn() -> (Config, Vec<Action>)),
     /// With a check of its own, because no trace of the model leads there.
-    Directed(&'static str, fn(Option<Mutant>) -> Verdict),
+    Directed(&'static str, fn(Option<Mutant>) -> Result<(), String>),
 }
 
-/// Where a mistake showed.
+/// Where a mutant showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shown {
     /// In a replay: the configuration, after how many actions, and in what model and stack disagreed.
@@ -46,13 +46,13 @@ impl fmt::Display for Shown {
     }
 }
 
-/// Why nobody can say whether a mistake shows.
+/// Why nobody can say whether a mutant shows.
 #[derive(Debug, Error)]
 pub enum SearchError {
     /// The replay came to no result.
     #[error(transparent)]
     Replay(#[from] ReplayError),
-    /// What would give the mistake away shows without it as well.
+    /// What would give the mutant away shows without it as well.
     #[error("the right server shows it as well: {0}")]
     Control(String),
 }
@@ -145,7 +145,7 @@ fn never_read() -> (Config, Vec<Action>) {
     (Config::small(), trace)
 }
 
-/// Looks for a mistake of the shell.
+/// Looks for a mutant of the shell.
 ///
 /// # Errors
 ///
@@ -155,7 +155,7 @@ pub fn of_the_shell(mutant: Mutant, graphs: &[Graph]) -> Result<Option<Shown>, S
         Some(Search::Classes(name)) => in_classes(name, graphs, mutant),
         Some(Search::Trace(trace)) => {
             let (config, trace) = trace();
-            in_replay(Plan::traces(&config, vec![trace])?, mutant)
+            in_replay(Suite::traces(&config, vec![trace])?, mutant)
         }
         Some(Search::Directed(name, check)) => {
             check(None).map_err(SearchError::Control)?;
@@ -165,17 +165,23 @@ pub fn of_the_shell(mutant: Mutant, graphs: &[Graph]) -> Result<Option<Shown>, S
     }
 }
 
-/// All mistakes of the shell, as a row of `verify`.
+/// All mutants of the shell, as a row of `verify`.
 pub fn shell_mutants(graphs: &[Graph], progress: &mut dyn Progress) -> Row {
     let mutants: Vec<_> = Mutant::of_the_shell().map(|mutant| (mutant, ())).collect();
     row("the shell, real stack", &mutants, progress, |mutant, ()| of_the_shell(mutant, graphs))
 }
 
-/// The mistakes of the lifecycle that lockstep has met, as a row of `verify`.
-pub fn lifecycle_mutants(kills: &[Kill], graphs: &[Graph], progress: &mut dyn Progress) -> Row {
-    let met = kills.iter().filter_map(|kill| Some((kill.mutant, kill.found.as_ref()?)));
+/// The mutants of the lifecycle that lockstep has met, as a row of `verify`.
+pub fn lifecycle_mutants(
+    reports: &[MutantReport],
+    graphs: &[Graph],
+    progress: &mut dyn Progress,
+) -> Row {
+    let met = reports.iter().filter_map(|report| Some((report.mutant, report.detection.as_ref()?)));
     let met: Vec<_> = met.collect();
-    row("the core, replay", &met, progress, |mutant, found| of_the_lifecycle(mutant, found, graphs))
+    row("the core, replay", &met, progress, |mutant, detection| {
+        of_the_lifecycle(mutant, detection, graphs)
+    })
 }
 
 fn row<T: Copy>(
@@ -199,44 +205,45 @@ fn row<T: Copy>(
     Row { seconds: began.elapsed().as_secs_f64(), ..row }
 }
 
-/// Walks the way on which lockstep met a mistake of the lifecycle on real sockets.
+/// Walks the way on which lockstep met a mutant of the lifecycle on real sockets.
 ///
 /// # Errors
 ///
 /// [`SearchError`].
 pub fn of_the_lifecycle(
     mutant: Mutant,
-    found: &Found,
+    detection: &Detection,
     graphs: &[Graph],
 ) -> Result<Option<Shown>, SearchError> {
     match ELSEWHERE.iter().find(|(other, _)| *other == mutant) {
         Some((_, name)) => in_classes(name, graphs, mutant),
         None => {
-            let config = graphs.iter().map(Graph::config).find(|c| c.name == found.config);
-            let plan = config.map(|config| Plan::traces(config, vec![found.divergence.way()]));
-            plan.map_or(Ok(None), |plan| in_replay(plan?, mutant))
+            let config = graphs.iter().map(Graph::config).find(|c| c.name == detection.config);
+            let suite =
+                config.map(|config| Suite::traces(config, vec![detection.divergence.way()]));
+            suite.map_or(Ok(None), |suite| in_replay(suite?, mutant))
         }
     }
 }
 
 fn in_classes(name: &str, graphs: &[Graph], mutant: Mutant) -> Result<Option<Shown>, SearchError> {
     let graph = graphs.iter().find(|graph| graph.config().name == name);
-    graph.map_or(Ok(None), |graph| in_replay(Plan::classes(graph)?, mutant))
+    graph.map_or(Ok(None), |graph| in_replay(Suite::classes(graph)?, mutant))
 }
 
-fn in_replay(plan: Plan, mutant: Mutant) -> Result<Option<Shown>, SearchError> {
+fn in_replay(suite: Suite, mutant: Mutant) -> Result<Option<Shown>, SearchError> {
     let Replay { config, divergences, .. } =
-        replay(&plan.with_mutant(mutant).until_the_first(), &mut |_, _| {})?.judged()?;
+        replay(&suite.with_mutant(mutant).until_the_first(), &mut |_, _| {})?.judged()?;
     let Some(divergence) = divergences.into_iter().next() else { return Ok(None) };
-    control(&Plan::traces(&config, vec![divergence.way()])?)?;
+    control(&Suite::traces(&config, vec![divergence.way()])?)?;
     let length = divergence.trace.len() + usize::from(divergence.action.is_some());
     let what = divergence.findings.into_iter().next().map(|finding| finding.what);
     Ok(Some(Shown::Replay(config.name, length, what.unwrap_or_default())))
 }
 
-/// What shows a mistake must not show without it.
-fn control(plan: &Plan) -> Result<(), SearchError> {
-    let right = replay(plan, &mut |_, _| {})?.judged()?;
+/// What shows a mutant must not show without it.
+fn control(suite: &Suite) -> Result<(), SearchError> {
+    let right = replay(suite, &mut |_, _| {})?.judged()?;
     right.divergences.first().map_or(Ok(()), |wrong| Err(SearchError::Control(wrong.to_string())))
 }
 
@@ -247,9 +254,9 @@ mod tests {
     #[test]
     fn a_trace_that_shows_something_of_the_right_server_too_shows_no_mistake() {
         let (config, trace) = closed_over_unread_input();
-        let plan = Plan::traces(&config, vec![trace]).unwrap();
-        control(&plan).unwrap();
-        let wrong = control(&plan.with_mutant(Mutant::ClosesUnread));
+        let suite = Suite::traces(&config, vec![trace]).unwrap();
+        control(&suite).unwrap();
+        let wrong = control(&suite.with_mutant(Mutant::ClosesUnread));
         assert!(matches!(wrong, Err(SearchError::Control(_))), "{wrong:?}");
     }
 }

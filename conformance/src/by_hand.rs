@@ -28,7 +28,7 @@ const RECEIVE_BUFFER_BYTES: u32 = 200_000;
 type Heard = (u64, TransportEvent);
 
 /// A worker that does something only when told.
-pub struct Manual {
+pub struct ByHand {
     /// The worker.
     pub worker: Worker,
     /// Where its UDP socket is.
@@ -49,20 +49,20 @@ impl Notify for Drained {
     fn released(&mut self) {}
 }
 
-impl Default for Manual {
+impl Default for ByHand {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Manual {
+impl ByHand {
     /// Its clock stands still.
     #[must_use]
     pub fn new() -> Self {
         Self::with(Clock::Manual, None)
     }
 
-    /// With the system's clock or none, and with a defect or none.
+    /// With the system's clock or none, and with a mutant or none.
     #[must_use]
     pub fn with(clock: Clock, mutant: Option<Mutant>) -> Self {
         let loopback = Ipv4Addr::LOCALHOST.into();
@@ -82,7 +82,7 @@ impl Manual {
         let limits = Limits::default();
         let config = WorkerConfig { limits, dtls, bound, notify, clock, mutant };
         let worker = Worker::new(config).expect("descriptors");
-        Manual { worker, udp, tcp, events: channel(), drained }
+        ByHand { worker, udp, tcp, events: channel(), drained }
     }
 
     /// A transport whose peer is known.
@@ -93,11 +93,13 @@ impl Manual {
             let _ = events.send((number, event));
         });
         let (reply, made) = Reply::new();
+        let credentials = credentials(number);
+        let owner = Owner::new(&credentials, sink, Arc::new(Latch::new()));
         self.worker.execute(Command::CreateTransport {
             transport,
-            credentials: credentials(number),
+            credentials,
             consent: Some(consent),
-            owner: Owner::new(sink, Arc::new(Latch::new())),
+            owner,
             reply,
         });
         made.try_recv().expect("an answer").expect("it is made");
@@ -260,10 +262,10 @@ pub fn parameters(role: &str) -> DtlsParameters {
 }
 
 /// Data both ways.
-pub fn echo(manual: &mut Manual, number: u64, peer: &mut Peer) {
+pub fn echo(by_hand: &mut ByHand, number: u64, peer: &mut Peer) {
     peer.send_data(FIRST, b"in").expect("connected");
-    manual.until("data arrives", |manual| {
-        manual
+    by_hand.until("data arrives", |by_hand| {
+        by_hand
             .events
             .1
             .try_iter()
@@ -272,9 +274,9 @@ pub fn echo(manual: &mut Manual, number: u64, peer: &mut Peer) {
     let before = peer.observed().data.len();
     let (reply, sent) = Reply::new();
     let (transport, data) = (TransportId(number), b"out".to_vec());
-    manual.worker.execute(Command::Send { transport, data, reply: Some(reply) });
+    by_hand.worker.execute(Command::Send { transport, data, reply: Some(reply) });
     sent.try_recv().expect("an answer").expect("connected");
-    manual.until("data arrives", |_| {
+    by_hand.until("data arrives", |_| {
         peer.collect().expect("a socket");
         peer.observed().data.len() > before
     });

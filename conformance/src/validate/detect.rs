@@ -1,22 +1,22 @@
-//! Which mistakes of the real server validation sees, each within a bounded number of runs.
+//! Which mutants of the real server validation sees, each within a bounded number of runs.
 
 use super::log::{Entry, What};
-use super::stress::{Options, StressError, record};
+use super::stress::{RunOptions, StressError, record};
 use super::{Rejection, validate};
 use std::num::NonZeroUsize;
 use webrtc_server::lifecycle::Mutant;
 
-/// Runs that a mistake has to show in. What happens when is up to the threads, so one run proves nothing of it: most
-/// mistakes show in the first, and one that does not show in so many is not seen.
+/// Runs that a mutant has to show in. What happens when is up to the threads, so one run proves nothing of it: most
+/// mutants show in the first, and one that does not show in so many is not seen.
 pub const RUNS_MAX: u64 = 24;
 /// Transports of each run, and workers: a barrier that one worker opens needs two.
 const TRANSPORTS: usize = 40;
 const WORKERS: NonZeroUsize = NonZeroUsize::new(2).expect("two");
 
-/// A mistake, and the run that gave it away.
+/// A mutant, and the run that gave it away.
 #[derive(Clone, Debug)]
-pub struct Killed {
-    /// The mistake.
+pub struct Detection {
+    /// The mutant.
     pub mutant: Mutant,
     /// The seed of the run; those before it, from 1 on, gave nothing away.
     pub seed: u64,
@@ -24,23 +24,23 @@ pub struct Killed {
     pub rejection: Box<Rejection>,
 }
 
-/// The first run of a server with this mistake that gives it away; none if no run does.
+/// The first run of a server with this mutant that gives it away; none if no run does.
 ///
 /// # Errors
 ///
 /// [`StressError`]: without a log nobody can tell.
-pub fn kills(mutant: Mutant) -> Result<Option<Killed>, StressError> {
+pub fn detect(mutant: Mutant) -> Result<Option<Detection>, StressError> {
     for seed in 1..=RUNS_MAX {
-        let log = record(Options {
+        let log = record(RunOptions {
             seed,
             transports: TRANSPORTS,
             workers: Some(WORKERS),
             mutant: Some(mutant),
-            ..Options::default()
+            ..RunOptions::default()
         })?;
         let rejection = validate(&log).err().filter(|rejection| gives_away(rejection, &log));
         if let Some(rejection) = rejection {
-            return Ok(Some(Killed { mutant, seed, rejection }));
+            return Ok(Some(Detection { mutant, seed, rejection }));
         }
     }
     Ok(None)
@@ -50,7 +50,7 @@ pub fn kills(mutant: Mutant) -> Result<Option<Killed>, StressError> {
 fn gives_away(rejection: &Rejection, log: &[Entry]) -> bool {
     let ended = log.iter().any(|entry| entry.what == What::CallersAnswered);
     let at_the_end = log.last().is_some_and(|last| last.n == rejection.entry.n);
-    rejection.reason.is_verdict() && (ended || !at_the_end)
+    rejection.reason.is_conclusive() && (ended || !at_the_end)
 }
 
 #[cfg(test)]

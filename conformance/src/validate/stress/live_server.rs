@@ -1,8 +1,8 @@
 //! The server of a run, and what its actors share.
 
-use super::Options;
-use super::plan::{Closes, Moment, Plan};
+use super::RunOptions;
 use super::progress::Progress;
+use super::scenario::{Closes, Moment, Scenario};
 use crate::peer::Protocol;
 use crate::validate::log::{Begun, What};
 use crate::validate::recorder::Recorder;
@@ -29,7 +29,7 @@ const IN_A_CALLBACK: usize = 1000;
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// One server that runs on its own threads.
-pub(super) struct Stage {
+pub(super) struct LiveServer {
     /// The handle, and how many transports were asked for. Held while one is made: so its number is known.
     server: Mutex<(Option<WebRtcServer>, u64)>,
     pub(super) recorder: Recorder,
@@ -64,9 +64,9 @@ pub(in crate::validate) fn limits() -> Limits {
     }
 }
 
-impl Stage {
-    pub(super) fn new(options: Options, plan: &Plan) -> Result<Self, Error> {
-        let Options { seed, transports, mutant, .. } = options;
+impl LiveServer {
+    pub(super) fn new(options: RunOptions, scenario: &Scenario) -> Result<Self, Error> {
+        let RunOptions { seed, transports, mutant, .. } = options;
         let workers = options.workers();
         let loopback = Ipv4Addr::LOCALHOST.into();
         let udp = ListenInfo::new(webrtc_server::Protocol::Udp, loopback);
@@ -93,12 +93,12 @@ impl Stage {
             tracer: Some(recorder.tracer()),
             ..WebRtcServerOptions::default()
         })?;
-        Ok(Stage {
+        Ok(LiveServer {
             listen_infos: server.listen_infos().to_vec(),
             server: Mutex::new((Some(server), 0)),
             recorder,
             began: Instant::now(),
-            progress: Progress::new(plan.connected, plan.early()),
+            progress: Progress::new(scenario.connected, scenario.early()),
             closing: AtomicBool::new(false),
             over: AtomicBool::new(false),
         })
@@ -116,17 +116,17 @@ impl Stage {
     ) -> Option<WebRtcTransport> {
         let mut handle = self.handle();
         let (Some(server), number) = &mut *handle else { return None };
-        let (stage, id) = (Arc::clone(self), *number);
+        let (live, id) = (Arc::clone(self), *number);
         *number += 1;
         let own = Arc::new(OnceLock::<WebRtcTransport>::new());
         let seen = Arc::clone(&own);
         let on_event = move |event: TransportEvent| {
-            stage.recorder.heard(id, &event);
+            live.recorder.heard(id, &event);
             let connected = DtlsState::Connected;
             if matches!(event, TransportEvent::DtlsStateChange { state, .. } if state == connected)
             {
-                stage.progress.connected();
-                stage.close_inside(closes, seen.get());
+                live.progress.connected();
+                live.close_inside(closes, seen.get());
             }
         };
         let options = WebRtcTransportOptions {

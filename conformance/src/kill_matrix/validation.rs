@@ -1,8 +1,8 @@
-//! Which mistakes validation looks for in the log of a free-running server.
+//! Which mutants validation looks for in the log of a free-running server.
 
 use webrtc_server::lifecycle::{Layer, Mutant};
 
-/// Why no run shows this mistake, or none for sure. The others are looked for.
+/// Why no run shows this mutant, or none for sure. The others are looked for.
 pub(super) fn why_unseen(mutant: Mutant) -> Option<&'static str> {
     match (mutant, mutant.layer()) {
         (Mutant::TryAgainDrops, _) => Some("few runs have a full socket when such an alert leaves"),
