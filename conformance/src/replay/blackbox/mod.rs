@@ -114,6 +114,8 @@ pub fn perform_outside(
     // What is made once and kept is made here.
     let first = adapter.ask("createWebRtcServer", &options)?;
     adapter.ask("closeWebRtcServer", &json!({ "webRtcServerId": first["webRtcServerId"] }))?;
+    // A close takes as long if a peer does not answer.
+    adapter.patience += Duration::from_millis(ANSWER_MS);
     let before = compare::descriptors(&able);
     let mut server = Behaviours::new(config);
     let mut scene = Scene::new(config, adapter, &options, &State::initial(config))?;
