@@ -6,8 +6,31 @@ use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 use webrtc_server_conformance::peer::{Peer, PeerCertificate, Protocol, ServerCredentials, Via};
+use webrtc_server_conformance::sut::monotonic_nanoseconds;
 
 const PATIENCE: Duration = Duration::from_secs(10);
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("text").to_owned()
+}
+
+/// The type of the error that an answer is.
+fn kind(answer: &Value) -> Option<String> {
+    answer["error"]["type"].as_str().map(str::to_owned)
+}
+
+fn credentials(parameters: &Value) -> ServerCredentials {
+    ServerCredentials {
+        ufrag: text(&parameters["usernameFragment"]),
+        password: text(&parameters["password"]),
+    }
+}
+
+fn connect_params(transport: &Value, certificate: &PeerCertificate) -> Value {
+    let print = json!({ "algorithm": "sha-256", "value": certificate.fingerprint() });
+    let dtls = json!({ "role": "client", "fingerprints": [print] });
+    json!({ "transportId": transport, "dtlsParameters": dtls })
+}
 
 struct Adapter {
     child: Child,
@@ -35,14 +58,18 @@ impl Adapter {
     /// The next answer; events that come before it are kept.
     fn answer(&mut self) -> Value {
         loop {
-            let mut line = String::new();
-            assert_ne!(self.output.read_line(&mut line).expect("UTF-8"), 0, "it ended");
-            let value: Value = serde_json::from_str(&line).expect("JSON");
+            let value = self.line();
             if value.get("event").is_none() {
                 return value;
             }
             self.events.push(value);
         }
+    }
+
+    fn line(&mut self) -> Value {
+        let mut line = String::new();
+        assert_ne!(self.output.read_line(&mut line).expect("UTF-8"), 0, "it ended");
+        serde_json::from_str(&line).expect("JSON")
     }
 
     fn send(&mut self, method: &str, params: &Value) {
@@ -58,35 +85,62 @@ impl Adapter {
         answer
     }
 
+    /// What is wrong with a request.
+    fn refusal(&mut self, method: &str, params: &Value) -> Option<String> {
+        kind(&self.ask(method, params))
+    }
+
     fn create(&mut self) -> (String, Value) {
+        self.create_with(&json!({}))
+    }
+
+    fn create_with(&mut self, options: &Value) -> (String, Value) {
         let listen = json!([
             { "protocol": "udp", "ip": "127.0.0.1" }, { "protocol": "tcp", "ip": "127.0.0.1" }
         ]);
-        let server = self.ask("createWebRtcServer", &json!({ "listenInfos": listen }));
-        let id = server["result"]["webRtcServerId"].as_str().expect("an id").to_owned();
-        let params = json!({ "webRtcServerId": id });
-        let transport = self.ask("createWebRtcTransport", &params)["result"].clone();
+        let mut params = options.clone();
+        params["listenInfos"] = listen;
+        let server = self.ask("createWebRtcServer", &params);
+        let id = text(&server["result"]["webRtcServerId"]);
+        let transport = self.transport(&id);
         (id, transport)
     }
 
-    fn connect(&mut self, transport: &Value) -> Peer {
+    fn transport(&mut self, server: &str) -> Value {
+        let params = json!({ "webRtcServerId": server });
+        self.ask("createWebRtcTransport", &params)["result"].clone()
+    }
+
+    fn connect(&mut self, transport: &Value, protocol: Protocol) -> Peer {
         let certificate = PeerCertificate::shared().expect("a certificate");
-        let print = json!({ "algorithm": "sha-256", "value": certificate.fingerprint() });
-        let dtls = json!({ "role": "client", "fingerprints": [print] });
-        let params = json!({ "transportId": transport["transportId"], "dtlsParameters": dtls });
+        let params = connect_params(&transport["transportId"], &certificate);
         let role = self.ask("connect", &params);
         assert_eq!(role["result"]["dtlsLocalRole"], "server");
-        let text = |value: &Value| value.as_str().expect("text").to_owned();
-        let candidate = &transport["iceCandidates"][0];
-        let port = u16::try_from(candidate["port"].as_u64().expect("a port")).expect("16 bits");
-        let address = SocketAddr::new(text(&candidate["address"]).parse().expect("an IP"), port);
-        let credentials = ServerCredentials {
-            ufrag: text(&transport["iceParameters"]["usernameFragment"]),
-            password: text(&transport["iceParameters"]["password"]),
+        let name = match protocol {
+            Protocol::Udp => "udp",
+            Protocol::Tcp => "tcp",
         };
-        Peer::connect_over(Protocol::Udp, address, credentials, &certificate, PATIENCE)
+        let mut candidates = transport["iceCandidates"].as_array().expect("a list").iter();
+        let candidate = candidates.find(|candidate| candidate["protocol"] == name);
+        let candidate = candidate.expect("one of each protocol");
+        let port = u16::try_from(candidate["port"].as_u64().expect("a port")).expect("16 bits");
+        let ip = text(&candidate["address"]).parse().expect("an IP");
+        let address = SocketAddr::new(ip, port);
+        let credentials = credentials(&transport["iceParameters"]);
+        Peer::connect_over(protocol, address, credentials, &certificate, PATIENCE)
             .expect("ICE and DTLS connect")
             .0
+    }
+
+    /// The next event with this name that was not asked for before.
+    fn event(&mut self, name: &str) -> Value {
+        while self.events.iter().all(|event| event["event"] != name) {
+            let line = self.line();
+            assert!(line.get("event").is_some(), "no answer is due: {line}");
+            self.events.push(line);
+        }
+        let index = self.events.iter().position(|event| event["event"] == name);
+        self.events.remove(index.expect("it is there"))
     }
 
     fn end(mut self) {
@@ -97,9 +151,10 @@ impl Adapter {
 
 #[test]
 fn cls_04_the_adapter_closes_a_connected_server_and_tells_the_outcome_when_it_is_complete() {
+    let began = monotonic_nanoseconds();
     let mut adapter = Adapter::start();
     let (server, transport) = adapter.create();
-    let mut peer = adapter.connect(&transport);
+    let mut peer = adapter.connect(&transport, Protocol::Udp);
     adapter.send("closeWebRtcServer", &json!({ "webRtcServerId": server }));
     peer.await_close_notify(PATIENCE).expect("the alert arrives");
     peer.answer_close_notify(Via(0)).expect("the answer leaves");
@@ -113,6 +168,7 @@ fn cls_04_the_adapter_closes_a_connected_server_and_tells_the_outcome_when_it_is
     let moments: Vec<_> =
         adapter.events.iter().map(|e| e["t"].as_u64().expect("a moment")).collect();
     assert!(moments.is_sorted() && adapter.events.iter().all(|e| e["target"] == id));
+    assert!(moments.iter().all(|t| (began..monotonic_nanoseconds()).contains(t)), "our clock");
     adapter.end();
 }
 
@@ -120,33 +176,200 @@ fn cls_04_the_adapter_closes_a_connected_server_and_tells_the_outcome_when_it_is
 fn cls_23_the_end_of_the_input_closes_every_server_in_order() {
     let mut adapter = Adapter::start();
     let (_, transport) = adapter.create();
-    let mut peer = adapter.connect(&transport);
+    let mut peer = adapter.connect(&transport, Protocol::Udp);
     adapter.input = None;
     peer.await_close_notify(PATIENCE).expect("the alert arrives");
     adapter.end();
 }
 
+/// What is refused, and as what.
+fn refusals(server: &str, transport: &str) -> Vec<(&'static str, Value, &'static str)> {
+    let s = json!(server);
+    let of = |bytes: &str, count: u64| json!({ "transportId": transport, "bytes": bytes, "count": count });
+    let at = |ip: &str| json!([{ "protocol": "udp", "ip": ip }]);
+    vec![
+        ("selfDestruct", json!({}), "TypeError"),
+        ("capabilities", json!({ "verbose": true }), "TypeError"),
+        ("capabilities", json!([]), "TypeError"),
+        ("getStats", json!({ "of": s }), "TypeError"),
+        ("createWebRtcServer", json!({ "listenInfos": [] }), "TypeError"),
+        ("createWebRtcServer", json!({ "listenInfos": at("1.2.3.4") }), "IoError"),
+        (
+            "createWebRtcServer",
+            json!({ "listenInfos": at("127.0.0.1"), "workers": 0 }),
+            "TypeError",
+        ),
+        ("createWebRtcServer", json!({ "listenInfos": at("127.0.0.1"), "worker": 1 }), "TypeError"),
+        (
+            "createWebRtcServer",
+            json!({ "listenInfos": at("127.0.0.1"), "deadlines": { "drain": 1 } }),
+            "TypeError",
+        ),
+        ("createWebRtcTransport", json!({ "webRtcServerId": "nobody" }), "NotFoundError"),
+        ("createWebRtcTransport", json!({ "webRtcServerId": s, "enableudp": true }), "TypeError"),
+        (
+            "createWebRtcTransport",
+            json!({ "webRtcServerId": s, "enableUdp": false, "enableTcp": false }),
+            "TypeError",
+        ),
+        (
+            "createWebRtcTransport",
+            json!({ "webRtcServerId": s, "iceConsentTimeout": 256 }),
+            "TypeError",
+        ),
+        (
+            "connect",
+            json!({ "transportId": transport, "dtlsParameters": { "fingerprints": [] } }),
+            "TypeError",
+        ),
+        ("restartIce", json!({ "transportId": "nobody" }), "NotFoundError"),
+        ("restartIce", json!({ "transportId": transport, "deadlineMs": 1 }), "TypeError"),
+        ("send", of("!", 1), "TypeError"),
+        ("send", of("AA==", 1_000_000_000_000_000), "TypeError"),
+        ("send", of("AA==", 1), "InvalidStateError"),
+        ("closeTransport", json!({ "transportId": "nobody" }), "NotFoundError"),
+        ("closeWebRtcServer", json!({ "webRtcServerId": "nobody" }), "NotFoundError"),
+        ("closeWebRtcServer", json!({ "webRtcServerId": s, "deadline": 1 }), "TypeError"),
+        ("dump", json!({ "webRtcServerId": s, "deadlineMs": 1 }), "TypeError"),
+        ("dump", json!({ "webRtcServerId": "nobody" }), "NotFoundError"),
+    ]
+}
+
 #[test]
-fn nonsense_is_answered_and_changes_nothing() {
+fn what_is_refused_changes_nothing() {
     let mut adapter = Adapter::start();
-    adapter.write("this is not JSON");
-    let answer = adapter.answer();
-    assert_eq!((&answer["id"], &answer["error"]["type"]), (&Value::Null, &json!("SyntaxError")));
-    adapter.write(r#"{"id": 4}"#);
-    assert_eq!(adapter.answer()["id"], 4);
-    let kind = |answer: Value| answer["error"]["type"].as_str().map(str::to_owned);
-    let unknown = adapter.ask("selfDestruct", &json!({}));
-    assert_eq!(kind(unknown).as_deref(), Some("TypeError"));
-    let nobody = adapter.ask("closeTransport", &json!({ "transportId": "nobody" }));
-    assert_eq!(kind(nobody).as_deref(), Some("NotFoundError"));
-    let empty = adapter.ask("createWebRtcServer", &json!({ "listenInfos": [] }));
-    assert_eq!(kind(empty).as_deref(), Some("TypeError"));
-    let address = json!({ "listenInfos": [{ "protocol": "udp", "ip": "1.2.3.4" }] });
-    assert_eq!(kind(adapter.ask("createWebRtcServer", &address)).as_deref(), Some("IoError"));
-    let (_, transport) = adapter.create();
-    let params = json!({ "transportId": transport["transportId"], "bytes": "!", "count": 1 });
-    assert_eq!(kind(adapter.ask("send", &params)).as_deref(), Some("TypeError"));
+    let (server, transport) = adapter.create();
+    let transport = text(&transport["transportId"]);
+    let of_server = json!({ "webRtcServerId": server });
+    let see = |adapter: &mut Adapter| {
+        let servers = adapter.ask("getStats", &json!({}))["result"]["webRtcServers"].clone();
+        (adapter.ask("dump", &of_server)["result"].clone(), servers)
+    };
+    let before = see(&mut adapter);
+    assert!(before.0.is_object());
+    for (method, params, wanted) in refusals(&server, &transport) {
+        assert_eq!(adapter.refusal(method, &params).as_deref(), Some(wanted), "{method} {params}");
+    }
+    for (line, id, wanted) in [
+        ("this is not JSON", json!(null), "SyntaxError"),
+        ("7", json!(null), "TypeError"),
+        (r#"[5, "capabilities"]"#, json!(null), "TypeError"),
+        (r#"{"id": 4}"#, json!(4), "TypeError"),
+        (r#"{"id": "a", "method": "capabilities", "parms": {}}"#, json!("a"), "TypeError"),
+    ] {
+        adapter.write(line);
+        let answer = adapter.answer();
+        assert_eq!((&answer["id"], kind(&answer).as_deref()), (&id, Some(wanted)), "{line}");
+    }
+    assert_eq!(see(&mut adapter), before);
     let capabilities = adapter.ask("capabilities", &json!({}));
     assert_eq!(capabilities["result"]["pid"], adapter.child.id());
+    adapter.end();
+}
+
+#[test]
+fn one_transport_is_restarted_sent_over_and_closed_over_tcp() {
+    let mut adapter = Adapter::start();
+    let (server, transport) = adapter.create();
+    let mut peer = adapter.connect(&transport, Protocol::Tcp);
+    let id = transport["transportId"].clone();
+    let of_transport = json!({ "transportId": id });
+    let again = connect_params(&id, &PeerCertificate::shared().expect("a certificate"));
+    assert_eq!(adapter.refusal("connect", &again).as_deref(), Some("InvalidStateError"));
+
+    let restarted = adapter.ask("restartIce", &of_transport);
+    let new = credentials(&restarted["result"]["iceParameters"]);
+    assert_ne!(&new, peer.credentials());
+    peer.set_credentials(new.clone());
+    peer.await_check(Via(0), false, PATIENCE).expect("the new credentials are good");
+    let of_server = json!({ "webRtcServerId": server });
+    let dump = adapter.ask("dump", &of_server)["result"].clone();
+    assert_eq!(dump["webRtcTransportIds"], json!([id]));
+    assert_eq!(dump["localIceUsernameFragments"][0]["localIceUsernameFragment"], new.ufrag);
+    assert_eq!((&dump["tuples"], &dump["connections"]["bound"]), (&json!(1), &json!(1)));
+
+    let sent = json!({ "transportId": id, "bytes": "aGk=", "count": 3 });
+    assert_eq!(adapter.ask("send", &sent)["result"], json!({ "accepted": 3 }));
+    peer.await_until("three messages", PATIENCE, |peer| peer.observed().data.len() == 3)
+        .expect("they arrive");
+    assert!(peer.observed().data.iter().all(|message| message == b"hi"));
+    peer.send_data(Via(0), b"ho").expect("connected");
+    assert_eq!(adapter.event("data")["data"], json!({ "bytes": "aG8=" }));
+    let stats = adapter.ask("getStats", &json!({}))["result"].clone();
+    assert_eq!(stats["webRtcServers"][&server]["handshakesCompleted"], 1);
+    assert_eq!(stats["dataEventsDropped"], 0);
+
+    let closed = adapter.ask("closeTransport", &of_transport);
+    assert_eq!(closed["result"], json!({ "outcome": { "type": "confirmed" } }));
+    peer.await_close_notify(PATIENCE).expect("the alert arrived");
+    assert_eq!(adapter.event("close")["data"]["reason"], "owner");
+    assert_eq!(adapter.ask("closeTransport", &of_transport)["result"], closed["result"]);
+    assert_eq!(adapter.refusal("send", &sent).as_deref(), Some("NotFoundError"));
+    assert_eq!(adapter.ask("closeWebRtcServer", &of_server)["result"]["outcomes"], json!({}));
+    assert_eq!(adapter.refusal("dump", &of_server).as_deref(), Some("NotFoundError"));
+    adapter.end();
+}
+
+#[test]
+fn of_two_servers_each_has_its_own_transports_and_outcomes() {
+    let mut adapter = Adapter::start();
+    let (a, of_a) = adapter.create();
+    let (b, of_b) = adapter.create();
+    for (server, transport) in [(&a, &of_a), (&b, &of_b)] {
+        let id = transport["transportId"].clone();
+        let dump = adapter.ask("dump", &json!({ "webRtcServerId": server }));
+        assert_eq!(dump["result"]["webRtcTransportIds"], json!([id]));
+    }
+    let mut peer = adapter.connect(&of_b, Protocol::Udp);
+    for (server, transport) in [(a, of_a), (b, of_b)] {
+        adapter.send("closeWebRtcServer", &json!({ "webRtcServerId": server }));
+        let answer = adapter.answer();
+        let outcomes = answer["result"]["outcomes"].as_object().expect("outcomes").clone();
+        let id = text(&transport["transportId"]);
+        assert_eq!(outcomes.keys().collect::<Vec<_>>(), [&id]);
+    }
+    peer.await_close_notify(PATIENCE).expect("the alert arrives");
+    adapter.end();
+}
+
+#[test]
+fn cls_07_the_deadline_of_a_request_counts() {
+    let mut adapter = Adapter::start();
+    let hour = 3_600_000;
+    let options = json!({ "deadlines": { "drainMs": hour, "serverMs": hour }, "workers": 1 });
+    let (server, transport) = adapter.create_with(&options);
+    let peer = adapter.connect(&transport, Protocol::Tcp);
+    let id = transport["transportId"].clone();
+    // More than the buffers of the connection and its queue hold: the peer reads none of it.
+    let bytes = "AAAA".repeat(380);
+    let sent = json!({ "transportId": id, "bytes": bytes, "count": 20_000 });
+    assert_eq!(adapter.ask("send", &sent)["result"]["accepted"], 20_000);
+    let closed =
+        adapter.ask("closeWebRtcServer", &json!({ "webRtcServerId": server, "deadlineMs": 50 }));
+    let outcome = json!({ text(&id): { "type": "dropped", "reason": "deadline" } });
+    assert_eq!(closed["result"]["outcomes"], outcome);
+    drop(peer);
+    adapter.end();
+}
+
+#[test]
+fn cls_04_who_does_not_read_the_lines_does_not_keep_the_server_from_closing() {
+    let mut adapter = Adapter::start();
+    let (server, transport) = adapter.create();
+    let mut peer = adapter.connect(&transport, Protocol::Tcp);
+    // Many times what a pipe holds, and more events than may wait.
+    for _ in 0..2_000 {
+        peer.send_data(Via(0), &[b'x'; 1_000]).expect("connected");
+        peer.tcp(Via(0)).expect("it is TCP").await_flushed(PATIENCE).expect("the server reads");
+    }
+    adapter.send("closeWebRtcServer", &json!({ "webRtcServerId": server }));
+    peer.await_close_notify(PATIENCE).expect("the alert arrives while nobody reads");
+    assert!(adapter.answer()["result"]["outcomes"].is_object());
+    let stats = adapter.ask("getStats", &json!({}))["result"].clone();
+    let dropped = stats["dataEventsDropped"].as_u64().expect("a number");
+    let written = adapter.events.iter().filter(|event| event["event"] == "data").count();
+    assert!(dropped > 0, "nobody read");
+    // What has not arrived when the server closes is nobody's.
+    assert!((256..=2_000 - dropped).contains(&u64::try_from(written).expect("64 bits")));
     adapter.end();
 }

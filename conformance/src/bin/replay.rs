@@ -1,14 +1,16 @@
-//! `replay`: traces in files, performed on the real stack or on the pure core.
+//! `replay`: traces in files, performed on the real stack, on the pure core, or on another server.
 
 use clap::Parser;
 use comfy_table::{ContentArrangement, Table, presets};
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_conformance::lockstep::walk;
 use webrtc_server_conformance::replay::{
-    Descriptors, Suite, Target, TraceFile, again, read_traces, replay_watched,
+    Descriptors, PATIENCE, Seen, Suite, Target, TraceFile, again, perform_outside, read_traces,
+    replay_watched,
 };
 use webrtc_server_model::{Action, TraceStep};
 
@@ -26,6 +28,12 @@ struct Arguments {
     /// The mutant that the server is to be, as StaleRoute or K06
     #[arg(long, value_name = "MUTANT")]
     mutant: Option<Mutant>,
+    /// From outside, on the server that this command starts and that speaks the protocol of `cargo sut`; split at white space
+    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["lockstep", "mutant"])]
+    sut: Option<String>,
+    /// How long that server may take to answer
+    #[arg(long, value_name = "SECONDS", default_value_t = PATIENCE.as_secs(), requires = "sut")]
+    patience: u64,
 }
 
 /// How the real code did.
@@ -59,6 +67,9 @@ fn main() -> ExitCode {
 
 /// Whether all agree.
 fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
+    if let Some(command) = &arguments.sut {
+        return run_outside(command, arguments);
+    }
     let target = if arguments.lockstep { Target::Core } else { Target::Stack };
     let files = read_traces(target, &arguments.files)?;
     let mut diverging = 0;
@@ -75,6 +86,41 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         }
     }
     println!("{} traces, {diverging} diverge", files.len());
+    Ok(diverging == 0)
+}
+
+/// The same of another server. That every trace was skipped is no agreement.
+fn run_outside(command: &str, arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
+    // It needs no stage: whatever the model has is read.
+    let files = read_traces(Target::Core, &arguments.files)?;
+    let patience = Duration::from_secs(arguments.patience);
+    let (mut diverging, mut skipped) = (0, 0);
+    for TraceFile { path, trace, config } in &files {
+        println!("{} ({})\n{}", path.display(), config.name, trace.about);
+        let seen = perform_outside(command, config, trace, patience)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
+        match seen {
+            Seen::Skipped { step, why } => {
+                skipped += 1;
+                println!("skipped for step {step}, {}: {why}\n", trace.actions[step - 1]);
+            }
+            Seen::Performed { comparisons, findings } if findings.is_empty() => {
+                println!("agrees: {comparisons} comparisons\n");
+            }
+            Seen::Performed { findings, .. } => {
+                diverging += 1;
+                println!("diverges:");
+                for finding in findings {
+                    show_finding(&finding.what, &finding.expected, &finding.got);
+                }
+                println!();
+            }
+        }
+    }
+    println!("{} traces, {diverging} diverge, {skipped} skipped", files.len());
+    if skipped == files.len() {
+        return Err("nothing was compared".into());
+    }
     Ok(diverging == 0)
 }
 
@@ -150,6 +196,10 @@ fn show_divergence(divergence: &Divergence) {
         None => println!("diverges when step {} is over:", divergence.way.len()),
     }
     for [what, model, real] in &divergence.findings {
-        println!("  {what}\n    model  {model}\n    real   {real}");
+        show_finding(what, model, real);
     }
+}
+
+fn show_finding(what: &str, model: &str, real: &str) {
+    println!("  {what}\n    model  {model}\n    real   {real}");
 }

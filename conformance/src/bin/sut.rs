@@ -1,8 +1,23 @@
 //! Our server under the adapter protocol: one JSON object per line, requests on the standard input.
 
+use clap::Parser;
 use std::io;
+use webrtc_server::lifecycle::Mutant;
+use webrtc_server_conformance::planted::mutant;
 use webrtc_server_conformance::sut::Sut;
 
+/// The server under test: reads requests from the standard input, one JSON object per line, and writes answers and events to
+/// the standard output. The methods are in the documentation of `webrtc_server_conformance::sut`; `cargo replay --sut`
+/// drives it.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The id of a known mistake that the server is to have, as K06
+    #[arg(long, value_name = "ID", value_parser = mutant, hide = true)]
+    mutant: Option<Mutant>,
+}
+
 fn main() -> io::Result<()> {
-    Sut::new(io::stdout()).run(io::stdin().lock())
+    let Arguments { mutant } = Arguments::parse();
+    mutant.into_iter().fold(Sut::new(io::stdout()), Sut::with_mutant).run(io::stdin().lock())
 }

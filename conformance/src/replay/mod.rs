@@ -22,6 +22,7 @@
 //! | `run`, `report`, `things` | traces in, report out |
 //! | `shard` | a share of the traces |
 //! | `file` | traces in files, for `cargo replay` |
+//! | `blackbox` | traces against another server, in a process of its own |
 //! | `again` | the one command that shows a divergence again |
 //!
 //! # Barriers
@@ -62,6 +63,7 @@
 mod again;
 mod alarms;
 mod barrier;
+mod blackbox;
 mod book;
 mod client;
 mod compare;
@@ -90,6 +92,7 @@ mod wire;
 mod wires;
 
 pub use again::{again, folder, keep_in};
+pub use blackbox::{AdapterError, BlackboxError, Seen, perform_outside};
 pub use descriptors::Descriptors;
 pub use file::{FileError, TraceFile, read_traces};
 pub use report::{Divergence, Finding, Replay, ReplayError};

@@ -186,7 +186,7 @@ impl Stage<'_> {
 /// How a connection ends by an effect. A descriptor that is closed over unread input resets the connection, unless our
 /// FIN was sent before.
 #[expect(clippy::wildcard_enum_match_arm, reason = "no other effect ends a connection")]
-fn end_of(before: &State, effect: Effect) -> Option<(ConnectionId, StreamEnd)> {
+pub(super) fn end_of(before: &State, effect: Effect) -> Option<(ConnectionId, StreamEnd)> {
     match effect {
         Effect::ShutdownWrite(c) => Some((c, StreamEnd::Fin)),
         Effect::CloseConnection(c) => {

@@ -1,26 +1,21 @@
 //! Events of transports as lines.
 
-use super::Lines;
+use super::lines::Lines;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use std::sync::LazyLock;
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
 use webrtc_server::TransportEvent;
 
-static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-
-/// Starts the clock of the events' `t`.
-pub(super) fn start_clock() {
-    LazyLock::force(&START);
-}
-
-/// A sink that writes the events of this transport.
-pub(super) fn sink(lines: Lines, target: String) -> Box<dyn FnMut(TransportEvent) + Send> {
+/// A sink that writes the events of the transport with this id, which is known when the transport is made. An event that
+/// comes earlier waits for that, and nothing that makes a transport waits for an event.
+pub(super) fn sink(
+    lines: Lines,
+    target: Arc<OnceLock<String>>,
+) -> Box<dyn FnMut(TransportEvent) + Send> {
     Box::new(move |event| {
         let (event, data) = describe(event);
-        let t = u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        lines.write(&json!({ "event": event, "target": target, "data": data, "t": t }));
+        lines.event(event, target.wait(), &data);
     })
 }
 

@@ -1,121 +1,55 @@
 //! One function per method.
 
+use super::params::{
+    CloseServer, Connect, CreateServer, CreateTransport, Nothing, OPTIONS, OfServer, OfTransport,
+    Send, read,
+};
 use super::{Fault, Request, Sut, events};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use webrtc_server::{
-    DtlsParameters, ListenInfo, WebRtcServer, WebRtcServerOptions, WebRtcTransport,
-    WebRtcTransportOptions,
+    Error, Refused, WebRtcServer, WebRtcServerOptions, WebRtcTransport, WebRtcTransportOptions,
 };
 
-const METHODS: [&str; 10] = [
-    "capabilities",
-    "createWebRtcServer",
-    "createWebRtcTransport",
-    "connect",
-    "restartIce",
-    "send",
-    "closeTransport",
-    "closeWebRtcServer",
-    "dump",
-    "getStats",
+/// `send` takes no more messages at once: while it sends, no other request is served.
+pub(super) const SEND_COUNT_MAX: usize = 100_000;
+
+/// The answer to the request with this id; none if it answers when it is complete.
+type Method = fn(&mut Sut, &Value, Value) -> Result<Option<Value>, Fault>;
+
+/// The methods that there are.
+pub(super) const METHODS: [(&str, Method); 10] = [
+    ("capabilities", |_, _, params| read::<Nothing>(params).map(|_| Some(capabilities()))),
+    ("createWebRtcServer", |sut, _, params| sut.create_server(&read(params)?).map(Some)),
+    ("createWebRtcTransport", |sut, _, params| sut.create_transport(&read(params)?).map(Some)),
+    ("connect", |sut, _, params| sut.connect(&read(params)?).map(Some)),
+    ("restartIce", |sut, _, params| sut.restart_ice(&read(params)?).map(Some)),
+    ("send", |sut, _, params| sut.send(&read(params)?).map(Some)),
+    ("closeTransport", |sut, id, params| sut.close_transport(id, &read(params)?).map(|()| None)),
+    ("closeWebRtcServer", |sut, id, params| sut.close_server(id, &read(params)?).map(|()| None)),
+    ("dump", |sut, _, params| sut.dump(&read(params)?).map(Some)),
+    ("getStats", |sut, _, params| read::<Nothing>(params).and_then(|_| sut.get_stats()).map(Some)),
 ];
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CreateServer {
-    listen_infos: Vec<ListenInfo>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CreateTransport {
-    web_rtc_server_id: String,
-    #[serde(default = "yes")]
-    enable_udp: bool,
-    #[serde(default = "yes")]
-    enable_tcp: bool,
-    #[serde(default)]
-    prefer_udp: bool,
-    #[serde(default)]
-    prefer_tcp: bool,
-    ice_consent_timeout: Option<u8>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OfTransport {
-    transport_id: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Connect {
-    transport_id: String,
-    dtls_parameters: DtlsParameters,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Send {
-    transport_id: String,
-    bytes: String,
-    #[serde(default = "one")]
-    count: usize,
-}
-
-fn one() -> usize {
-    1
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OfServer {
-    web_rtc_server_id: String,
-    deadline_ms: Option<u64>,
-}
-
-fn read<T: DeserializeOwned>(params: Value) -> Result<T, Fault> {
-    Ok(serde_json::from_value(params)?)
-}
 
 impl Sut {
     pub(super) fn dispatch(&mut self, Request { id, method, params }: Request) {
-        let result = match method.as_str() {
-            "capabilities" => Ok(capabilities()),
-            "createWebRtcServer" => read(params).and_then(|p| self.create_server(p)),
-            "createWebRtcTransport" => read(params).and_then(|p| self.create_transport(p)),
-            "connect" => read(params).and_then(|p| self.connect(p)),
-            "restartIce" => read(params).and_then(|p| self.restart_ice(&p)),
-            "send" => read(params).and_then(|p| self.send(p)),
-            "dump" => read(params).and_then(|p| self.dump(&p)),
-            "getStats" => self.get_stats(),
-            // These two answer when they are complete.
-            "closeTransport" => match read(params).and_then(|p| self.close_transport(&id, &p)) {
-                Ok(()) => return,
-                Err(fault) => Err(fault),
-            },
-            "closeWebRtcServer" => match read(params).and_then(|p| self.close_server(&id, &p)) {
-                Ok(()) => return,
-                Err(fault) => Err(fault),
-            },
-            unknown => Err(Fault::new("TypeError", format!("unknown method {unknown:?}"))),
-        };
-        self.lines.answer(&id, result);
+        let unknown = || Fault::new("TypeError", format!("unknown method {method:?}"));
+        let found = METHODS.iter().find(|(name, _)| *name == method);
+        let result = found.ok_or_else(unknown).and_then(|(_, call)| call(self, &id, params));
+        if let Some(result) = result.transpose() {
+            self.lines.answer(&id, result);
+        }
     }
 
-    fn create_server(&mut self, params: CreateServer) -> Result<Value, Fault> {
-        events::start_clock();
+    fn create_server(&mut self, params: &CreateServer) -> Result<Value, Fault> {
         let server = WebRtcServer::new(WebRtcServerOptions {
-            listen_infos: params.listen_infos,
+            listen_infos: params.listen_infos.clone(),
+            workers: params.workers,
+            limits: params.limits(),
+            mutant: self.mutant,
             ..WebRtcServerOptions::default()
         })?;
         let result = json!({ "webRtcServerId": server.id(), "listenInfos": server.listen_infos() });
@@ -123,18 +57,23 @@ impl Sut {
         Ok(result)
     }
 
-    fn create_transport(&mut self, params: CreateTransport) -> Result<Value, Fault> {
-        let server = self.server(&params.web_rtc_server_id)?;
-        let id = format!("{}/{}", server.id(), self.transports.len());
-        let transport = server.create_transport(WebRtcTransportOptions {
-            enable_udp: params.enable_udp,
-            enable_tcp: params.enable_tcp,
-            prefer_udp: params.prefer_udp,
-            prefer_tcp: params.prefer_tcp,
-            ice_consent_timeout: params.ice_consent_timeout.unwrap_or(30),
-            on_event: events::sink(self.lines.clone(), id.clone()),
-            ..WebRtcTransportOptions::default()
-        })?;
+    fn create_transport(&mut self, params: &CreateTransport) -> Result<Value, Fault> {
+        let target = Arc::new(OnceLock::new());
+        let default = WebRtcTransportOptions::default();
+        let options = WebRtcTransportOptions {
+            enable_udp: params.enable_udp.unwrap_or(default.enable_udp),
+            enable_tcp: params.enable_tcp.unwrap_or(default.enable_tcp),
+            prefer_udp: params.prefer_udp.unwrap_or(default.prefer_udp),
+            prefer_tcp: params.prefer_tcp.unwrap_or(default.prefer_tcp),
+            ice_consent_timeout: params.ice_consent_timeout.unwrap_or(default.ice_consent_timeout),
+            on_event: events::sink(self.lines.clone(), Arc::clone(&target)),
+            ..default
+        };
+        let made = self.server(&params.web_rtc_server_id)?.create_transport(options);
+        let id = made.as_ref().map_or("", WebRtcTransport::id).to_owned();
+        // One that was not made lets its events go as well.
+        let _ = target.set(id.clone());
+        let transport = made?;
         let result = json!({
             "transportId": id,
             "iceParameters": transport.ice_parameters(),
@@ -145,7 +84,7 @@ impl Sut {
         Ok(result)
     }
 
-    fn connect(&self, params: Connect) -> Result<Value, Fault> {
+    fn connect(&self, params: &Connect) -> Result<Value, Fault> {
         let role = self.transport(&params.transport_id)?.connect(&params.dtls_parameters)?;
         Ok(json!({ "dtlsLocalRole": role }))
     }
@@ -155,38 +94,45 @@ impl Sut {
         Ok(json!({ "iceParameters": parameters }))
     }
 
-    fn send(&self, params: Send) -> Result<Value, Fault> {
+    /// How many were accepted before the first that was not; that one's error if it was the very first.
+    fn send(&self, params: &Send) -> Result<Value, Fault> {
         let transport = self.transport(&params.transport_id)?;
-        let bytes = STANDARD
-            .decode(params.bytes)
-            .map_err(|error| Fault::new("TypeError", format!("bytes: {error}")))?;
-        let mut accepted = 0;
-        while accepted < params.count && transport.send(&bytes).is_ok() {
-            accepted += 1;
+        let wrong = |what| Fault::new("TypeError", what);
+        if params.count > SEND_COUNT_MAX {
+            return Err(wrong(format!("count: at most {SEND_COUNT_MAX}")));
         }
-        Ok(json!({ "accepted": accepted }))
+        let bytes =
+            STANDARD.decode(&params.bytes).map_err(|error| wrong(format!("bytes: {error}")))?;
+        for accepted in 0..params.count {
+            match transport.send(&bytes) {
+                Ok(()) => {}
+                Err(error) if accepted == 0 => return Err(error.into()),
+                Err(_) => return Ok(json!({ "accepted": accepted })),
+            }
+        }
+        Ok(json!({ "accepted": params.count }))
     }
 
     fn close_transport(&self, id: &Value, params: &OfTransport) -> Result<(), Fault> {
-        let (lines, id) = (self.lines.clone(), id.clone());
+        let (lines, id, owed) = (self.lines.clone(), id.clone(), self.owed.clone());
         self.transport(&params.transport_id)?.close().on_complete(move |closed| {
             lines.answer(&id, Ok(json!({ "outcome": closed.outcome })));
+            drop(owed);
         });
         Ok(())
     }
 
-    fn close_server(&self, id: &Value, params: &OfServer) -> Result<(), Fault> {
+    fn close_server(&self, id: &Value, params: &CloseServer) -> Result<(), Fault> {
         let server = self.server(&params.web_rtc_server_id)?;
         let closing = match params.deadline_ms {
             Some(deadline) => server.close_with_deadline(Duration::from_millis(deadline)),
             None => server.close(),
         };
-        let names: Vec<_> = self
-            .transports
-            .iter()
-            .map(|(name, transport)| (transport.number(), name.clone()))
-            .collect();
-        let (lines, id) = (self.lines.clone(), id.clone());
+        let name = |transport: &WebRtcTransport| (transport.number(), transport.id().to_owned());
+        let prefix = format!("{}/", server.id());
+        let own = self.transports.iter().filter(|(id, _)| id.starts_with(&prefix));
+        let names: Vec<_> = own.map(|(_, transport)| name(transport)).collect();
+        let (lines, id, owed) = (self.lines.clone(), id.clone(), self.owed.clone());
         closing.on_complete(move |closed| {
             let outcomes: serde_json::Map<_, _> = closed
                 .transports()
@@ -197,6 +143,7 @@ impl Sut {
                 })
                 .collect();
             lines.answer(&id, Ok(json!({ "outcomes": outcomes })));
+            drop(owed);
         });
         Ok(())
     }
@@ -205,14 +152,18 @@ impl Sut {
         Ok(json!(self.server(&params.web_rtc_server_id)?.dump()?))
     }
 
+    /// Servers that are closed have none any more.
     fn get_stats(&self) -> Result<Value, Fault> {
-        let mut stats = serde_json::Map::new();
+        let mut servers = serde_json::Map::new();
         for (id, server) in &self.servers {
-            if !server.is_closed() {
-                stats.insert(id.clone(), json!(server.get_stats()?));
+            match server.get_stats() {
+                Ok(stats) => drop(servers.insert(id.clone(), json!(stats))),
+                Err(Error::Refused(Refused::Closed)) => {}
+                Err(error) => return Err(error.into()),
             }
         }
-        Ok(Value::Object(stats))
+        let dropped = self.lines.data_dropped();
+        Ok(json!({ "webRtcServers": servers, "dataEventsDropped": dropped }))
     }
 
     fn server(&self, id: &str) -> Result<&WebRtcServer, Fault> {
@@ -231,7 +182,8 @@ fn capabilities() -> Value {
         "name": "webrtc-server",
         "version": env!("CARGO_PKG_VERSION"),
         "pid": std::process::id(),
-        "methods": METHODS,
+        "methods": METHODS.map(|(name, _)| name),
+        "options": OPTIONS,
         "observes": ["dump", "fds", "callbacks", "outcomes"],
     })
 }

@@ -1,46 +1,96 @@
 //! The server under test: our server behind one JSON object per line, so that the same traces can drive any other server
-//! through a small adapter.
+//! through a small adapter. `cargo replay --sut` drives it.
 //!
 //! Request `{"id": 7, "method": "...", "params": {...}}`, answer `{"id": 7, "result": {...}}` or `{"id": 7, "error":
-//! {"type", "message"}}`, event `{"event", "target", "data", "t"}` with `t` in nanoseconds of a monotonic clock. What is
-//! not JSON, and unknown methods, are answered with an error and change nothing. At the end of the input every server is
-//! closed in order.
+//! {"type": "...", "message": "..."}}`, event `{"event": "...", "target": "<transport id>", "data": {...}, "t": ...}`
+//! with `t` in nanoseconds of `CLOCK_MONOTONIC`, in the order of the lines. Logs go to the standard error. Names and shapes
+//! are mediasoup's.
+//!
+//! A line that is not JSON, a request that is no object, an unknown method and an unknown field are answered with an error,
+//! which has the id of the request if it has one and `null` if not, and change nothing. At the end of the input every
+//! server is closed in order, and the process exits with 0.
+//!
+//! # Methods
+//!
+//! | Method | Params; what has a default is in brackets | Result | Errors beside `TypeError` |
+//! |---|---|---|---|
+//! | `capabilities` | | `name`, `version`, `pid`, `methods`, `options` (those of `createWebRtcServer`), `observes` | |
+//! | `createWebRtcServer` | `listenInfos` [`workers`: one per core, `deadlines`, `limits`] | `webRtcServerId`, `listenInfos` with the real ports | `IoError` |
+//! | `createWebRtcTransport` | `webRtcServerId` [`enableUdp`: true, `enableTcp`: true, `preferUdp`: false, `preferTcp`: false, `iceConsentTimeout`: 30 s] | `transportId`, `iceParameters`, `iceCandidates`, `dtlsParameters` | `NotFoundError`: no such server, or it closes |
+//! | `connect` | `transportId`, `dtlsParameters` | `dtlsLocalRole` | `NotFoundError`, `InvalidStateError`: done before |
+//! | `restartIce` | `transportId` | `iceParameters` | `NotFoundError` |
+//! | `send` | `transportId`, `bytes` in base64 [`count`: 1, at most 100 000] | `accepted`: so many were queued; an error if not one was | `NotFoundError`, `InvalidStateError`: not connected |
+//! | `closeTransport` | `transportId` | `outcome`, when it is complete | `NotFoundError` |
+//! | `closeWebRtcServer` | `webRtcServerId` [`deadlineMs`: that of `deadlines`] | `outcomes` by transport id, of those that this ended, when it is complete | `NotFoundError` |
+//! | `dump` | `webRtcServerId` | mediasoup's `webRtcServer.dump()` | `NotFoundError`: or it is closed |
+//! | `getStats` | | `webRtcServers`: counters by id of those that are not closed; `dataEventsDropped` | |
+//!
+//! `deadlines` are `bindMs` (10 000), `handshakeMs` (30 000), `drainMs` (1000), `answerMs` (200), `serverMs` (3000); `limits`
+//! are `unboundConnectionsMax` (1024), `unboundConnectionsPerSourceMax` (64), `connectionsMax` (10 000),
+//! `tuplesPerTransportMax` (8); each is that of [`Limits`](webrtc_server::lifecycle::Limits).
+//!
+//! An outcome is `{"type": "confirmed" | "sent" | "notNeeded" | "dropped", "reason": "..."}`, the reason with the last two.
+//!
+//! `observes` says what may be compared: `dump`, that the method is there; `fds`, that every descriptor of process `pid` is
+//! the server's; `callbacks`, that each event is a line when its owner hears it; `outcomes`, that closes tell them. An
+//! adapter that cannot tell leaves it out.
+//!
+//! # Events
+//!
+//! | Event | Data |
+//! |---|---|
+//! | `icestatechange` | `iceState` |
+//! | `iceselectedtuplechange` | `iceSelectedTuple`, or null |
+//! | `dtlsstatechange` | `dtlsState`, `reason` or null |
+//! | `data` | `bytes` in base64. Of those that nobody reads 256 wait; the next ones are dropped and counted |
+//! | `listenserverclose` | null |
+//! | `close` | `reason`: `owner` or `serverClosed`; `outcome`. The last one |
+//!
+//! # A dialogue
+//!
+//! Behind `>` what is asked, behind `<` what is said:
+//!
+//! ```text
+//! > {"id": 1, "method": "createWebRtcServer", "params": {"listenInfos": [{"protocol": "udp", "ip": "127.0.0.1"}]}}
+//! < {"id": 1, "result": {"webRtcServerId": "S", "listenInfos": [{"protocol": "udp", "ip": "127.0.0.1", "port": 40001, "exposeInternalIp": false, "flags": {"ipv6Only": false, "udpReusePort": false}}]}}
+//! > {"id": 2, "method": "createWebRtcTransport", "params": {"webRtcServerId": "S"}}
+//! < {"id": 2, "result": {"transportId": "S/0", "iceParameters": {"usernameFragment": "u", "password": "p", "iceLite": true}, "iceCandidates": [{"foundation": "udpcandidate", "priority": 1076302079, "address": "127.0.0.1", "ip": "127.0.0.1", "protocol": "udp", "port": 40001, "type": "host"}], "dtlsParameters": {"role": "auto", "fingerprints": [{"algorithm": "sha-256", "value": "3D:…"}]}}}
+//! > {"id": 3, "method": "connect", "params": {"transportId": "S/0", "dtlsParameters": {"role": "client", "fingerprints": [{"algorithm": "sha-256", "value": "F"}]}}}
+//! < {"id": 3, "result": {"dtlsLocalRole": "server"}}
+//! > {"id": 4, "method": "closeWebRtcServer", "params": {"webRtcServerId": "S"}}
+//! < {"event": "listenserverclose", "target": "S/0", "data": null, "t": 81021000000}
+//! < {"event": "close", "target": "S/0", "data": {"reason": "serverClosed", "outcome": {"type": "notNeeded", "reason": "notConnected"}}, "t": 81021000001}
+//! < {"id": 4, "result": {"outcomes": {"S/0": {"type": "notNeeded", "reason": "notConnected"}}}}
+//! ```
+//!
+//! | File | What it holds |
+//! |---|---|
+//! | `methods`, `params` | what is done, and what is said about it |
+//! | `events` | events as lines |
+//! | `lines`, `clock` | who writes them, and the clock of `t` |
 
+mod clock;
 mod events;
+mod lines;
 mod methods;
+mod params;
+#[cfg(test)]
+mod tests;
 
+pub use clock::monotonic_nanoseconds;
+
+use lines::Lines;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use webrtc_server::lifecycle::Mutant;
 use webrtc_server::{Error, WebRtcServer, WebRtcTransport};
-
-/// Where lines are written, by answers and by events from other threads.
-#[derive(Clone)]
-pub(crate) struct Lines(Arc<Mutex<Box<dyn Write + Send>>>);
-
-impl Lines {
-    fn write(&self, line: &Value) {
-        let mut output = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever does not read us any more will close our input as well.
-        let _ = writeln!(output, "{line}").and_then(|()| output.flush());
-    }
-
-    fn answer(&self, id: &Value, result: Result<Value, Fault>) {
-        self.write(&match result {
-            Ok(result) => json!({ "id": id, "result": result }),
-            Err(fault) => json!({
-                "id": id,
-                "error": { "type": fault.kind, "message": fault.message },
-            }),
-        });
-    }
-}
 
 /// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
+struct Fault {
     kind: &'static str,
     message: String,
 }
@@ -64,6 +114,7 @@ impl From<serde_json::Error> for Fault {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Request {
     #[serde(default)]
     id: Value,
@@ -77,16 +128,30 @@ pub struct Sut {
     lines: Lines,
     servers: BTreeMap<String, WebRtcServer>,
     transports: BTreeMap<String, WebRtcTransport>,
+    mutant: Option<Mutant>,
+    /// Whoever owes an answer has a clone of it.
+    owed: Sender<()>,
+    all_answered: Receiver<()>,
 }
 
 impl Sut {
     /// A server under test that writes its lines there.
     pub fn new(output: impl Write + Send + 'static) -> Self {
+        let (owed, all_answered) = channel();
         Sut {
-            lines: Lines(Arc::new(Mutex::new(Box::new(output)))),
+            lines: Lines::new(output),
             servers: BTreeMap::new(),
             transports: BTreeMap::new(),
+            mutant: None,
+            owed,
+            all_answered,
         }
+    }
+
+    /// With a defect.
+    #[must_use]
+    pub fn with_mutant(self, mutant: Mutant) -> Self {
+        Sut { mutant: Some(mutant), ..self }
     }
 
     /// Serves requests until the input ends, then closes every server in order, each within its deadline.
@@ -105,20 +170,32 @@ impl Sut {
         for closing in closings {
             let _ = closing.wait();
         }
+        // Nobody sends: it ends when the last clone is dropped.
+        drop(self.owed);
+        let _ = self.all_answered.recv();
+        self.lines.end();
         Ok(())
     }
 
     fn serve(&mut self, line: &[u8]) {
-        let value: Value = match serde_json::from_slice(line) {
-            Ok(value) => value,
-            Err(error) => {
-                return self.lines.answer(&Value::Null, Err(Fault::new("SyntaxError", error)));
-            }
-        };
-        let id = value.get("id").cloned().unwrap_or(Value::Null);
-        match serde_json::from_value::<Request>(value) {
+        let (id, request) = read_request(line);
+        match request {
             Ok(request) => self.dispatch(request),
-            Err(error) => self.lines.answer(&id, Err(error.into())),
+            Err(fault) => self.lines.answer(&id, Err(fault)),
         }
     }
+}
+
+/// A request, and the id that its answer has.
+fn read_request(line: &[u8]) -> (Value, Result<Request, Fault>) {
+    let value: Value = match serde_json::from_slice(line) {
+        Ok(value) => value,
+        Err(error) => return (Value::Null, Err(Fault::new("SyntaxError", error))),
+    };
+    let id = value.get("id").cloned().unwrap_or(Value::Null);
+    let request = match value.is_object() {
+        true => serde_json::from_value(value).map_err(Fault::from),
+        false => Err(Fault::new("TypeError", "the request is no object")),
+    };
+    (id, request)
 }
