@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use webrtc_server::lifecycle::Mutant;
+use webrtc_server_conformance::PATIENCE;
 use webrtc_server_conformance::lockstep::walk;
 use webrtc_server_conformance::replay::{
-    Descriptors, PATIENCE, Seen, Suite, Target, TraceFile, again, perform_outside, read_traces,
+    Descriptors, Seen, Suite, Target, TraceFile, again, perform_outside, read_traces,
     replay_watched,
 };
 use webrtc_server_model::{Action, TraceStep};

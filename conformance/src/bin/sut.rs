@@ -3,7 +3,6 @@
 use clap::Parser;
 use std::io;
 use webrtc_server::lifecycle::Mutant;
-use webrtc_server_conformance::planted::mutant;
 use webrtc_server_conformance::sut::Sut;
 
 /// The server under test: reads requests from the standard input, one JSON object per line, and writes answers and events to
@@ -12,8 +11,8 @@ use webrtc_server_conformance::sut::Sut;
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// The id of a known mistake that the server is to have, as K06
-    #[arg(long, value_name = "ID", value_parser = mutant, hide = true)]
+    /// The mutant that the server is to be, by its name or number
+    #[arg(long, hide = true)]
     mutant: Option<Mutant>,
 }
 
