@@ -242,7 +242,7 @@ impl<'a> Scene<'a> {
         owed: bool,
     ) -> Result<(), BlackboxError> {
         let via = self.take_path(t, from)?;
-        let patience = self.patience();
+        let patience = self.adapter.patience;
         let guest = self.guest(t)?;
         let current = guest.peer.credentials().clone();
         if check == StunCheck::WithFormerCredentials {
@@ -293,7 +293,7 @@ impl<'a> Scene<'a> {
 
     /// The next flight of the peer that is not its last, and the server's answer to it.
     fn flight(&mut self, t: TransportId, path: Option<Tuple>) -> Result<(), BlackboxError> {
-        let (via, patience) = (self.via(path)?, self.patience());
+        let (via, patience) = (self.via(path)?, self.adapter.patience);
         let peer = &mut self.guest(t)?.peer;
         if peer.phase() == DtlsPhase::New {
             peer.advance();
@@ -313,7 +313,7 @@ impl<'a> Scene<'a> {
 
     /// The flights that are left.
     fn handshake(&mut self, t: TransportId, path: Option<Tuple>) -> Result<(), BlackboxError> {
-        let (via, patience) = (self.via(path)?, self.patience());
+        let (via, patience) = (self.via(path)?, self.adapter.patience);
         let deadline = Instant::now() + patience;
         let peer = &mut self.guest(t)?.peer;
         peer.start_handshake(via)?;
@@ -334,7 +334,7 @@ impl<'a> Scene<'a> {
     }
 
     fn answer(&mut self, t: TransportId) -> Result<(), BlackboxError> {
-        let patience = self.patience();
+        let patience = self.adapter.patience;
         let peer = &mut self.guest(t)?.peer;
         match peer.await_close_notify(patience) {
             Ok(()) => {}
@@ -388,7 +388,7 @@ impl<'a> Scene<'a> {
         &mut self,
         wanted: impl Fn(&Self) -> bool,
     ) -> Result<bool, BlackboxError> {
-        let deadline = Instant::now() + self.patience();
+        let deadline = Instant::now() + self.adapter.patience;
         loop {
             let any = self.collect()?;
             if wanted(self) {
@@ -416,11 +416,6 @@ impl<'a> Scene<'a> {
 
     pub(super) fn guest(&mut self, t: TransportId) -> Result<&mut Guest, BlackboxError> {
         self.guests[t.index()].as_mut().ok_or(BlackboxError::Lost("the transport"))
-    }
-
-    /// What has gone wrong already is not waited for.
-    fn patience(&self) -> Duration {
-        if self.findings.is_empty() { self.adapter.patience } else { Duration::ZERO }
     }
 
     fn place(&self, c: ConnectionId) -> Result<(TransportId, Via), BlackboxError> {
