@@ -394,7 +394,6 @@ fn is_of_one_connection(error: &io::Error) -> bool {
                 | libc::ENETUNREACH
                 | libc::EHOSTDOWN
                 | libc::EHOSTUNREACH
-                | libc::ENONET
         )
     )
 }
