@@ -8,7 +8,8 @@ use webrtc_server_conformance::replay::{
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
-/// For those who never answer.
+/// For what never comes.
+const SOME_PATIENCE: Duration = Duration::from_secs(5);
 const LITTLE_PATIENCE: Duration = Duration::from_millis(100);
 const SUT: &str = env!("CARGO_BIN_EXE_sut");
 
@@ -18,14 +19,12 @@ fn traces(path: &str) -> Vec<TraceFile> {
     read_traces(Target::Core, &[path]).expect("traces of the model")
 }
 
-fn perform(command: &str, file: &TraceFile) -> Result<Seen, BlackboxError> {
-    perform_outside(command, &file.config, &file.trace, PATIENCE)
-}
-
 /// What our server with this mistake does otherwise than the model in this trace.
 fn findings(mutant: Mutant, trace: &str) -> Vec<Finding> {
     let command = format!("{SUT} --mutant {}", mutant.id());
-    match perform(&command, &traces(&format!("{trace}.itf.json"))[0]).expect("it is driven") {
+    let file = &traces(&format!("{trace}.itf.json"))[0];
+    let seen = perform_outside(&command, &file.config, &file.trace, SOME_PATIENCE);
+    match seen.expect("it is driven") {
         Seen::Performed { findings, .. } => findings,
         Seen::Skipped { step, why } => panic!("{trace} is skipped for step {step}: {why}"),
     }
@@ -36,7 +35,8 @@ fn our_server_agrees_with_every_golden_trace_that_can_be_performed_from_outside(
     let mut skipped = Vec::new();
     for file in traces("") {
         let name = file.path.file_name().expect("a file").to_string_lossy().into_owned();
-        match perform(SUT, &file).unwrap_or_else(|error| panic!("{name}: {error}")) {
+        let seen = perform_outside(SUT, &file.config, &file.trace, PATIENCE);
+        match seen.unwrap_or_else(|error| panic!("{name}: {error}")) {
             Seen::Performed { comparisons, findings } => {
                 assert!(findings.is_empty(), "{name}: {findings:?}");
                 assert!(comparisons > 6, "{name}: {comparisons}");
