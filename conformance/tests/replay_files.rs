@@ -1,11 +1,9 @@
-//! Traces in files: the golden ones on the real stack and on the real core, and what `replay` says of others.
+//! `cargo replay`: what it says of traces in files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use webrtc_server_conformance::lockstep::walk;
-use webrtc_server_conformance::replay::{Suite, Target, TraceFile, read_traces, replay};
 use webrtc_server_model::{Action, Config, SocketId, Trace, itf};
 
 fn stories() -> PathBuf {
@@ -14,30 +12,6 @@ fn stories() -> PathBuf {
 
 fn story(name: &str) -> PathBuf {
     stories().join(format!("{name}.itf.json"))
-}
-
-fn golden(target: Target) -> Vec<TraceFile> {
-    let files = read_traces(target, &[stories()]).expect("golden traces");
-    assert!(files.len() > 20, "only {} stories were found", files.len());
-    files
-}
-
-#[test]
-fn every_golden_trace_happens_on_real_sockets() {
-    for TraceFile { path, trace, config } in golden(Target::Stack) {
-        let suite = Suite::traces(&config, vec![trace.actions]).expect("a trace of the model");
-        let replay = replay(&suite, &mut |_, _| {}).expect("a stage");
-        assert!(replay.is_complete(), "{}: {replay}", path.display());
-    }
-}
-
-#[test]
-fn every_golden_trace_happens_on_the_real_core() {
-    for TraceFile { path, trace, config } in golden(Target::Core) {
-        let walked = walk(&config, &trace.actions, None, &mut |_| {}).expect("something happens");
-        assert!(walked.divergences.is_empty(), "{}: {walked}", path.display());
-        assert_eq!(walked.edges, trace.actions.len());
-    }
 }
 
 fn run(arguments: &[&str]) -> Output {

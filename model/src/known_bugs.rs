@@ -99,7 +99,7 @@ pub const KNOWN_BUGS: [KnownBug; 52] = [
     KnownBug {
         mutant: Mutant::CallerForgotten,
         id: "K10",
-        source: "mediasoup R-9, #1382",
+        source: "#1382",
         description: "only one of two who wait for the close is told",
         killed_by: "X3 each caller returns once, after the carriers went",
         length: 4,
@@ -180,7 +180,7 @@ pub const KNOWN_BUGS: [KnownBug; 52] = [
     KnownBug {
         mutant: Mutant::ErrorLeaks,
         id: "K24",
-        source: "mediasoup R-1",
+        source: "mediasoup DtlsTransport",
         description: "the error of a closed handshake ends an innocent association",
         killed_by: "N1 what happens to one transport changes no other",
         length: 4,
@@ -189,7 +189,7 @@ pub const KNOWN_BUGS: [KnownBug; 52] = [
     KnownBug {
         mutant: Mutant::NoDeadline,
         id: "K25",
-        source: "mediasoup R-2",
+        source: "mediasoup TcpConnectionHandle",
         description: "a peer that does not read keeps the close waiting for ever",
         killed_by: "L2 whatever a close waits for has a deadline",
         length: 5,
@@ -198,7 +198,7 @@ pub const KNOWN_BUGS: [KnownBug; 52] = [
     KnownBug {
         mutant: Mutant::AlertCancelled,
         id: "K26",
-        source: "mediasoup R-3",
+        source: "mediasoup UdpSocketHandle",
         description: "an alert that waits for the socket is thrown away",
         killed_by: "L3 an alert leaves unless a deadline or the peer stops it",
         length: 5,
@@ -207,7 +207,7 @@ pub const KNOWN_BUGS: [KnownBug; 52] = [
     KnownBug {
         mutant: Mutant::HardClose,
         id: "K27",
-        source: "mediasoup R-4",
+        source: "mediasoup TcpConnectionHandle",
         description: "close over unread input resets the connection, and the alert is lost",
         killed_by: "O6 an alert is not thrown away over unread input",
         length: 5,
@@ -216,7 +216,7 @@ pub const KNOWN_BUGS: [KnownBug; 52] = [
     KnownBug {
         mutant: Mutant::FinFirst,
         id: "K28",
-        source: "mediasoup R-4",
+        source: "mediasoup TcpConnectionHandle",
         description: "FIN overtakes the queued alert",
         killed_by: "O6 no FIN while the alert waits",
         length: 5,
@@ -243,7 +243,7 @@ pub const KNOWN_BUGS: [KnownBug; 52] = [
     KnownBug {
         mutant: Mutant::RegistrationLeft,
         id: "K32",
-        source: "mediasoup R-5",
+        source: "mediasoup WebRtcTransport",
         description: "a failed creation leaves a registration behind",
         killed_by: "S10 what was not created has left nothing",
         length: 3,
@@ -279,7 +279,7 @@ pub const KNOWN_BUGS: [KnownBug; 52] = [
     KnownBug {
         mutant: Mutant::EventAfterReport,
         id: "K39",
-        source: "mediasoup R-15",
+        source: "mediasoup Transport",
         description: "a state event follows the report that the transport is closed",
         killed_by: "X5 a transport is reported closed once, and then silent",
         length: 1,
@@ -378,7 +378,7 @@ pub const KNOWN_BUGS: [KnownBug; 52] = [
     KnownBug {
         mutant: Mutant::StrangerBreaks,
         id: "N2",
-        source: "mediasoup R-7",
+        source: "mediasoup TcpConnectionHandle",
         description: "an error on a stranger's connection reaches a transport",
         killed_by: "N2 what a stranger does changes no transport",
         length: 3,
@@ -441,7 +441,7 @@ pub const KNOWN_BUGS: [KnownBug; 52] = [
     KnownBug {
         mutant: Mutant::VainConnectionKept,
         id: "S10",
-        source: "mediasoup R-6",
+        source: "mediasoup DtlsTransport",
         description: "what failed half way stays in the table",
         killed_by: "X1 each child leaves its parent exactly once",
         length: 1,

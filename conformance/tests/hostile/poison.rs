@@ -1,5 +1,5 @@
-//! What ends one session leaves every other as it was (known bug R-1): after each kind of end of one transport, others
-//! are probed with a copy of an old datagram, which must change nothing.
+//! What ends one session leaves every other as it was: after each kind of end of one transport, others are probed with a
+//! copy of an old datagram, which must change nothing.
 
 use crate::support::{BOTH, FIRST, Fixture, Member, PATIENCE, echo};
 use webrtc_server::lifecycle::DtlsState;
@@ -145,7 +145,7 @@ fn cls_36_r_1_what_ends_one_session_leaves_the_others_as_they_are() {
     }
 }
 
-/// Row 11 of R-1: one peer in a loop, and after each round a copy for one of the innocent.
+/// One peer in a loop, and after each round a copy for one of the innocent.
 #[test]
 fn n1_a_peer_that_fails_again_and_again_over_tcp_harms_nobody() {
     let fixture = Fixture::new();
@@ -177,7 +177,7 @@ fn n1_a_peer_that_fails_again_and_again_over_tcp_harms_nobody() {
     fixture.end();
 }
 
-/// Row 10 of R-1: the server's last flight is lost once, so the peer repeats its own, as it must.
+/// The server's last flight is lost once, so the peer repeats its own, as it must.
 #[test]
 fn cls_36_a_peer_that_repeats_its_last_flight_is_answered_and_stays() {
     let fixture = Fixture::new();
