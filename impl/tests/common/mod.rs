@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 use tracing::span::{Attributes, Id, Record};
@@ -16,6 +17,9 @@ use webrtc_server::{
     Error, ListenInfo, PortRange, Protocol, Refused, TransportEvent, WebRtcServer,
     WebRtcServerOptions, WebRtcTransport, WebRtcTransportOptions,
 };
+
+/// Checks that were sent.
+static CHECKS: AtomicU64 = AtomicU64::new(0);
 
 /// Longer than anything here takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -169,7 +173,10 @@ pub fn nominate(server: &WebRtcServer, transport: &WebRtcTransport) -> UdpSocket
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let ice = transport.ice_parameters();
     let username = format!("{}:peer", ice.username_fragment);
-    let request = binding_request(TransactionId([7; 12]), &username, 1, 2)
+    // Of its own: a check with the transaction of another is a copy of it.
+    let mut transaction = TransactionId([7; 12]);
+    transaction.0[..8].copy_from_slice(&CHECKS.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    let request = binding_request(transaction, &username, 1, 2)
         .use_candidate()
         .message_integrity(ice.password.as_bytes())
         .fingerprint();
