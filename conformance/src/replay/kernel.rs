@@ -16,10 +16,12 @@ use crate::peer::StreamEnd;
 
 /// Bytes of one message: as much as fits a record of this MTU, because the longer a frame, the likelier it is cut.
 const MESSAGE_BYTES: usize = 1_160;
-/// How much shorter the messages of the next attempt are.
+/// How much shorter the messages of the next length are.
 const SHORTER_BYTES: usize = 47;
-/// Attempts to have the connection full within a frame.
-const FILLS_MAX: usize = 20;
+/// Attempts to have the connection full within a frame. Twenty have failed once, on a machine that had no time for it.
+const FILLS_MAX: usize = 100;
+/// Lengths that they try in turn.
+const LENGTHS: usize = 20;
 /// Messages that fill any connection of this stage.
 const MESSAGES_MAX: usize = 200;
 /// Less than any frame.
@@ -138,7 +140,8 @@ impl Stage<'_> {
         let owner = owner.ok_or_else(|| impossible("nobody sends on the connection"))?;
         for attempt in 0..FILLS_MAX {
             self.wires.connection(c)?.pause();
-            self.fill_once(owner, (w, id), MESSAGE_BYTES - attempt * SHORTER_BYTES)?;
+            let bytes = MESSAGE_BYTES - attempt % LENGTHS * SHORTER_BYTES;
+            self.fill_once(owner, (w, id), bytes)?;
             if !self.findings.is_empty() {
                 return Ok(());
             }
