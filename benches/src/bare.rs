@@ -270,14 +270,15 @@ mod tests {
 
     use super::*;
     use crate::exchange::Messages;
-    use crate::scene::nomination;
+    use crate::scene::Checks;
 
     const PASSWORD: &[u8] = b"thirty-two letters of a password";
 
     /// A bare server that hashed anything else would be no limit.
     #[test]
     fn the_bare_integrity_is_that_of_a_check() {
-        let check = nomination("fragment", std::str::from_utf8(PASSWORD).expect("letters"));
+        let password = std::str::from_utf8(PASSWORD).expect("letters");
+        let check = Checks::of("fragment", password).make();
         let message = Message::parse(&check).expect("a check");
         assert!(matches!(judge(&message, PASSWORD), Judgement::Check { .. }));
         assert_eq!(integrity(&check, PASSWORD), check[hash_at(check.len())]);

@@ -130,19 +130,18 @@ impl Messages {
     }
 }
 
-/// Sends so many requests to links in turn, each link its own, and takes the responses, which `accept` looks at after
-/// that.
+/// Sends so many requests to links in turn, those that `make` makes for each before the clock runs, and takes the
+/// responses, which `accept` looks at after that.
 pub fn request(
     links: &mut [impl AsMut<Link>],
-    requests: &[Vec<u8>],
+    mut make: impl FnMut(usize) -> Vec<u8>,
     in_flight_each: usize,
     count: u64,
     accept: impl Fn(&[u8]),
 ) -> Exchanged {
     let mut exchanged = Exchanged::default();
     for size in batches(count) {
-        let packets: Vec<_> =
-            (0..size).zip(requests.iter().cycle()).map(|(_, request)| request).collect();
+        let packets: Vec<_> = (0..size).map(|number| make(turn(number, links.len()))).collect();
         let answers = pump(links, 0, &packets, in_flight_each);
         answers.packets.iter().for_each(|(_, response)| accept(response));
         exchanged.add(answers.elapsed, size, answers.packets.len() as u64);
@@ -236,7 +235,7 @@ mod tests {
     #[test]
     fn what_was_not_answered_is_counted_and_is_not_work() {
         let mut links = [lossy_echo(6)];
-        let done = request(&mut links, &[b"a request".to_vec()], 3, 6, |_| {});
+        let done = request(&mut links, |_| b"a request".to_vec(), 3, 6, |_| {});
         assert_eq!(done.traffic, Traffic { sent: 6, lost: 2 });
         assert_eq!(done.time(), done.elapsed.mul_f64(1.5));
     }

@@ -1,5 +1,6 @@
 //! A real server on its own threads, with connected clients in ours.
 
+use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
@@ -23,8 +24,8 @@ pub struct Scene {
     pub server: WebRtcServer,
     /// Its clients, all connected.
     pub clients: Vec<Client>,
-    /// The check that nominates the path of each.
-    pub checks: Vec<Vec<u8>>,
+    /// The checks of each.
+    pub checks: Vec<Checks>,
 }
 
 impl Scene {
@@ -56,9 +57,9 @@ impl Scene {
                 let info = &server.listen_infos()[number / workers % protocols.len()];
                 let address = SocketAddr::new(info.ip, info.port);
                 let ice = transport.ice_parameters();
-                let check = nomination(&ice.username_fragment, &ice.password);
-                let client = Client::connect(contexts, info.protocol, address, &check);
-                (check, client)
+                let mut checks = Checks::of(ice.username_fragment, ice.password);
+                let client = Client::connect(contexts, info.protocol, address, &checks.make());
+                (checks, client)
             })
             .unzip();
         Self { server, clients, checks }
@@ -111,12 +112,41 @@ fn echoing_transport(server: &WebRtcServer, contexts: &Contexts) -> WebRtcTransp
     transport
 }
 
-/// A check that nominates its path.
-#[must_use]
-pub fn nomination(username_fragment: &str, password: &str) -> Vec<u8> {
-    let username = format!("{username_fragment}:client");
-    binding_request(TransactionId(*b"a nomination"), &username, 1, 1)
-        .use_candidate()
-        .message_integrity(password.as_bytes())
-        .fingerprint()
+/// Makes checks that nominate their path. Each is a transaction of its own: a server does less for a copy.
+pub struct Checks {
+    username: String,
+    password: String,
+    made: u64,
+}
+
+impl Checks {
+    /// With these credentials of the server.
+    #[must_use]
+    pub fn of(username_fragment: impl Display, password: impl Into<String>) -> Self {
+        Self { username: format!("{username_fragment}:client"), password: password.into(), made: 0 }
+    }
+
+    /// The next one.
+    pub fn make(&mut self) -> Vec<u8> {
+        let mut id = [0; 12];
+        id[4..].copy_from_slice(&self.made.to_be_bytes());
+        self.made += 1;
+        binding_request(TransactionId(id), &self.username, 1, 1)
+            .use_candidate()
+            .message_integrity(self.password.as_bytes())
+            .fingerprint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_check_is_a_copy_of_another() {
+        let mut checks = Checks::of("fragment", "password");
+        let made = [(); 3].map(|()| checks.make());
+        assert!(made[0] != made[1] && made[1] != made[2] && made[0] != made[2]);
+        assert_eq!(made.each_ref().map(Vec::len), [made[0].len(); 3]);
+    }
 }

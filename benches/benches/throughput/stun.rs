@@ -14,7 +14,7 @@ use webrtc_server_benches::bare::{answer_checks, end_echo};
 use webrtc_server_benches::exchange::{Traffic, request};
 use webrtc_server_benches::handshake::Contexts;
 use webrtc_server_benches::link::Link;
-use webrtc_server_benches::scene::{Scene, nomination};
+use webrtc_server_benches::scene::{Checks, Scene};
 use webrtc_server_benches::{Figure, Report, raw};
 
 /// As long as the credentials of a transport.
@@ -102,21 +102,23 @@ fn served(criterion: &mut Criterion, report: &mut Report) {
         |iterations| {
             let scene =
                 ours.get_or_insert_with(|| Scene::set(&Contexts::default(), Protocol::Udp, PEERS));
-            let (clients, checks) = (&mut scene.clients, &scene.checks);
-            let done = request(clients, checks, IN_FLIGHT_EACH, iterations, expect_success);
+            let (clients, checks) = (&mut scene.clients, &mut scene.checks);
+            let make = |client: usize| checks[client].make();
+            let done = request(clients, make, IN_FLIGHT_EACH, iterations, expect_success);
             traffic += done.traffic;
             done.time()
         },
         |iterations| {
             let (_, links, checks) = limit.get_or_insert_with(bare);
-            let done = request(links, checks, IN_FLIGHT_EACH, iterations, expect_success);
+            let make = |client: usize| checks[client].make();
+            let done = request(links, make, IN_FLIGHT_EACH, iterations, expect_success);
             traffic_of_limit += done.traffic;
             done.time()
         },
     );
-    let (Some(scene), Some((answering, links, checks))) = (ours, limit) else { return };
-    let bytes = |checks: &[Vec<u8>]| checks.iter().map(Vec::len).sum::<usize>();
-    assert_eq!(bytes(&scene.checks), bytes(&checks), "the checks have the same size");
+    let (Some(mut scene), Some((answering, links, mut checks))) = (ours, limit) else { return };
+    let bytes = |checks: &mut [Checks]| checks.iter_mut().map(|of| of.make().len()).sum::<usize>();
+    assert_eq!(bytes(&mut scene.checks), bytes(&mut checks), "the checks have the same size");
     report.count(&SERVED, [traffic, traffic_of_limit]);
     scene.end();
     end_echo(answering, links).expect("the bare server met no error");
@@ -130,10 +132,10 @@ fn expect_success(response: &[u8]) {
 }
 
 /// A bare server for as many peers, who prove one password of the usual length, and their checks.
-fn bare() -> (JoinHandle<io::Result<()>>, Vec<Link>, Vec<Vec<u8>>) {
+fn bare() -> (JoinHandle<io::Result<()>>, Vec<Link>, Vec<Checks>) {
     let mapped: SocketAddr = ([127, 0, 0, 1], 50_000).into();
     let response = success_response(TRANSACTION, mapped, PASSWORD);
     let (answering, links) = answer_checks(PASSWORD, response, PEERS).expect("loopback");
     let password = String::from_utf8_lossy(PASSWORD);
-    (answering, links, vec![nomination(FRAGMENT, &password); PEERS])
+    (answering, links, (0..PEERS).map(|_| Checks::of(FRAGMENT, &*password)).collect())
 }
