@@ -31,7 +31,7 @@ pub(super) struct Expected<'a> {
 
 /// What an owner hears, in the model's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+pub(super) enum Told {
     Selected(Option<Tuple>),
     Ice(IceState),
     Dtls(DtlsState),
@@ -285,7 +285,7 @@ fn describe(expected: &Core, got: &Core) -> (String, String) {
 }
 
 /// What the owner is told of an effect.
-fn told_of(effect: Effect) -> Vec<Told> {
+pub(super) fn told_of(effect: Effect) -> Vec<Told> {
     match effect {
         Effect::SelectedTupleChanged(_, tuple) => vec![Told::Selected(tuple)],
         Effect::IceStateChanged(_, state) => vec![Told::Ice(state)],

@@ -18,10 +18,10 @@ use crate::peer::StreamEnd;
 const MESSAGE_BYTES: usize = 1_160;
 /// How much shorter the messages of the next length are.
 const SHORTER_BYTES: usize = 47;
-/// Attempts to have the connection full within a frame. Twenty have failed once, on a machine that had no time for it.
-const FILLS_MAX: usize = 100;
+/// Attempts to have the connection full within a frame.
+const FILLS_MAX: u32 = 40;
 /// Lengths that they try in turn.
-const LENGTHS: usize = 20;
+const LENGTHS: u32 = 20;
 /// Messages that fill any connection of this stage.
 const MESSAGES_MAX: usize = 200;
 /// Less than any frame.
@@ -129,7 +129,8 @@ impl Stage<'_> {
     }
 
     /// Sends what the peer does not read, until a frame was taken in part, and then one message more, which waits unbegun.
-    /// If a connection happens to be full at the end of a frame, the peer reads all of it, and other lengths are tried.
+    /// If a connection happens to be full at the end of a frame, the peer reads all of it, and other lengths are tried, with
+    /// more time for the kernel: a frame is cut where it joins what waits unsent, not where each is sent alone.
     pub(super) fn fill_connection(
         &mut self,
         before: &State,
@@ -140,8 +141,8 @@ impl Stage<'_> {
         let owner = owner.ok_or_else(|| impossible("nobody sends on the connection"))?;
         for attempt in 0..FILLS_MAX {
             self.wires.connection(c)?.pause();
-            let bytes = MESSAGE_BYTES - attempt % LENGTHS * SHORTER_BYTES;
-            self.fill_once(owner, (w, id), bytes)?;
+            let bytes = MESSAGE_BYTES - (attempt % LENGTHS) as usize * SHORTER_BYTES;
+            self.fill_once(owner, (w, id), bytes, LOOK_AGAIN * attempt)?;
             if !self.findings.is_empty() {
                 return Ok(());
             }
@@ -154,17 +155,18 @@ impl Stage<'_> {
         Err(impossible("a full connection never ends within a frame"))
     }
 
+    /// Messages of so many bytes, until the connection stays full for `rest`.
     fn fill_once(
         &mut self,
         owner: TransportId,
         (w, id): (WorkerId, lifecycle::ConnectionId),
         bytes: usize,
+        rest: Duration,
     ) -> Result<(), Harness> {
         for _ in 0..MESSAGES_MAX {
             if self.is_blocked(w, id) {
-                // The kernel may have moved on meanwhile: full is what stays full.
                 let worker = &mut self.workers[w.index()];
-                worker.poll(Some(Duration::ZERO))?;
+                worker.poll(Some(rest))?;
                 if !worker.deliver(Ready::ConnectionWritable(id)) {
                     return Ok(());
                 }

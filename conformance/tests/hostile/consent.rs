@@ -3,7 +3,8 @@
 
 use crate::support::{BOTH, FIRST, Fixture, PATIENCE, end_of, eventually};
 use std::time::{Duration, Instant};
-use webrtc_server::control::command::{Command, Reply};
+use webrtc_server::Stats;
+use webrtc_server::control::command::Command;
 use webrtc_server::lifecycle::{
     ConnectionId, DtlsState, IceState, Input, NotNeeded, Outcome, SocketId, Timer, TransportId,
 };
@@ -12,7 +13,7 @@ use webrtc_server::wire::framing::frame;
 use webrtc_server::wire::stun::{Class, MessageBuilder, Method, TransactionId};
 use webrtc_server_conformance::by_hand::{ByHand, echo};
 use webrtc_server_conformance::peer::{
-    CheckOptions, Feed, HandshakeGoal, Path, Protocol, StreamEnd, TcpOptions, TcpPath,
+    CheckOptions, Feed, HandshakeGoal, Path, Peer, Protocol, StreamEnd, TcpOptions, TcpPath,
 };
 
 const CONSENT: Timer = Timer::Consent(TransportId(1));
@@ -242,27 +243,31 @@ fn cls_25_no_timer_outlives_its_owner() {
     assert_eq!(by_hand.outputs(), []);
 }
 
+/// Neither the answer to a check of the first transport's peer leaves, nor a message to it. The check.
+fn lose_two(
+    by_hand: &mut ByHand,
+    peer: &mut Peer,
+    are_lost: impl Fn(Stats) -> bool,
+) -> TransactionId {
+    let unheard = peer.check(FIRST, true).expect("it leaves");
+    let send = Command::Send { transport: TransportId(1), data: vec![1], reply: None };
+    by_hand.worker.execute(send);
+    eventually("both are lost and counted", || {
+        by_hand.step();
+        are_lost(by_hand.stats())
+    });
+    unheard
+}
+
 /// What meets a full socket is lost and counted; an alert alone waits.
 #[test]
 fn res_04_a_datagram_that_cannot_be_sent_is_lost_and_nothing_else() {
     let mut by_hand = ByHand::new();
     let mut peer = by_hand.pair(1, Protocol::Udp);
     let mut over_tcp = by_hand.pair(2, Protocol::Tcp);
-    let blocked = |by_hand: &mut ByHand| {
-        let (reply, stats) = Reply::new();
-        by_hand.worker.execute(Command::GetStats { reply });
-        stats.try_recv().expect("an answer").sends_blocked
-    };
-    let before = blocked(&mut by_hand);
+    let before = by_hand.stats().sends_blocked;
     by_hand.worker.set_socket_full(SocketId(0), true);
-    let unheard = peer.check(FIRST, true).expect("it leaves");
-    let data = vec![1];
-    let send = Command::Send { transport: TransportId(1), data, reply: None };
-    by_hand.worker.execute(send);
-    eventually("both are lost and counted", || {
-        by_hand.step();
-        blocked(&mut by_hand) == before + 2
-    });
+    let unheard = lose_two(&mut by_hand, &mut peer, |stats| stats.sends_blocked == before + 2);
     echo(&mut by_hand, 2, &mut over_tcp);
     by_hand.worker.set_socket_full(SocketId(0), false);
     by_hand.check(&mut peer);
@@ -281,14 +286,8 @@ fn res_04_a_send_that_is_refused_loses_its_datagram_only() {
     {
         let before = by_hand.stats();
         by_hand.worker.set_send_error(SocketId(0), Some(error));
-        let unheard = peer.check(FIRST, true).expect("it leaves");
-        let data = vec![1];
-        let send = Command::Send { transport: TransportId(1), data, reply: None };
-        by_hand.worker.execute(send);
-        eventually("both are lost and counted", || {
-            by_hand.step();
-            by_hand.stats().send_errors == before.send_errors + 2
-        });
+        let lost = before.send_errors + 2;
+        let unheard = lose_two(&mut by_hand, &mut peer, |stats| stats.send_errors == lost);
         assert_eq!(by_hand.stats().sends_blocked, before.sends_blocked);
         echo(&mut by_hand, 2, &mut over_tcp);
         by_hand.worker.set_send_error(SocketId(0), None);

@@ -3,10 +3,11 @@
 
 use std::collections::HashSet;
 
-use webrtc_server_model::{Action, Config, Effect, Outcome, State, Tuple, actions, step};
+use webrtc_server_model::{Action, Config, Outcome, State, Tuple, actions, step};
 
 use super::super::wire::end_of;
 use crate::peer::StreamEnd;
+use crate::replay::compare::{Told, told_of};
 
 /// What can be seen from outside.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -132,8 +133,8 @@ impl<'a> Behaviours<'a> {
             {
                 shown.ends[c.index()] = Some(end);
             }
-            if let Some((t, word)) = event(effect) {
-                shown.events[t].push(word);
+            if let Some(t) = effect.transport() {
+                shown.events[t.index()].extend(told_of(effect).into_iter().filter_map(word));
             }
         }
         if let Action::PeerConnects { c } = action {
@@ -165,29 +166,16 @@ pub(super) fn is_natural(action: Action) -> bool {
     )
 }
 
-/// In the words of the protocol.
-fn event(effect: Effect) -> Option<(usize, String)> {
+/// In the words of the protocol. That the server closes is the server's event there.
+fn word(told: Told) -> Option<String> {
     let text = |value: &dyn std::fmt::Debug| camel(&format!("{value:?}"));
-    let (t, word) = match effect {
-        Effect::SelectedTupleChanged(t, tuple) => (t, selected_word(tuple)),
-        Effect::IceStateChanged(t, state) => (t, format!("icestatechange {}", text(&state))),
-        Effect::DtlsStateChanged(t, state) => (t, format!("dtlsstatechange {}", text(&state))),
-        Effect::TransportClosed(t, reason, _) => (t, format!("close {}", text(&reason))),
-        Effect::StopAccepting(_)
-        | Effect::MakeAlert(_)
-        | Effect::OfferDatagramAlert(..)
-        | Effect::Unmap(_)
-        | Effect::AlertWritten(..)
-        | Effect::ShutdownWrite(_)
-        | Effect::CloseConnection(_)
-        | Effect::AbortConnection(_)
-        | Effect::WorkerDrained(_)
-        | Effect::ReleaseSocket(_)
-        | Effect::ReleaseListener(_)
-        | Effect::WorkerReleased(_)
-        | Effect::CallersComplete => return None,
-    };
-    Some((t.index(), word))
+    match told {
+        Told::Selected(tuple) => Some(selected_word(tuple)),
+        Told::Ice(state) => Some(format!("icestatechange {}", text(&state))),
+        Told::Dtls(state) => Some(format!("dtlsstatechange {}", text(&state))),
+        Told::Closed(reason, _) => Some(format!("close {}", text(&reason))),
+        Told::ServerCloses | Told::Keyless | Told::Data => None,
+    }
 }
 
 fn selected_word(tuple: Option<Tuple>) -> String {

@@ -2,7 +2,8 @@
 
 use super::{Arrival, Ready, Strangers, Worker};
 use crate::lifecycle::{
-    Check, ConnectionId, ConnectionPhase, Credential, Input, ListenerId, SocketId, Tuple, Verdict,
+    Check, ConnectionId, ConnectionPhase, Credential, Input, ListenerId, SocketId, TransportId,
+    Tuple, Verdict,
 };
 use crate::mutants::Mutant;
 use crate::shell::bind::Role;
@@ -337,18 +338,24 @@ impl Worker {
                 let credential = if current { Credential::Current } else { Credential::Previous };
                 let check = Check { credential, use_candidate, nomination };
                 let reply = stun::success_response(message.transaction, mapped, password);
-                if self.transactions.is_new(transport, message.transaction) {
-                    Input::CheckReceived { tuple, transport, check, reply }
-                } else if self.core.routes().by_tuple(&tuple) == Some(transport) {
-                    // A retransmission, whose answer was lost.
-                    Input::CheckRefused { tuple, reply }
-                } else {
-                    self.stats.stun_ignored += 1;
-                    return Proof::None;
+                if !self.transactions.is_new(transport, message.transaction) {
+                    return self.answer_copy(tuple, transport, reply);
                 }
+                Input::CheckReceived { tuple, transport, check, reply }
             }
         };
         self.feed_judged(arrival, tuple, input)
+    }
+
+    /// Where the check would be the transport's own anyway it is a retransmission, whose answer was lost.
+    //= STN-32
+    fn answer_copy(&mut self, tuple: Tuple, transport: TransportId, reply: Vec<u8>) -> Proof {
+        if self.core.routes().by_tuple(&tuple) == Some(transport) {
+            let _ = self.feed(Input::CheckRefused { tuple, reply });
+        } else {
+            self.stats.stun_ignored += 1;
+        }
+        Proof::None
     }
 
     /// The error response to a check, unless it proves no password and its source has had its ration. The only lock that
