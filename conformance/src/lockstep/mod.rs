@@ -53,7 +53,7 @@ pub(crate) mod timers;
 mod way;
 
 pub use detect::{Detection, MutantReport, detect};
-pub use report::{Divergence, Lockstep};
+pub use report::Lockstep;
 pub(crate) use run::guarded;
 pub use run::{Error, run, run_until};
 pub use way::walk;

@@ -76,6 +76,15 @@ fn nothing_to_compare_is_an_error() {
     assert_eq!(run(&nothing, None, &mut |_, _| {}).unwrap_err(), Error::NothingToCompare);
 }
 
+#[test]
+fn a_mutant_that_the_core_cannot_have_is_an_error() {
+    let graph = Graph::explore(&Config::small());
+    for mutant in Mutant::of_the_shell() {
+        let error = run(&graph, Some(mutant), &mut |_, _| {}).unwrap_err();
+        assert_eq!(error, Error::CannotHave(mutant));
+    }
+}
+
 const T: TransportId = TransportId(0);
 const C: ConnectionId = ConnectionId(0);
 const TCP: Tuple = Tuple::Tcp(C);

@@ -12,9 +12,10 @@ use webrtc_server_model::{
 };
 
 use super::alarms;
-use super::report::{Finding, Harness};
+use super::report::Harness;
 use super::stage::Stage;
 use super::things::Things;
+use crate::divergence::Finding;
 use crate::lockstep::abstraction::{self, View};
 use crate::lockstep::effects;
 use crate::lockstep::names;

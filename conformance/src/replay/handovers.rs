@@ -8,8 +8,9 @@ use webrtc_server_model::{
 
 use super::dialogue::Asked;
 use super::perform::impossible;
-use super::report::{Finding, Harness};
+use super::report::Harness;
 use super::stage::Stage;
+use crate::divergence::Finding;
 
 /// A connection that lies in a mailbox, or a question about it.
 #[derive(Clone, Copy, Debug)]

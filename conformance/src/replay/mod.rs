@@ -29,7 +29,7 @@
 //!
 //! Nothing sleeps for a fixed time. An action ends when what it leads to can be observed: an event of the poll, a packet at
 //! the peer, an answer of the kernel. What does not come within [`PATIENCE`](crate::PATIENCE) is an error of the harness
-//! ([`ReplayError::Harness`]) if the kernel owes it, and a [`Finding`] if the server does: the kernel is asked.
+//! ([`ReplayError::Harness`]) if the kernel owes it, and a [`Finding`](crate::Finding) if the server does: the kernel is asked.
 //! A stack that panics has diverged as well.
 //!
 //! # What is held back
@@ -95,7 +95,7 @@ pub use again::{again, folder, keep_in};
 pub use blackbox::{AdapterError, BlackboxError, Seen, perform_outside};
 pub use descriptors::Descriptors;
 pub use file::{FileError, TraceFile, read_traces};
-pub use report::{Divergence, Finding, Replay, ReplayError};
+pub use report::{Replay, ReplayError};
 pub use run::{Suite, replay, replay_watched};
 pub use shard::{Shard, ShardError};
 pub use support::{Target, check as check_support};

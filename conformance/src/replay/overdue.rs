@@ -6,9 +6,10 @@ use webrtc_server::lifecycle::ConnectionId as RealConnection;
 use webrtc_server::shell::Ready;
 use webrtc_server_model::{TransportId, Tuple, WorkerId};
 
-use super::report::{Finding, Harness};
+use super::report::Harness;
 use super::stage::Stage;
 use crate::PATIENCE;
+use crate::divergence::Finding;
 use crate::peer::kernel::{self, Interest};
 
 /// Longest wait of one poll: what is ready is noticed at once, this only bounds the deadline's granularity.

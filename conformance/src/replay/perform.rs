@@ -44,8 +44,9 @@ use webrtc_server_model::{Action, Closes, Role, SocketId, State, TransportId, Tu
 
 use super::alarms;
 use super::client::Client;
-use super::report::{Finding, Harness};
+use super::report::Harness;
 use super::stage::Stage;
+use crate::divergence::Finding;
 use crate::lockstep::names;
 use crate::lockstep::outside::Creation;
 use crate::peer::{DtlsRole, DtlsSession, Peer, ServerCredentials};
@@ -186,7 +187,9 @@ impl Stage<'_> {
         let closed = Arc::clone(&self.owners[t.index()].closed);
         let owner = Owner::new(&credentials, sink, closed);
         let consent = Some(names::CONSENT);
-        let create = Command::CreateTransport { transport, credentials, consent, owner, reply };
+        let dtls = self.wardrobe.dtls.clone();
+        let create =
+            Command::CreateTransport { transport, credentials, consent, dtls, owner, reply };
         self.worker_of(t).execute(create);
         match created.try_recv() {
             Ok(Ok(())) => {}

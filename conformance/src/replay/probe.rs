@@ -20,8 +20,9 @@ use webrtc_server_model::{
 };
 
 use super::client::SentCheck;
-use super::report::{Finding, Harness};
+use super::report::Harness;
 use super::stage::Stage;
+use crate::divergence::Finding;
 use crate::lockstep::names::{self, Names};
 use crate::peer::CheckOptions;
 

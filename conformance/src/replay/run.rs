@@ -11,11 +11,12 @@ use webrtc_server_model::{
 use super::compare::Expected;
 use super::descriptors::Descriptors;
 use super::perform::impossible;
-use super::report::{Divergence, Finding, Harness, Replay, ReplayError};
+use super::report::{Harness, Replay, ReplayError};
 use super::shard::Shard;
 use super::stage::{Stage, Wardrobe};
 use super::support;
 use super::things::Things;
+use crate::divergence::{Divergence, Finding};
 use crate::lockstep::guarded;
 
 /// After so many divergences the run ends: the first says what is wrong.
@@ -148,7 +149,7 @@ impl Suite {
         &self.config
     }
 
-    /// The defect.
+    /// That of the server.
     #[must_use]
     pub fn mutant(&self) -> Option<Mutant> {
         self.mutant

@@ -148,7 +148,7 @@ impl Sut {
         }
     }
 
-    /// With a defect.
+    /// With a mutant.
     #[must_use]
     pub fn with_mutant(self, mutant: Mutant) -> Self {
         Sut { mutant: Some(mutant), ..self }

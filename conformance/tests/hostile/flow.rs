@@ -179,7 +179,7 @@ fn cls_06_unread_input_and_queued_output_do_not_cost_the_alert() {
 }
 
 #[test]
-fn cls_07_r_2_peers_that_never_read_do_not_hold_the_close_up() {
+fn cls_07_peers_that_never_read_do_not_hold_the_close_up() {
     // The default deadlines; the test ends because the close does.
     let fixture = narrow(Limits::default());
     let stalled: Vec<_> = (0..5).map(|_| stalled(&fixture)).collect();

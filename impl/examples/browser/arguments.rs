@@ -65,11 +65,7 @@ impl Arguments {
             "--announced" => self.announced = Some(value.to_owned()),
             "--tcp-ports" => self.tcp_ports = value.parse()?,
             #[cfg(feature = "testing")]
-            "--mutant" => {
-                let mut all = webrtc_server::lifecycle::Mutant::ALL.iter().copied();
-                self.mutant =
-                    Some(all.find(|mutant| mutant.id() == value).ok_or("no such mistake")?);
-            }
+            "--mutant" => self.mutant = Some(value.parse()?),
             _ => return Err("no such option".into()),
         }
         Ok(())

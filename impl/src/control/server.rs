@@ -18,8 +18,8 @@ use crate::lifecycle::{Outcome, TransportId};
 use crate::parameters::{ListenInfo, candidates};
 use crate::shell::bind::bind_for;
 use crate::shell::dtls::{Certificate, DtlsContext};
-use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Arc, Mutex, lock};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -57,12 +57,19 @@ struct Owned {
 pub(super) struct Shared {
     id: String,
     listen_infos: Vec<ListenInfo>,
-    pub(super) fingerprints: Vec<Fingerprint>,
+    identity: Mutex<Identity>,
     pub(super) mailboxes: Arc<[Mailbox]>,
     deadline: Arc<Deadline>,
     shutdown: Arc<Shutdown<Outcome>>,
     admissions: Arc<Admissions<Outcome>>,
     created: AtomicU64,
+}
+
+/// Who a transport says that it is: a certificate ready for use, and what is announced of it.
+#[derive(Clone)]
+pub(super) struct Identity {
+    pub(super) dtls: DtlsContext,
+    pub(super) fingerprints: Arc<[Fingerprint]>,
 }
 
 impl WebRtcServer {
@@ -103,7 +110,6 @@ impl WebRtcServer {
         let shutdown = Arc::new(shutdown);
         let spawn = Spawn {
             limits: options.limits,
-            dtls,
             mailboxes: Arc::clone(&mailboxes),
             shutdown: Arc::clone(&shutdown),
             sharing,
@@ -118,7 +124,10 @@ impl WebRtcServer {
         let shared = Shared {
             id,
             listen_infos,
-            fingerprints: certificate.fingerprints(),
+            identity: Mutex::new(Identity {
+                dtls,
+                fingerprints: certificate.fingerprints().into(),
+            }),
             mailboxes,
             deadline,
             admissions: Arc::new(Admissions::new(Arc::clone(&shutdown))),
@@ -142,6 +151,19 @@ impl WebRtcServer {
     #[must_use]
     pub fn listen_infos(&self) -> &[ListenInfo] {
         &self.shared().listen_infos
+    }
+
+    /// Shows another certificate from now on: transports that are made later have it, those that there are keep theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DtlsOptions`] when OpenSSL refuses the certificate; the former one stays.
+    //= DTL-27
+    pub fn set_certificate(&self, certificate: &Certificate) -> Result<(), Error> {
+        let dtls = self.shared().identity().dtls.with_certificate(certificate)?;
+        let fingerprints = certificate.fingerprints().into();
+        *lock(&self.shared().identity) = Identity { dtls, fingerprints };
+        Ok(())
     }
 
     /// Makes a transport (mediasoup `router.createWebRtcTransport({ webRtcServer })`).
@@ -284,6 +306,11 @@ impl fmt::Debug for WebRtcServer {
 }
 
 impl Shared {
+    /// That of who comes now.
+    pub(super) fn identity(&self) -> Identity {
+        lock(&self.identity).clone()
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         match self.shutdown.phase() {
             ServerPhase::Open => false,

@@ -12,7 +12,7 @@
 //! | `PeerConnects`, `PeerChecks`, `PeerSendsFlight`, `PeerHandshakes`, `PeerFailsHandshake`, `PeerSendsFatalAlert`, `PeerSendsCloseNotify`, `PeerAnswers`, `PeerStreams`, `PeerSendsFin`, `PeerResets` | as in [`replay`](super), by the same peer |
 //! | `KernelFillsConnection`, `KernelMakesRoomOnConnection` | the server sends what the peer does not read (`send`); the peer reads |
 //! | `OwnerCreatesTransport`, `OwnerRestartsIce`, `OwnerClosesTransport`, `OwnerClosesServer` | requests |
-//! | `Worker…`, `KernelAcknowledges` | nothing: they happen |
+//! | `Worker…` but `WorkerHearsTransportClose`, `KernelAcknowledges` | nothing: they happen |
 //! | all others | nobody can from outside: the trace is skipped, and the report says at which action and why |
 //!
 //! | What is compared | If |
@@ -41,7 +41,7 @@ use webrtc_server_model::{Action, CallerId, Config, State, Trace, TransportId, T
 
 pub use child::AdapterError;
 
-use super::report::Finding;
+use crate::divergence::Finding;
 use crate::peer::PeerError;
 use child::Adapter;
 use expected::{Behaviours, is_natural};

@@ -1,10 +1,12 @@
 //! What the handles ask for, and the other workers.
 
+use super::dtls::DtlsSlot;
 use super::{Owner, Strangers, Worker};
 use crate::control::command::{Command, Refused};
 use crate::control::dump::{CarrierDump, ConnectionCounts, TransportState, WorkerDump};
 use crate::lifecycle::{ConnectionPhase, Credentials, Input, TransportId, Tuple, Verdict};
 use crate::parameters::{ListenInfo, TransportTuple};
+use crate::shell::dtls::DtlsContext;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -12,8 +14,8 @@ impl Worker {
     /// Does what a handle or another worker asks for and answers it.
     pub fn execute(&mut self, command: Command) {
         match command {
-            Command::CreateTransport { transport, credentials, consent, owner, reply } => {
-                let verdict = self.create(transport, credentials, consent, owner);
+            Command::CreateTransport { transport, credentials, consent, dtls, owner, reply } => {
+                let verdict = self.create(transport, credentials, consent, dtls, owner);
                 reply.send(accepted(verdict));
             }
             Command::Connect { transport, remote_role, fingerprints, reply } => {
@@ -70,12 +72,15 @@ impl Worker {
         transport: TransportId,
         credentials: Credentials,
         consent: Option<Duration>,
+        dtls: DtlsContext,
         owner: Owner,
     ) -> Verdict {
         self.owners.insert(transport, owner);
+        self.slots.insert(transport, DtlsSlot::new(dtls));
         let verdict = self.feed(Input::TransportCreated { transport, credentials, consent });
         if verdict != Verdict::Applied {
             self.owners.remove(&transport);
+            self.slots.remove(&transport);
         } else if let Some(owner) = self.owners.get_mut(&transport) {
             owner.made();
         }

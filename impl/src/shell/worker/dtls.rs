@@ -4,22 +4,30 @@ use super::Worker;
 use crate::fingerprint::Fingerprint;
 use crate::lifecycle::{self, DtlsReason, DtlsState, Input, RecordKind, Transport, TransportId};
 use crate::mutants::Mutant;
-use crate::shell::dtls::{DtlsConnected, DtlsEvent, DtlsFailure, DtlsRole, DtlsSession};
+use crate::shell::dtls::{
+    DtlsConnected, DtlsContext, DtlsEvent, DtlsFailure, DtlsRole, DtlsSession,
+};
 use crate::shell::timers::Alarm;
 use std::time::Duration;
 
 /// What a worker keeps for the DTLS of one transport.
-#[derive(Default)]
 pub(super) struct DtlsSlot {
+    context: DtlsContext,
     session: Option<DtlsSession>,
     fingerprints: Option<Vec<Fingerprint>>,
     connected: Option<Box<DtlsConnected>>,
 }
 
+impl DtlsSlot {
+    pub(super) fn new(context: DtlsContext) -> Self {
+        DtlsSlot { context, session: None, fingerprints: None, connected: None }
+    }
+}
+
 impl Worker {
     pub(super) fn start_dtls(&mut self, id: TransportId, role: lifecycle::DtlsRole) {
-        let slot = self.slots.entry(id).or_default();
-        match DtlsSession::with_mutant(&self.dtls, role.into(), self.planted) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        match DtlsSession::with_mutant(&slot.context, role.into(), self.planted) {
             Ok(mut session) => {
                 if let Some(fingerprints) = slot.fingerprints.clone() {
                     session.expect_fingerprints(fingerprints);
@@ -43,7 +51,7 @@ impl Worker {
         if let (Some(owner), Some(role)) = (self.owners.get(&id), role) {
             owner.play(role);
         }
-        let slot = self.slots.entry(id).or_default();
+        let Some(slot) = self.slots.get_mut(&id) else { return };
         slot.fingerprints = Some(fingerprints.clone());
         if let Some(session) = &mut slot.session {
             session.expect_fingerprints(fingerprints);
@@ -129,8 +137,6 @@ impl Worker {
                     Input::HandshakeCompleted { transport: id }
                 }
                 DtlsEvent::Failed(failure) => {
-                    let in_handshake = !matches!(failure, DtlsFailure::Protocol(_));
-                    self.stats.handshakes_failed += u64::from(in_handshake);
                     tracing::debug!(target: "dtls", %failure, "DTLS failed");
                     Input::HandshakeFailed { transport: id, reason: reason_of(&failure) }
                 }

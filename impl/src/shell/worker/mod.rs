@@ -16,7 +16,6 @@ use super::bind::{Bound, BoundCarrier, Role};
 #[cfg(feature = "testing")]
 use super::carriers::WriteRoom;
 use super::carriers::{Carrier, Carriers};
-use super::dtls::DtlsContext;
 use super::hints::Hints;
 use super::limiter::ReplyLimiter;
 use super::timers::{Alarm, Timers};
@@ -89,8 +88,6 @@ pub enum Clock {
 pub struct WorkerConfig {
     /// Deadlines and caps.
     pub limits: Limits,
-    /// Certificate and ciphers.
-    pub dtls: DtlsContext,
     /// Its carriers, bound.
     pub bound: Vec<Bound>,
     /// Who hears of the end.
@@ -139,7 +136,6 @@ pub struct Worker {
     waker: Arc<Waker>,
     /// Before the owners: who hears that a transport is lost finds its carriers gone.
     carriers: Carriers,
-    dtls: DtlsContext,
     slots: HashMap<TransportId, DtlsSlot>,
     owners: HashMap<TransportId, Owner>,
     timers: Timers,
@@ -213,7 +209,6 @@ impl Worker {
             poll,
             waker,
             carriers,
-            dtls: config.dtls,
             slots: HashMap::new(),
             owners: HashMap::new(),
             timers: Timers::default(),
@@ -476,6 +471,13 @@ impl Worker {
     pub fn set_receive_errors(&mut self, id: SocketId, count: usize) {
         if let Some(carrier) = self.carriers.sockets.get_mut(&id) {
             carrier.faults.receives_that_fail = count;
+        }
+    }
+
+    /// Lets so many accepts of a listener fail, as where a policy forbids them.
+    pub fn set_accept_errors(&mut self, id: ListenerId, count: usize) {
+        if let Some(carrier) = self.carriers.listeners.get_mut(&id) {
+            carrier.accepts_that_fail = count;
         }
     }
 

@@ -187,6 +187,7 @@ impl Worker {
         // last flight.
         //= DTL-15
         let failed = matches!(event, Event::DtlsStateChanged(DtlsState::Failed, _));
+        self.stats.handshakes_failed += u64::from(failed);
         if failed && !self.planted.is(Mutant::SessionKept) {
             self.drop_dtls(transport);
         }
