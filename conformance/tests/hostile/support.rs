@@ -162,6 +162,13 @@ pub(crate) fn end_of(path: &mut TcpPath) -> StreamEnd {
     }
 }
 
+/// How the first path of a peer ends, which reads on.
+pub(crate) fn await_end(peer: &mut Peer) -> StreamEnd {
+    peer.await_until("an end", PATIENCE, |p| p.end(FIRST).ok() != Some(StreamEnd::Open))
+        .expect("the connection ends");
+    peer.end(FIRST).expect("a path")
+}
+
 /// Numbers of the sockets that this process has open.
 fn open_sockets() -> BTreeSet<u64> {
     let links = std::fs::read_dir("/proc/self/fd").expect("Linux").flatten();
