@@ -35,7 +35,7 @@ fn of_output(w: WorkerId, output: &Output, book: &dyn Names) -> Result<Option<Ef
             Some(Effect::OfferDatagramAlert(t, s))
         }
         // Lost without anybody's noticing; the world counts replies.
-        Output::SendDatagram { about: About::Reply | About::Records, .. } => None,
+        Output::SendDatagram { about: About::Reply | About::Records(_), .. } => None,
         // The answer to it tells how much was taken, and that is the effect: `AlertWritten`.
         Output::WriteTcp(_) => None,
         Output::ShutdownTcp(id) => Some(Effect::ShutdownWrite(book.model_connection(*id)?)),

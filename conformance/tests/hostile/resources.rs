@@ -1,10 +1,12 @@
 //! Limits, what they spare the members, and what a server says about itself.
 
-use crate::support::{BOTH, FIRST, Fixture, PATIENCE, echo, end_of};
+use crate::support::{BOTH, FIRST, Fixture, PATIENCE, assert_counted, echo, end_of};
 use std::time::Duration;
 use webrtc_server::lifecycle::Limits;
 use webrtc_server::{ListenInfo, WebRtcServer, WebRtcServerOptions};
-use webrtc_server_conformance::peer::{DtlsRole, Path, Peer, Protocol, TcpOptions};
+use webrtc_server_conformance::peer::{
+    CheckOptions, DtlsRole, Path, Peer, Protocol, StreamEnd, TcpOptions,
+};
 
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -84,6 +86,54 @@ fn res_16_dump_and_stats_show_what_is_there() {
     let text = format!("{dump} {own}");
     assert!(!text.contains(&member.credentials().password), "no password in any of it");
     fixture.end();
+}
+
+#[test]
+fn res_16_a_transport_counts_the_bytes_of_its_peer_and_of_nobody_else() {
+    let wrong = CheckOptions { password: Some("a guess".to_owned()), ..CheckOptions::default() };
+    for protocol in BOTH {
+        let fixture = Fixture::new();
+        let (member, mut peer) = fixture.pair(protocol);
+        let id = peer.next_transaction();
+        let check = peer.check_request(id, &CheckOptions::default(), |request| request);
+        // The second is a retransmission, and answered like the first.
+        for packet in [&check, &check] {
+            peer.send_packet(FIRST, packet).expect("it leaves");
+        }
+        echo(&member, &mut peer, FIRST);
+        assert_eq!(peer.observed().answers_to(id), 2);
+        assert_counted(&member, &peer, 0);
+
+        // On its own tuple: the answer is counted, what is refused or of no use is not.
+        let id = peer.next_transaction();
+        let guess = peer.check_request(id, &wrong, |request| request);
+        let ignored = [guess, vec![0x80; 20]];
+        for packet in &ignored {
+            peer.send_packet(FIRST, packet).expect("it leaves");
+        }
+        let ignored = ignored.concat().len();
+        echo(&member, &mut peer, FIRST);
+        assert_counted(&member, &peer, ignored);
+
+        let mut stranger = member.peer(&fixture.server, protocol);
+        let guess = stranger.check_with(FIRST, &wrong, |request| request).expect("it leaves");
+        stranger
+            .await_until("401", PATIENCE, |peer| peer.observed().answer_to(guess).is_some())
+            .expect("it is answered");
+        for packet in [&check, &peer.sent()[0]] {
+            stranger.send_packet(FIRST, packet).expect("it leaves");
+        }
+        match stranger.path(FIRST).expect("a path") {
+            Path::Udp(_) => fixture.udp_barrier(),
+            Path::Tcp(path) => assert_eq!(end_of(path), StreamEnd::Fin),
+        }
+        assert_counted(&member, &peer, ignored);
+
+        peer.send_close_notify(FIRST).expect("connected");
+        peer.await_close_notify(PATIENCE).expect("it is answered");
+        assert_counted(&member, &peer, ignored);
+        fixture.end();
+    }
 }
 
 #[test]

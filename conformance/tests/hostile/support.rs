@@ -11,7 +11,7 @@ use webrtc_server::lifecycle::{Limits, Outcome};
 use webrtc_server::{WebRtcServer, WebRtcServerOptions};
 pub(crate) use webrtc_server_conformance::PATIENCE;
 pub(crate) use webrtc_server_conformance::by_hand::{FIRST, parameters};
-pub(crate) use webrtc_server_conformance::live::{BOTH, Member, echo};
+pub(crate) use webrtc_server_conformance::live::{BOTH, Member, assert_counted, echo};
 use webrtc_server_conformance::live::{address, loopback};
 use webrtc_server_conformance::peer::{
     Path, Peer, Protocol, StreamEnd, TcpOptions, TcpPath, UdpPath, Via,

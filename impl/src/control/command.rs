@@ -122,7 +122,7 @@ pub enum Command {
     DumpTransport {
         /// Which.
         transport: TransportId,
-        /// The dump.
+        /// What its dump and its counters are made of.
         reply: Reply<Option<TransportState>>,
     },
     /// Counters.

@@ -56,6 +56,7 @@ struct Owned {
 /// What every handle needs. Threads have no part in it.
 pub(super) struct Shared {
     id: String,
+    pub(super) made: Instant,
     listen_infos: Vec<ListenInfo>,
     identity: Mutex<Identity>,
     pub(super) mailboxes: Arc<[Mailbox]>,
@@ -123,6 +124,7 @@ impl WebRtcServer {
         let last = LastHandle(Arc::clone(&shutdown));
         let shared = Shared {
             id,
+            made: Instant::now(),
             listen_infos,
             identity: Mutex::new(Identity {
                 dtls,

@@ -2,7 +2,7 @@
 
 use super::closing::Closing;
 use super::command::{ClosedTransport, Command, Refused, Reply};
-use super::dump::TransportDump;
+use super::dump::{TransportDump, TransportState, TransportStats};
 use super::latch::Latch;
 use super::mailbox::{Mailbox, may_wait};
 use super::options::WebRtcTransportOptions;
@@ -278,13 +278,25 @@ impl WebRtcTransport {
     /// `Closed` when the server is, [`Error::OnWorkerThread`].
     //= RES-16
     pub fn dump(&self) -> Result<Option<TransportDump>, Error> {
-        let Inner { id, transport, ice_candidates, .. } = &*self.0;
-        let state = self
-            .0
-            .mailbox()
-            .ask(|reply| Command::DumpTransport { transport: *transport, reply })?;
+        let Inner { id, ice_candidates, .. } = &*self.0;
         let dump = |state| TransportDump::new(id, ice_candidates, self.dtls_parameters(), state);
-        Ok(state.map(dump))
+        Ok(self.state()?.map(dump))
+    }
+
+    /// Counters (mediasoup `getStats()`); `None` when it is closed.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` when the server is, [`Error::OnWorkerThread`].
+    //= RES-16
+    pub fn get_stats(&self) -> Result<Option<TransportStats>, Error> {
+        let Inner { id, server, .. } = &*self.0;
+        Ok(self.state()?.map(|state| TransportStats::new(id, server.made, state)))
+    }
+
+    fn state(&self) -> Result<Option<TransportState>, Error> {
+        let transport = self.0.transport;
+        self.0.mailbox().ask(|reply| Command::DumpTransport { transport, reply })
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use thiserror::Error;
 
 /// Bytes of the length in front of every frame.
-const FRAME_LENGTH_BYTES: usize = 2;
+pub(crate) const FRAME_LENGTH_BYTES: usize = 2;
 
 /// Bytes that one frame carries at the most: what a 16-bit length can say.
 pub const FRAME_PAYLOAD_MAX: usize = 65535;

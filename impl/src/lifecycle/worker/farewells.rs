@@ -73,7 +73,7 @@ impl Worker {
         let ids: Vec<_> = deadlines.filter_map(|timer| self.waits_for(socket, timer)).collect();
         for id in &ids {
             let unheard = self.is(Mutant::CompletionAfterClose) && self.is_closing(*id);
-            let about = if unheard { About::Records } else { About::CloseNotify(*id) };
+            let about = if unheard { About::Records(*id) } else { About::CloseNotify(*id) };
             self.offer(*id, about, out);
         }
         if ids.is_empty() { Verdict::Late } else { Verdict::Applied }

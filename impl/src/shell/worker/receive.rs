@@ -350,6 +350,7 @@ impl Worker {
                 let credential = if current { Credential::Current } else { Credential::Previous };
                 let check = Check { credential, use_candidate, nomination };
                 let reply = stun::success_response(message.transaction, mapped, password);
+                self.count_received(transport, packet.len());
                 match copied {
                     true => Input::CheckRefused { tuple, reply },
                     false => Input::CheckReceived { tuple, transport, check, reply },
