@@ -149,8 +149,8 @@ impl Member {
     }
 }
 
-/// The transport has counted what passed the sockets of its only peer, but for `ignored` bytes that it was sent. Nothing
-/// is under way.
+/// The transport has counted what passed the sockets of its only peer, but for `ignored` bytes that it was sent.
+/// Nothing is under way.
 pub fn assert_counted(member: &Member, peer: &Peer, ignored: usize) {
     let stats = member.stats();
     let received = peer.sent_bytes() - ignored as u64;

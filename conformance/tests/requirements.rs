@@ -85,8 +85,8 @@ fn place(path: &Path) -> &'static str {
     PLACES.iter().find(|(start, _)| path.starts_with(start)).map_or("", |(_, word)| word)
 }
 
-/// IDs and where they are carried: by names of tests that run, `fn cls_03_...`, by the start of the names of properties and
-/// browser tests, `"S1 ..."`, and by citations above tests under loom, which are named after races.
+/// IDs and where they are carried: by names of tests that run, `fn cls_03_...`, by the start of the names of properties
+/// and browser tests, `"S1 ..."`, and by citations above tests under loom, which are named after races.
 fn carried(sources: &[(PathBuf, String)]) -> BTreeMap<String, BTreeSet<&'static str>> {
     let mut ids: BTreeMap<String, BTreeSet<_>> = BTreeMap::new();
     for (path, text) in sources {
@@ -164,8 +164,8 @@ fn of_another_catalogue(name: &str) -> bool {
     letters == 1 && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// What is wrong with a row of SPEC.md: a place that it names and that there is not, or where no test carries its ID, an ID
-/// that it names and that no test carries, an exception that has a test, or nothing at all that checks it.
+/// What is wrong with a row of SPEC.md: a place that it names and that there is not, or where no test carries its ID,
+/// an ID that it names and that no test carries, an exception that has a test, or nothing at all that checks it.
 fn faults(id: &str, row: &str, carried: &BTreeMap<String, BTreeSet<&'static str>>) -> Vec<String> {
     let here = carried.get(id).cloned().unwrap_or_default();
     let by = row.trim_end_matches(['|', ' ']).rsplit('|').next().unwrap_or_default().trim();

@@ -1,5 +1,5 @@
-//! Wrong variants of the real code, for tests that must notice them. The right code asks [`Planted::is`] where a variant
-//! departs from it; without the feature `testing` the answer is `false`, and known when it is compiled.
+//! Wrong variants of the real code, for tests that must notice them. The right code asks [`Planted::is`] where a
+//! variant departs from it; without the feature `testing` the answer is `false`, and known when it is compiled.
 
 /// Which part of the code a mutant is in: what is below cannot show it.
 #[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub))]
@@ -145,7 +145,8 @@ impl Mutant {
     }
 }
 
-/// The mutant of a part of the code, if it was given one. Without the feature `testing` it is nothing, and takes no room.
+/// The mutant of a part of the code, if it was given one. Without the feature `testing` it is nothing, and takes no
+/// room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Planted {
     #[cfg(feature = "testing")]

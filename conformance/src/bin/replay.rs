@@ -15,8 +15,8 @@ use webrtc_server_conformance::replay::{
 use webrtc_server_conformance::{Divergence, PATIENCE};
 use webrtc_server_model::TraceStep;
 
-/// Performs traces of the model on real sockets with real OpenSSL, and compares after every step. Exits with 1 when they
-/// disagree, and with 2 when there is no answer: a file is no trace that can be performed, or the stage failed.
+/// Performs traces of the model on real sockets with real OpenSSL, and compares after every step. Exits with 1 when
+/// they disagree, and with 2 when there is no answer: a file is no trace that can be performed, or the stage failed.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -29,7 +29,8 @@ struct Arguments {
     /// The mutant that the server is to be, as StaleRoute or K06
     #[arg(long, value_name = "MUTANT")]
     mutant: Option<Mutant>,
-    /// From outside, on the server that this command starts and that speaks the protocol of `cargo sut`; split at white space
+    /// From outside, on the server that this command starts and that speaks the protocol of `cargo sut`; split at white
+    /// space
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["lockstep", "mutant"])]
     sut: Option<String>,
     /// How long that server may take to answer

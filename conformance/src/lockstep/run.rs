@@ -31,8 +31,8 @@ pub enum Error {
     CannotHave(Mutant),
 }
 
-/// Feeds every edge of the graph to the real core, or to one with a mutant, and compares. After some divergences it ends:
-/// the first says what is wrong.
+/// Feeds every edge of the graph to the real core, or to one with a mutant, and compares. After some divergences it
+/// ends: the first says what is wrong.
 ///
 /// # Errors
 ///
@@ -47,8 +47,8 @@ pub fn run(
 
 /// The same, until there are so many divergences.
 ///
-/// For each state of the model one real state is kept, the first that reaches it, and given up when all edges that leave
-/// it were taken. An edge that diverges leads nowhere: what can only be reached over it is not compared.
+/// For each state of the model one real state is kept, the first that reaches it, and given up when all edges that
+/// leave it were taken. An edge that diverges leads nowhere: what can only be reached over it is not compared.
 ///
 /// # Errors
 ///

@@ -126,8 +126,8 @@ fn a_command_overtakes_no_connection_in_the_mailbox() {
     real.take(&state, closes).unwrap();
 }
 
-/// The same, with a connection that blocked before it took a byte of the frame that waits. The model fills a connection in
-/// the middle of a frame only.
+/// The same, with a connection that blocked before it took a byte of the frame that waits. The model fills a connection
+/// in the middle of a frame only.
 fn blocked_between_frames() -> Real {
     let mut real = connected_over_tcp();
     real.outside.stream(C).room = Room::None;

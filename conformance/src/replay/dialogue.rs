@@ -54,8 +54,8 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Sends an authenticated check, and lets the server read it. The peer keeps the credentials that it was sent with: the
-    /// answer has them as well.
+    /// Sends an authenticated check, and lets the server read it. The peer keeps the credentials that it was sent with:
+    /// the answer has them as well.
     pub(super) fn ask(
         &mut self,
         t: TransportId,
@@ -230,7 +230,8 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// When nothing comes, our last flight may have gone with its connection: OpenSSL repeats it when its time has come.
+    /// When nothing comes, our last flight may have gone with its connection: OpenSSL repeats it when its time has
+    /// come.
     fn listen_or_repeat(&mut self, t: TransportId) -> Result<(), Harness> {
         if !self.listen(t)? {
             self.worker_of(t).fire(Alarm::Retransmit(names::transport(t)));

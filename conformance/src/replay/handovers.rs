@@ -1,5 +1,5 @@
-//! Connections that arrive at another worker than that of their transport: the home gives them away, and the owner finds
-//! them in its mailbox when the model says so.
+//! Connections that arrive at another worker than that of their transport: the home gives them away, and the owner
+//! finds them in its mailbox when the model says so.
 
 use webrtc_server::lifecycle::{ConnectionId as RealConnection, Input};
 use webrtc_server_model::{

@@ -129,9 +129,10 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Sends what the peer does not read, until a frame was taken in part, and then one message more, which waits unbegun.
-    /// If a connection happens to be full at the end of a frame, the peer reads all of it, and other lengths are tried, with
-    /// more time for the kernel: a frame is cut where it joins what waits unsent, not where each is sent alone.
+    /// Sends what the peer does not read, until a frame was taken in part, and then one message more, which waits
+    /// unbegun. If a connection happens to be full at the end of a frame, the peer reads all of it, and other lengths
+    /// are tried, with more time for the kernel: a frame is cut where it joins what waits unsent, not where each is
+    /// sent alone.
     pub(super) fn fill_connection(
         &mut self,
         before: &State,

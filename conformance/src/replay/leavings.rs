@@ -9,8 +9,8 @@ use super::stage::Stage;
 use crate::divergence::Finding;
 
 impl Stage<'_> {
-    /// The poll is asked for what is there and for nothing else, and nobody holds on to an owner that has heard the end.
-    /// How many things were compared.
+    /// The poll is asked for what is there and for nothing else, and nobody holds on to an owner that has heard the
+    /// end. How many things were compared.
     pub(super) fn compare_leavings(&mut self) -> usize {
         for (w, worker) in (0..).map(WorkerId).zip(&self.workers) {
             let sockets = self.config.sockets_of(w).count();

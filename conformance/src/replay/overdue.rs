@@ -33,8 +33,8 @@ impl Stage<'_> {
         Ok(true)
     }
 
-    /// The server has not done what it does as soon as this is ready. That is its fault if the kernel says that it is, or
-    /// if its descriptor is closed, and the stage's otherwise.
+    /// The server has not done what it does as soon as this is ready. That is its fault if the kernel says that it is,
+    /// or if its descriptor is closed, and the stage's otherwise.
     pub(super) fn blame(
         &mut self,
         w: WorkerId,

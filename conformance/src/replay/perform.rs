@@ -30,8 +30,8 @@
 //! | `WorkerMeetsStaleEvent` | an event with the token of the use that ended, and what it was in the batch (*) | at once |
 //! | `WorkerHears…` | the command arrives | at once |
 //!
-//! (*) The kernel cannot be made to say that, or not at that moment: `webrtc_server::shell` pretends, which it can do for
-//! tests only.
+//! (*) The kernel cannot be made to say that, or not at that moment: `webrtc_server::shell` pretends, which it can do
+//! for tests only.
 
 use std::sync::Arc;
 

@@ -186,8 +186,8 @@ impl Suite {
     }
 }
 
-/// Performs traces on the real stack, or on one with a mutant, and compares after every step. `progress` is told how many
-/// of all traces are done.
+/// Performs traces on the real stack, or on one with a mutant, and compares after every step. `progress` is told how
+/// many of all traces are done.
 ///
 /// A trace ends at its first divergence, and the run where the stage could not do its part, which the report says.
 ///
@@ -262,7 +262,8 @@ struct Run<'a> {
     wardrobe: &'a Wardrobe,
     walked: Walked<'a>,
     replay: Replay,
-    /// Which step of the trace is under way, counted from 1. 0: none yet; one more than there are: what is tried at the end.
+    /// Which step of the trace is under way, counted from 1. 0: none yet; one more than there are: what is tried at the
+    /// end.
     step: usize,
 }
 

@@ -268,7 +268,8 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Lets everything happen that is ready and not held back. A server that has always something left to do is a finding.
+    /// Lets everything happen that is ready and not held back. A server that has always something left to do is a
+    /// finding.
     pub(super) fn settle(&mut self) -> Result<(), Harness> {
         for index in 0..self.workers.len() {
             self.settle_worker(WorkerId(index as u8))?;
@@ -318,8 +319,8 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// An address of this host: on Linux another one for each stage. Connections that ended keep their port for a minute, and
-/// where thousands of them have one address, the kernel looks long for a free port.
+/// An address of this host: on Linux another one for each stage. Connections that ended keep their port for a minute,
+/// and where thousands of them have one address, the kernel looks long for a free port.
 fn loopback() -> Ipv4Addr {
     static STAGES: AtomicU32 = AtomicU32::new(0);
     if cfg!(target_os = "linux") {

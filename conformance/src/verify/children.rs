@@ -1,7 +1,7 @@
 //! Replay in processes of its own, so that each can count its descriptors, and all processors work.
 //!
-//! A child reads what it is to perform from its standard input, and answers in lines of JSON: how far it is, and at last
-//! what came of it. One whose parent is gone ends with its next line, since nobody reads it.
+//! A child reads what it is to perform from its standard input, and answers in lines of JSON: how far it is, and at
+//! last what came of it. One whose parent is gone ends with its next line, since nobody reads it.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};

@@ -11,8 +11,9 @@
 //! | `jobs`, `tally` | work on all processors, and how far it is |
 //! | `report`, `json` | the table, and the same for machines |
 //!
-//! Each configuration is replayed in a process of its own, which counts its descriptors: nothing else opens or closes any
-//! there. As many of them run at a time as there are processors, the longest first; what is done in memory fills the gaps.
+//! Each configuration is replayed in a process of its own, which counts its descriptors: nothing else opens or closes
+//! any there. As many of them run at a time as there are processors, the longest first; what is done in memory fills
+//! the gaps.
 
 mod children;
 mod jobs;

@@ -10,8 +10,8 @@ use webrtc_server_model::{Config, Graph, Preset};
 /// others with one transport have 61,202 (kernel-twice) to 503,711 (twice), a third of which need a trace each.
 const EVERY_EDGE: [&str; 4] = ["small", "kernel", "eviction", "restart"];
 
-/// Of these only every class is replayed by day, and not every combination of classes on the edges that synchronise: that
-/// is 177,000 steps instead of 88,000.
+/// Of these only every class is replayed by day, and not every combination of classes on the edges that synchronise:
+/// that is 177,000 steps instead of 88,000.
 const CLASSES_ONLY: [&str; 7] =
     ["takeover", "connections", "shared", "shared-kernel", "twice", "handshake", "carriers"];
 

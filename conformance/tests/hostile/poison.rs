@@ -1,5 +1,5 @@
-//! What ends one session leaves every other as it was: after each kind of end of one transport, others are probed with a
-//! copy of an old datagram, which must change nothing.
+//! What ends one session leaves every other as it was: after each kind of end of one transport, others are probed with
+//! a copy of an old datagram, which must change nothing.
 
 use crate::support::{BOTH, FIRST, Fixture, Member, PATIENCE, echo};
 use webrtc_server::lifecycle::DtlsState;

@@ -1,5 +1,5 @@
-//! A page, its signalling, and a server to close: `cargo run --release --example browser`, then open the address that it
-//! prints. Enter says goodbye to whoever is connected, and ends.
+//! A page, its signalling, and a server to close: `cargo run --release --example browser`, then open the address that
+//! it prints. Enter says goodbye to whoever is connected, and ends.
 //!
 //! | File | What |
 //! |---|---|

@@ -275,7 +275,8 @@ pub struct Stats {
     pub stun_malformed: u64,
     /// STUN of nobody we know.
     pub stun_unknown: u64,
-    /// STUN that nobody answers: responses, indications, other methods, requests too short for an error, copies from elsewhere.
+    /// STUN that nobody answers: responses, indications, other methods, requests too short for an error, copies from
+    /// elsewhere.
     pub stun_ignored: u64,
     /// DTLS handshakes that ended well.
     pub handshakes_completed: u64,

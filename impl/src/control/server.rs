@@ -79,8 +79,8 @@ impl WebRtcServer {
     /// # Errors
     ///
     /// [`Error::NoListenInfos`], [`Error::TooManyListenInfos`], [`Error::Certificate`], [`Error::DtlsOptions`],
-    /// [`Error::Bind`], [`Error::Random`], and [`Error::System`] where threads, descriptors or memory are short. Whatever
-    /// had been bound is free again by then.
+    /// [`Error::Bind`], [`Error::Random`], and [`Error::System`] where threads, descriptors or memory are short.
+    /// Whatever had been bound is free again by then.
     //= CLS-21
     //= DTL-26
     //= RES-09
@@ -187,8 +187,8 @@ impl WebRtcServer {
         self.admit(options)?.create()
     }
 
-    /// The same to be awaited, on any runtime and on any thread. Dropped before its end it makes nothing, or closes what
-    /// it made.
+    /// The same to be awaited, on any runtime and on any thread. Dropped before its end it makes nothing, or closes
+    /// what it made.
     ///
     /// # Errors
     ///
@@ -231,11 +231,11 @@ impl WebRtcServer {
 
     /// Takes nobody in any more, keeps those who are there, and closes as [`Self::close`] does when the last of them is
     /// closed, or after `deadline`: at once without any. Transports are refused with [`Refused::Draining`], connections
-    /// are closed as soon as they are accepted. Idempotent: the deadline of the first call counts. One that is longer than
-    /// the clock can tell is none.
+    /// are closed as soon as they are accepted. Idempotent: the deadline of the first call counts. One that is longer
+    /// than the clock can tell is none.
     ///
-    /// Returns at once. The answer is that of the close, which may also come earlier: by [`Self::close`], or by the drop
-    /// of the last handle.
+    /// Returns at once. The answer is that of the close, which may also come earlier: by [`Self::close`], or by the
+    /// drop of the last handle.
     //= CLS-31
     pub fn drain(&self, deadline: Duration) -> Closing<Outcomes<Outcome>> {
         let shared = self.shared();
@@ -326,8 +326,8 @@ impl Shared {
         self.admissions.admit().ok_or_else(why)
     }
 
-    /// They go to the workers in turn, in each round from another on: where every second transport receives much and the
-    /// others little, as when each participant has one of both, no worker gets only the ones or the others.
+    /// They go to the workers in turn, in each round from another on: where every second transport receives much and
+    /// the others little, as when each participant has one of both, no worker gets only the ones or the others.
     pub(super) fn worker_of(&self, transport: TransportId) -> usize {
         let (number, workers) = (transport.0, self.mailboxes.len() as u64);
         usize::try_from((number + number / workers) % workers).expect("below the number of workers")

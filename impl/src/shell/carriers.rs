@@ -288,8 +288,8 @@ impl Carriers {
         }
     }
 
-    /// Accepts and closes what the kernel has accepted already, so that those peers see a FIN and not a reset; no more than
-    /// can be there: peers who connect again and again must not hold up the close.
+    /// Accepts and closes what the kernel has accepted already, so that those peers see a FIN and not a reset; no more
+    /// than can be there: peers who connect again and again must not hold up the close.
     //= CLS-34
     fn empty_backlog(&mut self, id: ListenerId) {
         // One more than asked for is let in.

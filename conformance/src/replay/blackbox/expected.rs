@@ -1,5 +1,6 @@
-//! What the model allows to be seen from outside. The actions of peers and owner are those of the trace, in its order; what
-//! the server and the kernel do between them they do in any order, and the time passes when nothing else can happen.
+//! What the model allows to be seen from outside. The actions of peers and owner are those of the trace, in its order;
+//! what the server and the kernel do between them they do in any order, and the time passes when nothing else can
+//! happen.
 
 use std::collections::HashSet;
 

@@ -1,11 +1,11 @@
 //! Black box: a trace against another server, which runs in a process of its own and speaks the protocol of
 //! [`sut`](crate::sut).
 //!
-//! What peers and owner do is done, in the order of the trace. What the server and its kernel do they do by themselves, at
-//! their own time: reading, hearing commands, handing over, acknowledging. So what may be seen is that of every order in
-//! which the model lets these happen between the actions of the trace, and what was seen must be one of them. Time passes
-//! in the model when nothing else can happen. At the end of a trace the peers read everything, and the server is closed if
-//! it was not.
+//! What peers and owner do is done, in the order of the trace. What the server and its kernel do they do by themselves,
+//! at their own time: reading, hearing commands, handing over, acknowledging. So what may be seen is that of every
+//! order in which the model lets these happen between the actions of the trace, and what was seen must be one of them.
+//! Time passes in the model when nothing else can happen. At the end of a trace the peers read everything, and the
+//! server is closed if it was not.
 //!
 //! | Actions | What is done |
 //! |---|---|

@@ -62,8 +62,8 @@ impl Worker {
 
     /// The socket has room again: every farewell that waits for it is offered once more, in the order of the ids.
     ///
-    /// A socket is reported writable with every datagram that arrives, so only transports with a deadline are looked at:
-    /// each farewell that waits for a socket has one.
+    /// A socket is reported writable with every datagram that arrives, so only transports with a deadline are looked
+    /// at: each farewell that waits for a socket has one.
     //= CLS-05
     //= L3
     //= RES-06

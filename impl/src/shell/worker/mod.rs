@@ -68,8 +68,8 @@ pub trait Notify: Send {
     fn drained(&mut self, outcomes: Vec<(u64, Outcome)>);
     /// The carriers are released.
     fn released(&mut self);
-    /// The worker is dropped before it was drained. `outcomes`: of the transports that its close had ended, and of those
-    /// that end now.
+    /// The worker is dropped before it was drained. `outcomes`: of the transports that its close had ended, and of
+    /// those that end now.
     fn abandoned(&mut self, outcomes: Vec<(u64, Outcome)>) {
         drop(outcomes);
     }

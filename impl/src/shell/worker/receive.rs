@@ -23,8 +23,8 @@ use std::time::Duration;
 const DATAGRAMS_PER_DELIVERY: usize = 256;
 /// After so many in a row the error is the carrier's, and not a datagram's or a newcomer's.
 const ERRORS_IN_A_ROW_MAX: usize = 8;
-/// Reads of one delivery, and bytes after which there is no other: they may be thousands of frames, each with a check to
-/// verify.
+/// Reads of one delivery, and bytes after which there is no other: they may be thousands of frames, each with a check
+/// to verify.
 const READS_PER_DELIVERY: usize = 16;
 const BYTES_PER_DELIVERY: usize = 65_536;
 /// Accepts of one delivery.
@@ -341,7 +341,8 @@ impl Worker {
             Judgement::Check { use_candidate, nomination } => {
                 self.stats.stun_checks += 1;
                 let copied = !self.transactions.is_new(transport, message.transaction);
-                // Where the check would be the transport's own anyway it may be a retransmission, whose answer was lost.
+                // Where the check would be the transport's own anyway it may be a retransmission, whose answer was
+                // lost.
                 //= STN-32
                 if copied && self.core.routes().by_tuple(&tuple) != Some(transport) {
                     self.stats.stun_ignored += 1;
@@ -360,8 +361,8 @@ impl Worker {
         self.feed_judged(arrival, tuple, input)
     }
 
-    /// The error response to a check, unless it proves no password and its source has had its ration. The only lock that
-    /// a packet at the right worker meets, and no packet of a peer in order.
+    /// The error response to a check, unless it proves no password and its source has had its ration. The only lock
+    /// that a packet at the right worker meets, and no packet of a peer in order.
     //= RES-08
     pub(super) fn refusal(
         &self,
