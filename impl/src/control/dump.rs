@@ -138,8 +138,8 @@ impl TransportDump {
     }
 }
 
-/// Counters of a transport: mediasoup's `webRtcTransport.getStats()` gives a list with this one entry. Its rates, and
-/// what it counts of RTP, are not here.
+/// Counters of a transport: mediasoup's `webRtcTransport.getStats()` gives a list with this one entry. What it says of
+/// rates, RTP and SCTP is not here.
 ///
 /// mediasoup counts answers to checks as sent, but no checks as received (`WebRtcTransport.cpp:636` and `:1162`); every
 /// other packet on a tuple, of use or not; and what the kernel refuses.
