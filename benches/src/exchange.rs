@@ -51,8 +51,8 @@ pub struct Exchanged {
 }
 
 impl Exchanged {
-    /// The time that as many exchanges take as there should have been, of those that there were: what was lost counts as
-    /// time and not as work.
+    /// The time that as many exchanges take as there should have been, of those that there were: what was lost counts
+    /// as time and not as work.
     ///
     /// # Panics
     ///

@@ -18,8 +18,8 @@ impl Goodbye {
         Self { answers, alerts: vec![(0, [0; PACKET_BYTES_MAX]); clients.len()] }
     }
 
-    /// Waits for every alert. A server goes through its transports in order: with the last one taken first, this thread is
-    /// woken once and not for each of them.
+    /// Waits for every alert. A server goes through its transports in order: with the last one taken first, this thread
+    /// is woken once and not for each of them.
     pub fn hear_all(&mut self, clients: &mut [Client]) {
         for (client, alert) in clients.iter_mut().zip(&mut self.alerts).rev() {
             hear(&mut client.link, alert);

@@ -1,8 +1,8 @@
 //! What the figures of `cargo bench` are made of.
 //!
-//! A figure says what our code takes, beside its *limit*: the same bytes by nobody but OpenSSL and the kernel, on as many
-//! threads (and for the model, by stateright). Each figure names its own. Other programs and the clock rate disturb both
-//! alike, so both are measured in turns ([`duel`]) and what counts is their ratio ([`Report`]).
+//! A figure says what our code takes, beside its *limit*: the same bytes by nobody but OpenSSL and the kernel, on as
+//! many threads (and for the model, by stateright). Each figure names its own. Other programs and the clock rate
+//! disturb both alike, so both are measured in turns ([`duel`]) and what counts is their ratio ([`Report`]).
 //!
 //! Clients are the same bare ones on both sides, and their cryptography is not timed: the figure is the server's.
 //!

@@ -67,7 +67,7 @@ test('it says how it is used', async () => {
     [['--prot', '1'], 1, /--prot 1: no such option; --help tells/],
     [['--port'], 1, /--help tells/],
     [['--port', 'x'], 1, /--port x: invalid digit/],
-    [['--mutant', 'K99'], 1, /no such mistake/],
+    [['--mutant', 'K99'], 1, /K99 is no mutant/],
     [['--ip', '0.0.0.0'], 1, /needs --announced/],
   ];
   for (const [words, status, says] of cases) {

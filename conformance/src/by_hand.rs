@@ -31,6 +31,7 @@ type Heard = (u64, TransportEvent);
 pub struct ByHand {
     /// The worker.
     pub worker: Worker,
+    dtls: DtlsContext,
     /// Where its UDP socket is.
     pub udp: SocketAddr,
     /// Where its listener is.
@@ -78,9 +79,9 @@ impl ByHand {
         let (sender, drained) = channel();
         let notify = Box::new(Drained(sender));
         let limits = Limits::default();
-        let config = WorkerConfig { limits, dtls, bound, notify, clock, mutant };
+        let config = WorkerConfig { limits, bound, notify, clock, mutant };
         let worker = Worker::new(config).expect("descriptors");
-        ByHand { worker, udp, tcp, events: channel(), drained }
+        ByHand { worker, dtls, udp, tcp, events: channel(), drained }
     }
 
     /// A transport whose peer is known.
@@ -97,6 +98,7 @@ impl ByHand {
             transport,
             credentials,
             consent: Some(consent),
+            dtls: self.dtls.clone(),
             owner,
             reply,
         });

@@ -9,11 +9,13 @@
 //! | `verify` | all of these as one table, for `cargo verify` |
 //! | `sut` | the server under test of `cargo sut` |
 //! | `peer` | a WebRTC client over real sockets |
+//! | `divergence` | where model and real code disagree |
 //! | `by_hand`, `live` | a worker that a test steps, and a server on threads of its own, with peers for their transports |
 
 use std::time::Duration;
 
 pub mod by_hand;
+mod divergence;
 pub mod kill_matrix;
 pub mod live;
 pub mod lockstep;
@@ -22,6 +24,8 @@ pub mod replay;
 pub mod sut;
 pub mod validate;
 pub mod verify;
+
+pub use divergence::{Divergence, Finding};
 
 /// How long something may take that happens at once if all is well. Nothing is slower for it unless something is wrong,
 /// and other work may keep the processors busy.

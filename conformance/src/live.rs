@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
-use webrtc_server::control::dump::TransportDump;
+use webrtc_server::control::dump::{TransportDump, TransportStats};
 use webrtc_server::{
     ListenInfo, TransportEvent, WebRtcServer, WebRtcTransport, WebRtcTransportOptions,
 };
@@ -141,6 +141,20 @@ impl Member {
     pub fn dump(&self) -> TransportDump {
         self.transport.dump().expect("an open server").expect("an open transport")
     }
+
+    /// What the open transport has counted.
+    #[must_use]
+    pub fn stats(&self) -> TransportStats {
+        self.transport.get_stats().expect("an open server").expect("an open transport")
+    }
+}
+
+/// The transport has counted what passed the sockets of its only peer, but for `ignored` bytes that it was sent.
+/// Nothing is under way.
+pub fn assert_counted(member: &Member, peer: &Peer, ignored: usize) {
+    let stats = member.stats();
+    let received = peer.sent_bytes() - ignored as u64;
+    assert_eq!((stats.bytes_received, stats.bytes_sent), (received, peer.observed().bytes));
 }
 
 fn name(event: &TransportEvent) -> String {

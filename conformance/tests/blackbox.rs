@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use webrtc_server::lifecycle::Mutant;
+use webrtc_server_conformance::Finding;
 use webrtc_server_conformance::replay::{
-    AdapterError, BlackboxError, Finding, Seen, Target, TraceFile, perform_outside, read_traces,
+    AdapterError, BlackboxError, Seen, Target, TraceFile, perform_outside, read_traces,
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -2,11 +2,13 @@
 
 use std::net::Ipv6Addr;
 use webrtc_server::lifecycle::{DtlsState, IceState, NotNeeded, Outcome};
-use webrtc_server::{ListenInfo, WebRtcServer, WebRtcServerOptions, WebRtcTransportOptions};
+use webrtc_server::{
+    Certificate, ListenInfo, WebRtcServer, WebRtcServerOptions, WebRtcTransportOptions,
+};
 use webrtc_server_conformance::PATIENCE;
 use webrtc_server_conformance::by_hand::FIRST;
 use webrtc_server_conformance::live::{Member, address, echo, loopback};
-use webrtc_server_conformance::peer::{Protocol, StreamEnd};
+use webrtc_server_conformance::peer::{Peer, Protocol, StreamEnd};
 
 fn server() -> WebRtcServer {
     server_at(loopback())
@@ -111,6 +113,28 @@ fn dtl_24_application_data_goes_both_ways() {
     let member = Member::new(&server);
     let mut peer = member.connected(&server, Protocol::Udp);
     echo(&member, &mut peer, FIRST);
+}
+
+/// What a peer sees is what it was told, whenever its handshake is.
+#[test]
+fn dtl_27_the_certificate_that_is_announced_is_the_one_that_is_shown() {
+    let server = server();
+    let [early, late] = [Member::new(&server), Member::new(&server)];
+    let mut old = vec![(early.connected(&server, Protocol::Udp), early)];
+    server.set_certificate(&Certificate::generate().expect("a certificate")).expect("a good one");
+    old.push((late.connected(&server, Protocol::Tcp), late));
+    let new = Member::new(&server);
+    let new = (new.connected(&server, Protocol::Udp), new);
+    let shown = |(peer, member): &(Peer, Member)| {
+        let announced = member.transport.dtls_parameters().fingerprints;
+        let shown = peer.session().remote_fingerprint().expect("it is connected");
+        assert!(announced.iter().any(|announced| announced.value == shown), "{shown}");
+        shown
+    };
+    assert_eq!(shown(&old[0]), shown(&old[1]));
+    assert_ne!(shown(&old[0]), shown(&new));
+    old.push(new);
+    old.iter_mut().for_each(|(peer, member)| echo(member, peer, FIRST));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The golden traces on the real stack and on the real core. Nothing here starts a process: until it has replaced itself
-//! that would hold every socket of this one, and a port that was released would still be taken.
+//! The golden traces on the real stack and on the real core. Nothing here starts a process: until it has replaced
+//! itself that would hold every socket of this one, and a port that was released would still be taken.
 
 use std::path::Path;
 

@@ -26,8 +26,11 @@ fn a_mutant_diverges_under_its_name_and_under_its_number() {
 fn a_mutant_that_a_rung_cannot_see_is_no_agreement() {
     let trace = "model/traces/unread_input_at_close.itf.json";
     let cases = [
-        (run(REPLAY, &["--lockstep", "--mutant", "R-4", trace]), "cannot have ClosesUnread"),
-        (run(VALIDATE, &["stress", "--runs", "1", "--mutant", "R-4"]), "not look for ClosesUnread"),
+        (run(REPLAY, &["--lockstep", "--mutant", "CLS-06", trace]), "cannot have ClosesUnread"),
+        (
+            run(VALIDATE, &["stress", "--runs", "1", "--mutant", "CLS-06"]),
+            "not look for ClosesUnread",
+        ),
     ];
     for (output, why) in cases {
         let error = String::from_utf8_lossy(&output.stderr);

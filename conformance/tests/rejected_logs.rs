@@ -1,5 +1,5 @@
-//! Logs that must be rejected: each is the log of a sound server, with one entry changed, left out, put in or moved as a
-//! mutant of the server would have it, and breaks a requirement of SPEC.md.
+//! Logs that must be rejected: each is the log of a sound server, with one entry changed, left out, put in or moved as
+//! a mutant of the server would have it, and breaks a requirement of SPEC.md.
 //!
 //! The sound log was recorded with `cargo validate record --seed 6 --transports 4 --workers 2`; another run has another
 //! order of threads.

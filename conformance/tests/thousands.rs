@@ -1,6 +1,6 @@
-//! The close of a server with thousands of connected transports, in a process of its own, which may have many descriptors
-//! and in which nobody else opens any. `cargo test -p webrtc-server-conformance --test thousands -- --nocapture` tells the
-//! figures.
+//! The close of a server with thousands of connected transports, in a process of its own, which may have many
+//! descriptors and in which nobody else opens any. The figures:
+//! `cargo test --release -p webrtc-server-conformance --test thousands -- --nocapture`.
 
 use std::collections::BTreeMap;
 use std::io::Write;

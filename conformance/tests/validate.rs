@@ -1,4 +1,5 @@
-//! Free-running servers, and whether what they did is a behaviour of the model. The seeds are fixed; the threads are not.
+//! Free-running servers, and whether what they did is a behaviour of the model. The seeds are fixed; the threads are
+//! not.
 
 use std::fs::File;
 use std::num::NonZeroUsize;

@@ -69,6 +69,13 @@ fn whole(name: &str, more: &[&str]) -> (Option<i32>, Value) {
     (output.status.code(), serde_json::from_str(&report).expect("JSON"))
 }
 
+/// The checks of the rows that failed.
+fn failed(report: &Value) -> Vec<&str> {
+    let failed = |row: &&Value| !row["failures"].as_array().expect("failures").is_empty();
+    let rows = report["rows"].as_array().expect("rows").iter().filter(failed);
+    rows.map(|row| row["check"].as_str().expect("a word")).collect()
+}
+
 #[test]
 fn the_right_server_passes_and_a_mistake_is_a_failure_by_its_status_and_its_report() {
     let (status, report) = whole("right", &[]);
@@ -80,15 +87,19 @@ fn the_right_server_passes_and_a_mistake_is_a_failure_by_its_status_and_its_repo
 
     let (status, report) = whole("wrong", &["--mutant", "K01"]);
     assert_eq!(status, Some(1), "{report:#}");
-    let failed = |row: &&Value| !row["failures"].as_array().expect("failures").is_empty();
-    let rows = report["rows"].as_array().expect("rows").iter().filter(failed);
-    let checks: Vec<_> = rows.map(|row| row["check"].as_str().expect("a word")).collect();
-    assert_eq!(checks, ["lockstep", "replay"]);
+    assert_eq!(failed(&report), ["lockstep", "replay"]);
     let kept = report["artifacts"].as_array().expect("ways");
     let exists = |way: &Value| std::fs::exists(way.as_str().expect("a path")).expect("readable");
     assert!(kept.len() >= 2 && kept.iter().all(exists), "{kept:?}");
     assert!(kept[0].as_str().expect("a path").contains("verify-wrong"), "{kept:?}");
     assert_eq!((&report["failed"], &report["mutant"]), (&json!(true), &json!("K01")));
+}
+
+#[test]
+fn a_mutant_of_the_shell_is_looked_for_on_sockets_alone() {
+    let (status, report) = whole("shell", &["--mutant", "K28"]);
+    assert_eq!((status, failed(&report)), (Some(1), vec!["replay"]), "{report:#}");
+    assert_eq!(report["owed"], json!(["replay", "model", "classes"]));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use webrtc_server::shell::bind::Sharing;
 use webrtc_server::{WebRtcServer, WebRtcServerOptions, WebRtcTransportOptions};
 use webrtc_server_conformance::PATIENCE;
 use webrtc_server_conformance::by_hand::FIRST;
-use webrtc_server_conformance::live::{BOTH, Member, address, echo, loopback};
+use webrtc_server_conformance::live::{BOTH, Member, address, assert_counted, echo, loopback};
 use webrtc_server_conformance::peer::{
     CheckOptions, DtlsRole, DtlsSession, Peer, PeerCertificate, Protocol,
 };
@@ -54,6 +54,7 @@ fn everybody_is_served(workers: usize, sharing: Sharing, peers_of_each: usize) -
             let member = Member::new(&server);
             let mut peer = member.connected(&server, protocol);
             echo(&member, &mut peer, FIRST);
+            assert_counted(&member, &peer, 0);
             let tuple = member.transport.ice_selected_tuple().expect("it is connected");
             assert_eq!(tuple.local_port, address(&server, protocol).port());
             assert_eq!(member.tuples(), 1);

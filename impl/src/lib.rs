@@ -27,7 +27,7 @@ pub use control::{Closing, Outcomes, WaitError};
 #[cfg(feature = "net")]
 pub use control::{
     command::{ClosedTransport, EventSink, Refused},
-    dump::{Stats, TransportDump, WebRtcServerDump},
+    dump::{Stats, TransportDump, TransportStats, WebRtcServerDump},
     events::{DtlsConnected, TransportEvent},
     options::{WebRtcServerOptions, WebRtcTransportOptions},
     server::WebRtcServer,

@@ -1,5 +1,5 @@
-//! Wrong variants of the real code, for tests that must notice them. The right code asks [`Planted::is`] where a variant
-//! departs from it; without the feature `testing` the answer is `false`, and known when it is compiled.
+//! Wrong variants of the real code, for tests that must notice them. The right code asks [`Planted::is`] where a
+//! variant departs from it; without the feature `testing` the answer is `false`, and known when it is compiled.
 
 /// Which part of the code a mutant is in: what is below cannot show it.
 #[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub))]
@@ -58,7 +58,7 @@ mutants! {
         CloseBeforeUnmap "K05" "mediasoup #1392: a closing transport is unmapped when its connections are gone, not before they close.",
         StaleRoute "K06" "mediasoup #883: the tuple of a connection that ended stays in the routing table.",
         CompletionAfterClose "K09" "mediasoup #970: whether an alert that had to wait was sent is told to nobody once its transport closes.",
-        FarewellForgotten "K10" "#1382: that the alert was sent is not taken in once its transport closes.",
+        FarewellForgotten "K10" "mediasoup #1382: that the alert was sent is not taken in once its transport closes.",
         RemoteCloseLeaks "K13" "mediasoup #259: a transport whose peer said close_notify keeps its connections when it closes.",
         SelectionKept "K15" "mediasoup #1176: the selected tuple survives the loss of all tuples.",
         LateTimer "K18" "mediasoup #257, libdatachannel #1103: timers stay armed when a transport closes; expired consent still acts.",
@@ -93,10 +93,10 @@ mutants! {
         KeyWithoutProtocol "K21-TCP" "mediasoup #839: a tuple is a remote address, over UDP or TCP.",
         OwnerKept "K36" "webrtc-rs #608, #906: a transport that was reported closed stays in the table of its server.",
         TokenReused "K40" "mio, io_uring: the token of a connection that closed is the next one's, while its events wait.",
-        ErrorQueueLeft "R-1" "mediasoup DtlsTransport: `SSL_shutdown` in a handshake fills the error queue, which is not cleared before the next call.",
-        NeverGivesUp "R-2" "mediasoup TcpConnectionHandle: a connection whose deadline has passed is left to write what it has.",
-        TryAgainDrops "R-3" "mediasoup UdpSocketHandle: an alert for which the UDP socket has no room is thrown away.",
-        ClosesUnread "R-4" "mediasoup TcpConnectionHandle: `close` in place of `shutdown(WR)`: over unread input it resets the connection.",
+        ErrorQueueLeft "CLS-36" "mediasoup DtlsTransport: `SSL_shutdown` in a handshake fills the error queue, which is not cleared before the next call.",
+        NeverGivesUp "CLS-07" "mediasoup TcpConnectionHandle: a connection whose deadline has passed is left to write what it has.",
+        TryAgainDrops "CLS-05" "mediasoup UdpSocketHandle: an alert for which the UDP socket has no room is thrown away.",
+        ClosesUnread "CLS-06" "mediasoup TcpConnectionHandle: `close` in place of `shutdown(WR)`: over unread input it resets the connection.",
         RestForgotten "TCP-16" "a frame of which the kernel took a part counts as written.",
         ReadIsFrame "TCP-03" "the beginning of a frame that a read did not complete is thrown away.",
         RestUnread "RES-14" "what one delivery leaves unread is forgotten, and the poll tells only of what comes later.",
@@ -145,7 +145,8 @@ impl Mutant {
     }
 }
 
-/// The mutant of a part of the code, if it was given one. Without the feature `testing` it is nothing, and takes no room.
+/// The mutant of a part of the code, if it was given one. Without the feature `testing` it is nothing, and takes no
+/// room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Planted {
     #[cfg(feature = "testing")]

@@ -4,8 +4,8 @@
 //! performed, and of each event of the barrier before it is passed on. So a cause is always heard before its effect, on
 //! whatever thread the effect shows: an observer that numbers what it hears under one lock has the order of the causes.
 //!
-//! With several workers too. One worker touches nothing of another's, so that only two ways lead from a step of one to a
-//! step of another: a mailbox (what is handed over, and what is told about tuples) and the barrier. Into both is put
+//! With several workers too. One worker touches nothing of another's, so that only two ways lead from a step of one to
+//! a step of another: a mailbox (what is handed over, and what is told about tuples) and the barrier. Into both is put
 //! while a step is performed or after it, which is after it was heard of, and whoever takes it out is heard of later.
 //! Steps that neither joins may be numbered in either order: neither can have known of the other.
 //!

@@ -114,6 +114,19 @@ fn dtl_26_a_given_certificate_is_shown_to_peers_and_the_default_is_fresh() {
 }
 
 #[test]
+fn dtl_27_another_certificate_is_announced_by_those_who_come_later() {
+    let server = server();
+    let before = transport(&server);
+    let old = before.dtls_parameters().fingerprints;
+    let new = Certificate::generate().expect("a certificate");
+    server.set_certificate(&new).expect("a good one");
+    assert_eq!(before.dtls_parameters().fingerprints, old);
+    let announced = transport(&server).dtls_parameters().fingerprints;
+    assert_eq!(announced, new.fingerprints());
+    assert_ne!(announced, old);
+}
+
+#[test]
 fn a_closed_server_answers_every_call() {
     let server = server();
     let (transport, events) = observed(&server);

@@ -59,6 +59,37 @@ fn a_new_transport_shows_its_parameters_and_its_dump_agrees() {
 }
 
 #[test]
+fn res_16_stats_of_a_transport_have_mediasoups_names_and_count_from_zero() {
+    let server = server();
+    let transport = transport(&server);
+    let stats = || transport.get_stats().expect("its server is open").expect("it is open");
+    let first = stats();
+    let expected = serde_json::json!({
+        "type": "webrtc-transport",
+        "transportId": transport.id(),
+        "timestamp": first.timestamp,
+        "iceRole": "controlled",
+        "iceState": "new",
+        "dtlsState": "new",
+        "bytesReceived": 0,
+        "bytesSent": 0,
+    });
+    assert_eq!(serde_json::to_value(&first).expect("plain data"), expected);
+    nominate(&server, &transport);
+    let second = serde_json::to_value(stats()).expect("plain data");
+    let tuple = serde_json::to_value(transport.ice_selected_tuple()).expect("plain data");
+    assert!(tuple.is_object() && second["iceSelectedTuple"] == tuple, "{second}");
+    assert_eq!(
+        (&second["iceState"], &second["dtlsState"]),
+        (&"completed".into(), &"connecting".into())
+    );
+    assert!(second["timestamp"].as_u64() >= Some(first.timestamp), "{second}");
+    let server = server.get_stats().expect("it is open");
+    assert_eq!(second["bytesReceived"], server.bytes_received, "the check");
+    assert_eq!(second["bytesSent"], server.bytes_sent, "its answer");
+}
+
+#[test]
 fn dtl_03_connect_answers_with_our_role_once() {
     let server = server();
     for (theirs, ours) in [
@@ -150,6 +181,7 @@ fn methods_of_a_closed_transport_are_refused() {
     assert!(is_closed(transport.restart_ice()));
     assert!(is_closed(transport.send(b"x")));
     assert_eq!(transport.dump().expect("the server is open"), None);
+    assert_eq!(transport.get_stats().expect("the server is open"), None);
     assert_eq!(transport.close().try_get(), closing.try_get());
 }
 
@@ -245,6 +277,7 @@ fn l2_a_callback_is_refused_what_would_wait_for_a_worker() {
             on.connect(&remote(DtlsRole::Auto)).err(),
             on.restart_ice().err(),
             on.dump().err(),
+            on.get_stats().err(),
         ]
     });
     assert!(

@@ -121,8 +121,8 @@ impl<'a> Classes<'a> {
         Self { config, grain, groups: Groups::of(config) }
     }
 
-    /// The classes of an edge: one for an action on a group; for an action on what all share one for each group, and one
-    /// for the workers and the server.
+    /// The classes of an edge: one for an action on a group; for an action on what all share one for each group, and
+    /// one for the workers and the server.
     pub fn of(&self, state: &State, action: Action) -> Vec<EdgeClass> {
         let mut classes = Vec::new();
         for group in self.subjects(state, action) {

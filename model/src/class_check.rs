@@ -87,10 +87,10 @@ impl Change {
 
 /// Check that all edges of one class do the same, and count the classes.
 ///
-/// The same means: the same effects, and each fact is left alone by all of them or set to one value by all of them. That
-/// is checked group by group, of an action on one group with what it does to the server and its workers. An action on
-/// what all share synchronises: edges of it that have all their classes in common must also do the same to the server and
-/// its workers, and have all their effects in the same order.
+/// The same means: the same effects, and each fact is left alone by all of them or set to one value by all of them.
+/// That is checked group by group, of an action on one group with what it does to the server and its workers. An action
+/// on what all share synchronises: edges of it that have all their classes in common must also do the same to the
+/// server and its workers, and have all their effects in the same order.
 pub fn check_classes(grain: Grain, graph: &Graph) -> Result<usize, Box<ClassConflict>> {
     let classes = Classes::new(grain, graph.config());
     let mut of_groups = Consequences(FxHashMap::default());

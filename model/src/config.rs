@@ -64,9 +64,8 @@ pub enum Role {
 
 /// What the peer and the owner of one transport may do.
 ///
-/// A switch only takes actions away: no transition reads it (but that only where events may be stale one is left behind),
-/// so what a transport does in a given
-/// state is the same in every configuration.
+/// A switch only takes actions away: no transition reads it (but that only where events may be stale one is left
+/// behind), so what a transport does in a given state is the same in every configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Default)]
 pub struct Aspects {
     /// Checks with USE-CANDIDATE exist beside checks without it.

@@ -27,15 +27,15 @@ impl Cover {
     }
 }
 
-/// Traces that walk an edge of every class. An edge that synchronises has a class for each group that it happens to: each of
-/// these is walked, whatever the other groups are in.
+/// Traces that walk an edge of every class. An edge that synchronises has a class for each group that it happens to:
+/// each of these is walked, whatever the other groups are in.
 pub fn cover(grain: Grain, graph: &Graph) -> Cover {
     let (labels, classes) = label_classes(grain, graph);
     Covering::new(graph, labels, classes).run()
 }
 
-/// The same; and of the edges that synchronise one with every combination of classes that there is, for what a step does to
-/// one group while another one is in its way. Up to four times as many steps where groups are alike.
+/// The same; and of the edges that synchronise one with every combination of classes that there is, for what a step
+/// does to one group while another one is in its way. Up to four times as many steps where groups are alike.
 pub fn cover_combinations(grain: Grain, graph: &Graph) -> Cover {
     let (mut labels, classes) = label_classes(grain, graph);
     let combinations = label_combinations(&mut labels, classes);

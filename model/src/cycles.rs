@@ -1,10 +1,10 @@
 //! Liveness without a rank: no fair run stays for ever where it ought to leave.
 //!
 //! A run is fair if no fair action stays possible for ever without happening (weak fairness, one for each value of
-//! [`Action`] that [`Action::is_fair`]). Whoever is not fair may do nothing for ever, so that every state counts as if it
-//! led to itself. A fair run can stay in a strongly connected component if each fair action is impossible in one of its
-//! states or happens on one of its inner edges: then a run that walks through all of it is fair. If not, one fair action
-//! is possible in all of its states and always leads out, and no run stays in any part of it.
+//! [`Action`] that [`Action::is_fair`]). Whoever is not fair may do nothing for ever, so that every state counts as if
+//! it led to itself. A fair run can stay in a strongly connected component if each fair action is impossible in one of
+//! its states or happens on one of its inner edges: then a run that walks through all of it is fair. If not, one fair
+//! action is possible in all of its states and always leads out, and no run stays in any part of it.
 
 use std::collections::VecDeque;
 use std::fmt;

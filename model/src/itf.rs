@@ -179,8 +179,8 @@ pub fn read(text: &str) -> Result<Trace, ItfError> {
     Ok(trace)
 }
 
-/// The actions of a file, whatever it says of the states: a trace as somebody wrote it by hand, or one that the model has
-/// outgrown.
+/// The actions of a file, whatever it says of the states: a trace as somebody wrote it by hand, or one that the model
+/// has outgrown.
 ///
 /// # Errors
 ///

@@ -99,7 +99,7 @@ pub const KNOWN_BUGS: [KnownBug; 52] = [
     KnownBug {
         mutant: Mutant::CallerForgotten,
         id: "K10",
-        source: "#1382",
+        source: "mediasoup #1382",
         description: "only one of two who wait for the close is told",
         killed_by: "X3 each caller returns once, after the carriers went",
         length: 4,

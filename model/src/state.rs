@@ -38,7 +38,8 @@ pub struct Core {
     pub transports: ArrayVec<Transport, TRANSPORTS_MAX>,
     /// The connections that peers may open, in the order of their ids.
     pub connections: ArrayVec<Connection, CONNECTIONS_MAX>,
-    /// The worker that has each connection; of one in flight, the one that gave it away; of others, the one that accepts it.
+    /// The worker that has each connection; of one in flight, the one that gave it away; of others, the one that
+    /// accepts it.
     pub holders: ArrayVec<WorkerId, CONNECTIONS_MAX>,
 }
 

@@ -30,8 +30,8 @@ pub struct World {
     pub callback: Callback,
     /// A connection that ended while the batch of events at hand holds another event of it.
     pub stale: Option<ConnectionId>,
-    /// What is on its way between the workers. What goes to the same worker arrives in this order. Of one connection there
-    /// is one thing at a time.
+    /// What is on its way between the workers. What goes to the same worker arrives in this order. Of one connection
+    /// there is one thing at a time.
     pub mail: ArrayVec<Letter, CONNECTIONS_MAX>,
 }
 

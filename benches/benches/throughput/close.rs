@@ -1,5 +1,5 @@
-//! The close of a server with a hundred connected transports. A bare server's thread does what a worker does: a shutdown
-//! and a send for each, over TCP a FIN too, then it takes every answer and frees all that there is.
+//! The close of a server with a hundred connected transports. A bare server's thread does what a worker does: a
+//! shutdown and a send for each, over TCP a FIN too, then it takes every answer and frees all that there is.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};

@@ -85,8 +85,8 @@ fn measure_what_ships(args: &[String]) -> ExitCode {
     }
 }
 
-/// A figure that is missing, though nobody asked for it to be, is an error and no blank, and so is one that is not as it
-/// must be. The file holds all or is left as it was.
+/// A figure that is missing, though nobody asked for it to be, is an error and no blank, and so is one that is not as
+/// it must be. The file holds all or is left as it was.
 fn conclude(report: &Report, wanted: Wanted, measures: bool) -> ExitCode {
     let missing = report.missing().join(", ");
     let excesses = report.excesses();

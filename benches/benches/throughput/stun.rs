@@ -92,7 +92,8 @@ const PEERS: usize = 16;
 /// Sockets hold all of these by default, so that nothing should be lost.
 const IN_FLIGHT_EACH: usize = 4;
 
-/// The peers' consent: parse, look up, verify, the core, answer. Both sides are set up once, when they are first needed.
+/// The peers' consent: parse, look up, verify, the core, answer. Both sides are set up once, when they are first
+/// needed.
 fn served(criterion: &mut Criterion, report: &mut Report) {
     let (mut ours, mut limit) = (None, None);
     let (mut traffic, mut traffic_of_limit) = (Traffic::default(), Traffic::default());

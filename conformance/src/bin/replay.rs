@@ -7,16 +7,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use webrtc_server::lifecycle::Mutant;
-use webrtc_server_conformance::PATIENCE;
 use webrtc_server_conformance::lockstep::walk;
 use webrtc_server_conformance::replay::{
     Descriptors, Seen, Suite, Target, TraceFile, again, perform_outside, read_traces,
     replay_watched,
 };
-use webrtc_server_model::{Action, TraceStep};
+use webrtc_server_conformance::{Divergence, PATIENCE};
+use webrtc_server_model::TraceStep;
 
-/// Performs traces of the model on real sockets with real OpenSSL, and compares after every step. Exits with 1 when they
-/// disagree, and with 2 when there is no answer: a file is no trace that can be performed, or the stage failed.
+/// Performs traces of the model on real sockets with real OpenSSL, and compares after every step. Exits with 1 when
+/// they disagree, and with 2 when there is no answer: a file is no trace that can be performed, or the stage failed.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -29,7 +29,8 @@ struct Arguments {
     /// The mutant that the server is to be, as StaleRoute or K06
     #[arg(long, value_name = "MUTANT")]
     mutant: Option<Mutant>,
-    /// From outside, on the server that this command starts and that speaks the protocol of `cargo sut`; split at white space
+    /// From outside, on the server that this command starts and that speaks the protocol of `cargo sut`; split at white
+    /// space
     #[arg(long, value_name = "COMMAND", conflicts_with_all = ["lockstep", "mutant"])]
     sut: Option<String>,
     /// How long that server may take to answer
@@ -44,15 +45,6 @@ struct Performed {
     /// All of it, in a line.
     summary: String,
     divergence: Option<Divergence>,
-}
-
-/// Where model and real code disagree.
-struct Divergence {
-    way: Vec<Action>,
-    /// The action that shows it; none if it shows when everything has happened.
-    action: Option<Action>,
-    /// What differs, what the model says, what the real code did.
-    findings: Vec<[String; 3]>,
 }
 
 fn main() -> ExitCode {
@@ -83,7 +75,7 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         show(file, &performed)?;
         if let Some(divergence) = &performed.divergence {
             diverging += 1;
-            println!("{}\n", again(target, &file.config, &divergence.way, arguments.mutant));
+            println!("{}\n", again(target, &file.config, &divergence.way(), arguments.mutant));
         }
     }
     println!("{} traces, {diverging} diverge", files.len());
@@ -111,9 +103,7 @@ fn run_outside(command: &str, arguments: &Arguments) -> Result<bool, Box<dyn Err
             Seen::Performed { findings, .. } => {
                 diverging += 1;
                 println!("diverges:");
-                for finding in findings {
-                    show_finding(&finding.what, &finding.expected, &finding.got);
-                }
+                findings.iter().for_each(|finding| println!("{finding}"));
                 println!();
             }
         }
@@ -137,11 +127,7 @@ fn on_stack(file: &TraceFile, mutant: Option<Mutant>) -> Result<Performed, Box<d
         "{} steps, {} handshakes, {} comparisons, {} probes in {:.1} s",
         replay.steps, replay.handshakes, replay.comparisons, replay.probes, replay.seconds
     );
-    let divergence = replay.divergences.into_iter().next().map(|divergence| Divergence {
-        way: divergence.way(),
-        action: divergence.action,
-        findings: divergence.findings.into_iter().map(|f| [f.what, f.expected, f.got]).collect(),
-    });
+    let divergence = replay.divergences.into_iter().next();
     Ok(Performed { compared, summary, divergence })
 }
 
@@ -154,11 +140,7 @@ fn on_core(file: &TraceFile, mutant: Option<Mutant>) -> Result<Performed, Box<dy
         "{} steps, {} effects, {} late inputs in {:.1} s",
         walked.edges, walked.effects_compared, walked.late_inputs, walked.seconds
     );
-    let divergence = walked.divergences.into_iter().next().map(|divergence| Divergence {
-        way: divergence.way(),
-        action: divergence.action,
-        findings: vec![[divergence.what, divergence.expected, divergence.got]],
-    });
+    let divergence = walked.divergences.into_iter().next();
     Ok(Performed { compared, summary, divergence })
 }
 
@@ -167,7 +149,7 @@ fn show(file: &TraceFile, performed: &Performed) -> Result<(), Box<dyn Error>> {
     let TraceFile { path, trace, config } = file;
     println!("{} ({})\n{}", path.display(), config.name, trace.about);
     let divergence = performed.divergence.as_ref();
-    let until = divergence.map_or(trace.actions.len(), |divergence| divergence.way.len());
+    let until = divergence.map_or(trace.actions.len(), |divergence| divergence.way().len());
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["#", "what happens", "what the server does", "compared"]);
@@ -192,15 +174,10 @@ fn show(file: &TraceFile, performed: &Performed) -> Result<(), Box<dyn Error>> {
 }
 
 fn show_divergence(divergence: &Divergence) {
+    let step = divergence.way().len();
     match divergence.action {
-        Some(action) => println!("diverges at step {}, {action}:", divergence.way.len()),
-        None => println!("diverges when step {} is over:", divergence.way.len()),
+        Some(action) => println!("diverges at step {step}, {action}:"),
+        None => println!("diverges when step {step} is over:"),
     }
-    for [what, model, real] in &divergence.findings {
-        show_finding(what, model, real);
-    }
-}
-
-fn show_finding(what: &str, model: &str, real: &str) {
-    println!("  {what}\n    model  {model}\n    real   {real}");
+    divergence.findings.iter().for_each(|finding| println!("{finding}"));
 }

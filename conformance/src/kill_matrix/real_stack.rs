@@ -247,7 +247,7 @@ fn in_replay(suite: Suite, mutant: Mutant) -> Result<Option<Shown>, SearchError>
         replay(&suite.with_mutant(mutant).until_the_first(), &mut |_, _| {})?.judged()?;
     let Some(divergence) = divergences.into_iter().next() else { return Ok(None) };
     control(&Suite::traces(&config, vec![divergence.way()])?)?;
-    let length = divergence.trace.len() + usize::from(divergence.action.is_some());
+    let length = divergence.way().len();
     let what = divergence.findings.into_iter().next().map(|finding| finding.what);
     Ok(Some(Shown::Replay(config.name, length, what.unwrap_or_default())))
 }

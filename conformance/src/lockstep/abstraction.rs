@@ -77,9 +77,10 @@ pub(crate) fn core(view: &View<'_>) -> Result<model::Core, String> {
     })
 }
 
-/// The same state without what only one of the two knows. The farewell of a closed transport is gone with it; its outcome
-/// says what came of it. A connection that was opened again is the same to the model, which takes the end of its later use
-/// for that of an earlier one, on which a reply to the peer's close_notify was sent; no outcome depends on it.
+/// The same state without what only one of the two knows. The farewell of a closed transport is gone with it; its
+/// outcome says what came of it. A connection that was opened again is the same to the model, which takes the end of
+/// its later use for that of an earlier one, on which a reply to the peer's close_notify was sent; no outcome depends
+/// on it.
 pub(crate) fn comparable(core: &model::Core, streams: &[model::Stream]) -> model::Core {
     let mut core = core.clone();
     for transport in &mut core.transports {

@@ -1,7 +1,7 @@
 //! Every mutant of the real core, planted alone: where lockstep finds it.
 
-use super::report::Divergence;
 use super::run::{Error, run_until};
+use crate::divergence::Divergence;
 use std::fmt;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::Graph;
@@ -27,7 +27,7 @@ pub struct Detection {
 impl Detection {
     /// How many actions it takes.
     pub fn length(&self) -> usize {
-        self.divergence.trace.len() + usize::from(self.divergence.action.is_some())
+        self.divergence.way().len()
     }
 }
 
@@ -35,7 +35,7 @@ impl Detection {
 ///
 /// # Errors
 ///
-/// When a graph has no edges.
+/// When a graph has no edges, and when the core cannot have the mutant.
 pub fn detect(graphs: &[Graph], mutant: Mutant) -> Result<MutantReport, Error> {
     let mut graphs: Vec<_> = graphs.iter().collect();
     graphs.sort_by_key(|graph| graph.edges().len());
@@ -56,7 +56,7 @@ impl fmt::Display for MutantReport {
             Some(detection) => {
                 let last = detection.divergence.action;
                 let last = last.map_or("at the start".to_owned(), |action| format!("{action:?}"));
-                let (id, what) = (mutant.id(), &detection.divergence.what);
+                let (id, what) = (mutant.id(), &detection.divergence.findings[0].what);
                 write!(
                     f,
                     "{mutant:?} {id} {} {} {last}: {what}",

@@ -35,7 +35,7 @@ fn of_output(w: WorkerId, output: &Output, book: &dyn Names) -> Result<Option<Ef
             Some(Effect::OfferDatagramAlert(t, s))
         }
         // Lost without anybody's noticing; the world counts replies.
-        Output::SendDatagram { about: About::Reply | About::Records, .. } => None,
+        Output::SendDatagram { about: About::Reply | About::Records(_), .. } => None,
         // The answer to it tells how much was taken, and that is the effect: `AlertWritten`.
         Output::WriteTcp(_) => None,
         Output::ShutdownTcp(id) => Some(Effect::ShutdownWrite(book.model_connection(*id)?)),
@@ -138,9 +138,10 @@ fn row_of(effect: Effect) -> Option<Option<usize>> {
 /// The first way in which two sequences of effects differ, as what is expected and what was got.
 ///
 /// Everybody is looked at together with the effects that concern all: its own effects must come in the same order, and
-/// on the same side of each of those. A connection is looked at together with its transports: whoever had it before, and
-/// to whom a check gives it. How the effects of different transports interleave is not compared: answers are fed in the
-/// order in which they arose, across transports. Nor is that of different connections, whose ids the model does not know.
+/// on the same side of each of those. A connection is looked at together with its transports: whoever had it before,
+/// and to whom a check gives it. How the effects of different transports interleave is not compared: answers are fed in
+/// the order in which they arose, across transports. Nor is that of different connections, whose ids the model does not
+/// know.
 pub(crate) fn difference(
     before: &Core,
     action: Action,

@@ -1,6 +1,6 @@
 //! What comes too late. Peers, kernels and other threads go on sending after a transport has closed, a connection is
-//! gone or a timer was disarmed. The model has no actions for that, since nothing may come of it; here it is fed to every
-//! state that the walk meets, and nothing must come of it.
+//! gone or a timer was disarmed. The model has no actions for that, since nothing may come of it; here it is fed to
+//! every state that the walk meets, and nothing must come of it.
 
 use super::mapping;
 use super::names::{self, Names};

@@ -1,7 +1,7 @@
 //! Lockstep: every edge of the model's graph is fed to the real, pure core of the server, in memory.
 //!
-//! A real [`Worker`](webrtc_server::lifecycle::Worker) for each worker of the model, with its sockets and listeners, and
-//! the real barrier ([`Server`](webrtc_server::lifecycle::server::Server)) between them stand in for a server. What
+//! A real [`Worker`](webrtc_server::lifecycle::Worker) for each worker of the model, with its sockets and listeners,
+//! and the real barrier ([`Server`](webrtc_server::lifecycle::server::Server)) between them stand in for a server. What
 //! surrounds them in life, the shell, OpenSSL, the kernel, the owner and the clock, is played by `outside` and `dtls`.
 //! After every edge three things are compared: the effects, the state, and the timers that are armed.
 //!
@@ -21,11 +21,12 @@
 //!
 //! # What has no counterpart
 //!
-//! * `Unmap` is no output: the routing tables are the core's own. It is read off the tables; its place among the outputs
-//!   of the same input is the one of its row in the close order, which is the table that the core walks.
-//! * The farewell of a transport that is closed: the transport is gone, its outcome is all that is left, and is compared.
-//! * The peer's acknowledgement of a reply on a connection that was opened again since: the model does not tell its uses
-//!   apart there.
+//! * `Unmap` is no output: the routing tables are the core's own. It is read off the tables; its place among the
+//!   outputs of the same input is the one of its row in the close order, which is the table that the core walks.
+//! * The farewell of a transport that is closed: the transport is gone, its outcome is all that is left, and is
+//!   compared.
+//! * The peer's acknowledgement of a reply on a connection that was opened again since: the model does not tell its
+//!   uses apart there.
 //! * The model's `Ghost` remembers for the properties. Nothing real does.
 //! * Handshake flights, application data and counters are no effects of the model. They are sent here, to see that they
 //!   disturb nothing. STUN replies are counted, and one that waits at the front of a queue is in the model's state.
@@ -53,7 +54,7 @@ pub(crate) mod timers;
 mod way;
 
 pub use detect::{Detection, MutantReport, detect};
-pub use report::{Divergence, Lockstep};
+pub use report::Lockstep;
 pub(crate) use run::guarded;
 pub use run::{Error, run, run_until};
 pub use way::walk;

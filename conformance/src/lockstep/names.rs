@@ -105,7 +105,8 @@ impl MadeUp<'_> {
     }
 }
 
-/// Ids of one connection, of which each use takes one. So the ids have the order in which the model has its connections.
+/// Ids of one connection, of which each use takes one. So the ids have the order in which the model has its
+/// connections.
 const IDS_PER_CONNECTION: u64 = 16;
 
 /// Silence after which consent expires.

@@ -288,7 +288,7 @@ impl Outside {
                 return Ok(vec![Stimulus::worker(w, answer)]);
             }
             About::Reply => self.tally.replies += 1,
-            About::Records => {
+            About::Records(_) => {
                 let owner = owner.ok_or("records for a tuple that is nobody's")?;
                 let t = names::model_transport(owner)?;
                 ensure(self.world.peer(t).alerts == 0, "records after the close_notify")?;

@@ -1,7 +1,8 @@
 //! What a run has found, to be read.
 
-use std::fmt::{self, Debug};
-use webrtc_server_model::{Action, Config, Core};
+use crate::divergence::Divergence;
+use std::fmt;
+use webrtc_server_model::{Config, Core};
 
 /// What a run has compared, and where model and core disagree.
 #[derive(Clone, Debug)]
@@ -22,21 +23,6 @@ pub struct Lockstep {
     pub seconds: f64,
 }
 
-/// One edge on which model and core disagree.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Divergence {
-    /// How to get to the state before it, by a shortest way.
-    pub trace: Vec<Action>,
-    /// What happens there; none if they disagree before anything does.
-    pub action: Option<Action>,
-    /// What differs, or what rule the core broke.
-    pub what: String,
-    /// What the model says.
-    pub expected: String,
-    /// What the core did.
-    pub got: String,
-}
-
 impl fmt::Display for Lockstep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -51,60 +37,6 @@ impl fmt::Display for Lockstep {
             self.divergences.len()
         )?;
         self.divergences.iter().try_for_each(|divergence| write!(f, "\n{divergence}"))
-    }
-}
-
-impl Divergence {
-    /// The whole way to it, with the action that shows it.
-    #[must_use]
-    pub fn way(&self) -> Vec<Action> {
-        self.trace.iter().copied().chain(self.action).collect()
-    }
-}
-
-impl fmt::Display for Divergence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.what)?;
-        for (number, action) in self.trace.iter().enumerate() {
-            writeln!(f, "  {:>3}  {action:?}", number + 1)?;
-        }
-        if let Some(action) = self.action {
-            writeln!(f, "  {:>3}  {action:?}   <- here", self.trace.len() + 1)?;
-        }
-        writeln!(f, "  model  {}", self.expected)?;
-        writeln!(f, "  core   {}", self.got)
-    }
-}
-
-/// A disagreement that does not know yet how one gets there.
-#[derive(Clone, Debug)]
-pub(super) struct Mismatch {
-    pub(super) what: String,
-    pub(super) expected: String,
-    pub(super) got: String,
-}
-
-impl Mismatch {
-    pub(super) fn new(what: &str, expected: &impl Debug, got: &impl Debug) -> Self {
-        Mismatch {
-            what: format!("{what} differ"),
-            expected: format!("{expected:?}"),
-            got: format!("{got:?}"),
-        }
-    }
-
-    /// The core broke a rule that no state and no effect of the model shows.
-    pub(super) fn broken(rule: String) -> Self {
-        Mismatch {
-            what: "the core breaks its contract".to_owned(),
-            expected: "nothing of the kind".to_owned(),
-            got: rule,
-        }
-    }
-
-    pub(super) fn into_divergence(self, trace: Vec<Action>, action: Option<Action>) -> Divergence {
-        let Mismatch { what, expected, got } = self;
-        Divergence { trace, action, what, expected, got }
     }
 }
 

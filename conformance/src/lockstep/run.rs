@@ -4,13 +4,14 @@ use super::abstraction;
 use super::effects;
 use super::late;
 use super::real::Real;
-use super::report::{Divergence, Lockstep, Mismatch, describe_cores};
+use super::report::{Lockstep, describe_cores};
 use super::timers;
+use crate::divergence::{Divergence, Finding};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Instant;
 use thiserror::Error;
-use webrtc_server::lifecycle::Mutant;
+use webrtc_server::lifecycle::{Layer, Mutant};
 use webrtc_server_model::{Action, Config, Graph, State, step};
 
 /// After so many divergences the walk ends, unless it is told otherwise.
@@ -25,17 +26,17 @@ pub enum Error {
     /// The graph is empty: lockstep with nothing would always agree.
     #[error("the graph has no edges: nothing was compared")]
     NothingToCompare,
-    /// The mutant is of the shell: without it, it would always agree.
+    /// The mutant is of the shell.
     #[error("the pure core cannot have {0:?}: it is a mutant of the shell")]
     CannotHave(Mutant),
 }
 
-/// Feeds every edge of the graph to the real core, or to one with a mutant, and compares. After some divergences it ends:
-/// the first says what is wrong.
+/// Feeds every edge of the graph to the real core, or to one with a mutant, and compares. After some divergences it
+/// ends: the first says what is wrong.
 ///
 /// # Errors
 ///
-/// When the graph has no edges.
+/// When the graph has no edges, and when the core cannot have the mutant.
 pub fn run(
     graph: &Graph,
     mutant: Option<Mutant>,
@@ -46,12 +47,12 @@ pub fn run(
 
 /// The same, until there are so many divergences.
 ///
-/// For each state of the model one real state is kept, the first that reaches it, and given up when all edges that leave
-/// it were taken. An edge that diverges leads nowhere: what can only be reached over it is not compared.
+/// For each state of the model one real state is kept, the first that reaches it, and given up when all edges that
+/// leave it were taken. An edge that diverges leads nowhere: what can only be reached over it is not compared.
 ///
 /// # Errors
 ///
-/// When the graph has no edges.
+/// When the graph has no edges, and when the core cannot have the mutant.
 pub fn run_until(
     graph: &Graph,
     mutant: Option<Mutant>,
@@ -62,6 +63,7 @@ pub fn run_until(
     if total == 0 {
         return Err(Error::NothingToCompare);
     }
+    can_have(mutant)?;
     let began = Instant::now();
     let mut walk = Walk::new(graph, mutant);
     walk.all(divergences_max, progress);
@@ -103,7 +105,7 @@ impl<'a> Walk<'a> {
         let mut divergences = Vec::new();
         match begin(graph.config(), mutant) {
             Ok(real) => reached[0] = Reached::By(None, Box::new(real)),
-            Err(mismatch) => divergences.push(mismatch.into_divergence(Vec::new(), None)),
+            Err(finding) => divergences.push(finding.into_divergence(Vec::new(), None)),
         }
         let (states, edges, effects_compared, late_inputs) = (0, 0, 0, 0);
         Walk { graph, reached, states, edges, effects_compared, late_inputs, divergences }
@@ -140,8 +142,8 @@ impl<'a> Walk<'a> {
     fn come_too_late(&mut self, real: &Real, state: u32) {
         match come_too_late(real, self.state(state)) {
             Ok(inputs) => self.late_inputs += inputs,
-            Err(mismatch) => {
-                self.divergences.push(mismatch.into_divergence(self.trace(state), None));
+            Err(finding) => {
+                self.divergences.push(finding.into_divergence(self.trace(state), None));
             }
         }
     }
@@ -159,9 +161,9 @@ impl<'a> Walk<'a> {
                     Reached::By(..) | Reached::Left(_) => {}
                 }
             }
-            Err(mismatch) => {
+            Err(finding) => {
                 let trace = self.trace(edge.from);
-                self.divergences.push(mismatch.into_divergence(trace, Some(edge.action)));
+                self.divergences.push(finding.into_divergence(trace, Some(edge.action)));
             }
         }
     }
@@ -191,53 +193,61 @@ pub(super) fn compare(
     real: &mut Real,
     before: &State,
     action: Action,
-) -> Result<usize, Mismatch> {
+) -> Result<usize, Finding> {
     let (after, expected) = step(config, before, action)
-        .ok_or_else(|| Mismatch::broken("not an edge of the model".to_owned()))?;
-    let got = guarded(|| real.take(before, action)).map_err(Mismatch::broken)?;
+        .ok_or_else(|| Finding::breach("not an edge of the model".to_owned()))?;
+    let got = guarded(|| real.take(before, action)).map_err(Finding::breach)?;
     let difference = effects::difference(&before.core, action, &expected, &got);
     if let Some((expected, got)) = difference {
-        return Err(Mismatch::new("the effects", &expected, &got));
+        return Err(Finding::new("the effects", &expected, &got));
     }
     compare_states(real, &after)?;
     compare_begun(real, before, action)?;
     Ok(expected.len())
 }
 
+/// With a mutant of the shell the core would be as it should, and always agree.
+pub(super) fn can_have(mutant: Option<Mutant>) -> Result<(), Error> {
+    match mutant {
+        Some(mutant) if mutant.layer() == Layer::Shell => Err(Error::CannotHave(mutant)),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// The real server at the beginning of everything.
-pub(super) fn begin(config: &Config, mutant: Option<Mutant>) -> Result<Real, Mismatch> {
-    let real = Real::new(&Rc::new(config.clone()), mutant).map_err(Mismatch::broken)?;
+pub(super) fn begin(config: &Config, mutant: Option<Mutant>) -> Result<Real, Finding> {
+    let real = Real::new(&Rc::new(config.clone()), mutant).map_err(Finding::breach)?;
     compare_states(&real, &State::initial(config))?;
     Ok(real)
 }
 
 /// What comes too late changes nothing. How many inputs that were.
-pub(super) fn come_too_late(real: &Real, state: &State) -> Result<usize, Mismatch> {
-    guarded(|| late::changes_nothing(real, &state.core)).map_err(Mismatch::broken)
+pub(super) fn come_too_late(real: &Real, state: &State) -> Result<usize, Finding> {
+    guarded(|| late::changes_nothing(real, &state.core)).map_err(Finding::breach)
 }
 
 /// The states, the world and the timers, in this order.
-fn compare_states(real: &Real, model: &State) -> Result<(), Mismatch> {
+fn compare_states(real: &Real, model: &State) -> Result<(), Finding> {
     let names = real.outside.names();
     let streams = &model.world.streams;
     let expected = abstraction::comparable(&model.core, streams);
-    let got = abstraction::core(&real.view(&names)).map_err(Mismatch::broken)?;
+    let got = abstraction::core(&real.view(&names)).map_err(Finding::breach)?;
     let got = abstraction::comparable(&got, streams);
     if expected != got {
         let (expected, got) = describe_cores(&expected, &got);
-        return Err(Mismatch { what: "the states differ".to_owned(), expected, got });
+        return Err(Finding { what: "the states".to_owned(), expected, got });
     }
     let world = &real.outside.world;
     if *world != model.world {
-        return Err(Mismatch::new("the worlds", &model.world, world));
+        return Err(Finding::new("the worlds", &model.world, world));
     }
     let expected = timers::expected(real.config(), &real.outside.limits, &model.core, &names);
-    let armed = timers::armed(real).map_err(Mismatch::broken)?;
-    if expected == *armed { Ok(()) } else { Err(Mismatch::new("the timers", &expected, armed)) }
+    let armed = timers::armed(real).map_err(Finding::breach)?;
+    if expected == *armed { Ok(()) } else { Err(Finding::new("the timers", &expected, armed)) }
 }
 
 /// The timers that were armed in the step, as far as they still run.
-fn compare_begun(real: &Real, before: &State, action: Action) -> Result<(), Mismatch> {
+fn compare_begun(real: &Real, before: &State, action: Action) -> Result<(), Finding> {
     let (config, clock) = (real.config(), &real.outside.timers);
     let ran = timers::expected(config, &real.outside.limits, &before.core, &real.outside.names());
     let expected = timers::begun(config, &before.core, action, &ran, clock);
@@ -246,7 +256,7 @@ fn compare_begun(real: &Real, before: &State, action: Action) -> Result<(), Mism
     if expected == begun {
         return Ok(());
     }
-    Err(Mismatch::new("the timers that begin", &expected, &begun))
+    Err(Finding::new("the timers that begin", &expected, &begun))
 }
 
 /// Code that panics is a divergence with a trace, not the end of the run.

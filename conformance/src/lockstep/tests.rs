@@ -76,6 +76,15 @@ fn nothing_to_compare_is_an_error() {
     assert_eq!(run(&nothing, None, &mut |_, _| {}).unwrap_err(), Error::NothingToCompare);
 }
 
+#[test]
+fn a_mutant_that_the_core_cannot_have_is_an_error() {
+    let graph = Graph::explore(&Config::small());
+    for mutant in Mutant::of_the_shell() {
+        let error = run(&graph, Some(mutant), &mut |_, _| {}).unwrap_err();
+        assert_eq!(error, Error::CannotHave(mutant));
+    }
+}
+
 const T: TransportId = TransportId(0);
 const C: ConnectionId = ConnectionId(0);
 const TCP: Tuple = Tuple::Tcp(C);
@@ -117,8 +126,8 @@ fn a_command_overtakes_no_connection_in_the_mailbox() {
     real.take(&state, closes).unwrap();
 }
 
-/// The same, with a connection that blocked before it took a byte of the frame that waits. The model fills a connection in
-/// the middle of a frame only.
+/// The same, with a connection that blocked before it took a byte of the frame that waits. The model fills a connection
+/// in the middle of a frame only.
 fn blocked_between_frames() -> Real {
     let mut real = connected_over_tcp();
     real.outside.stream(C).room = Room::None;

@@ -72,8 +72,8 @@ fn awaits_udp(transport: &Transport, limits: &Limits) -> Option<Duration> {
     }
 }
 
-/// Which of the timers that run after an action must have begun with it: those that are new, or run for another time, and
-/// consent, which each check renews. No other timer may begin again, or it would never end.
+/// Which of the timers that run after an action must have begun with it: those that are new, or run for another time,
+/// and consent, which each check renews. No other timer may begin again, or it would never end.
 #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else renews consent")]
 pub(super) fn begun(
     config: &Config,

@@ -1,9 +1,10 @@
 //! One way of the model on the real core.
 
-use super::report::{Divergence, Lockstep, Mismatch};
-use super::run::{Error, begin, come_too_late, compare};
+use super::report::Lockstep;
+use super::run::{Error, begin, can_have, come_too_late, compare};
+use crate::divergence::{Divergence, Finding};
 use std::time::Instant;
-use webrtc_server::lifecycle::{Layer, Mutant};
+use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{Action, Config, State, step};
 
 /// Feeds one way to the real core, or to one with a mutant, and compares as [`run`](super::run()) does, up to the first
@@ -21,9 +22,7 @@ pub fn walk(
     if way.is_empty() {
         return Err(Error::NothingToCompare);
     }
-    if let Some(mutant) = mutant.filter(|mutant| mutant.layer() == Layer::Shell) {
-        return Err(Error::CannotHave(mutant));
-    }
+    can_have(mutant)?;
     let began = Instant::now();
     let mut walked = Lockstep {
         config: config.clone(),
@@ -47,7 +46,7 @@ fn along(
 ) -> Result<(), Divergence> {
     let config = walked.config.clone();
     let at =
-        |index: usize| move |found: Mismatch| found.into_divergence(way[..index].to_vec(), None);
+        |index: usize| move |found: Finding| found.into_divergence(way[..index].to_vec(), None);
     let mut real = begin(&config, mutant).map_err(at(0))?;
     let mut state = State::initial(&config);
     for (index, action) in way.iter().enumerate() {

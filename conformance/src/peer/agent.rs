@@ -49,6 +49,7 @@ pub struct Peer {
     pub(super) inbox: Vec<(Via, Vec<u8>)>,
     /// DTLS datagrams that the session made and nobody has sent.
     pub(super) outbox: Vec<Vec<u8>>,
+    sent_bytes: u64,
     /// DTLS datagrams that were sent, for [`Peer::resend`].
     pub(super) sent: Vec<Vec<u8>>,
     /// Alert records that the session did not get to yet.
@@ -99,6 +100,7 @@ impl Peer {
             feed: Feed::AtOnce,
             inbox: Vec::new(),
             outbox: Vec::new(),
+            sent_bytes: 0,
             sent: Vec::new(),
             undecided_alerts: Vec::new(),
             observed: Observed::default(),
@@ -193,7 +195,15 @@ impl Peer {
     ///
     /// [`PeerError::NoPath`], and as [`UdpPath::send`] and [`TcpPath::send_frame`].
     pub fn send_packet(&mut self, via: Via, packet: &[u8]) -> Result<(), PeerError> {
-        self.path(via)?.send(packet)
+        self.path(via)?.send(packet)?;
+        self.sent_bytes += packet.len() as u64;
+        Ok(())
+    }
+
+    /// Bytes of the packets of any kind that were sent, without the lengths of TCP frames.
+    #[must_use]
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes
     }
 
     /// Chooses what becomes of DTLS datagrams from now on.

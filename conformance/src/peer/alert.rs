@@ -14,7 +14,12 @@ use super::error::PeerError;
 const ALERT_DTLS_1_2: [u8; 3] = [21, 0xFE, 0xFD];
 /// Epoch 1, and a number that no association of a test gets to; still within a window of nothing that was seen.
 const EPOCH_AND_SEQUENCE: [u8; 8] = [0, 1, 0, 0, 0, 1, 0, 0];
-const FATAL: u8 = 2;
+/// Level of an alert that ends everything (RFC 5246 section 7.2).
+pub const FATAL: u8 = 2;
+/// Number of the alert that ends a handshake for good.
+pub const HANDSHAKE_FAILURE: u8 = 40;
+/// Number of the alert of a side that is broken.
+pub const INTERNAL_ERROR: u8 = 80;
 /// Bytes of the tag of AES-GCM, of the random of each side, and of the implicit part of the nonce.
 const TAG_BYTES: usize = 16;
 const RANDOM_BYTES: usize = 32;

@@ -58,6 +58,7 @@ impl Peer {
     }
 
     fn sort(&mut self, via: Via, packet: Vec<u8>) {
+        self.observed.bytes += packet.len() as u64;
         let sort = match demux::classify(&packet) {
             Ok(PacketKind::Stun) => PacketSort::Stun,
             Ok(PacketKind::Dtls) => PacketSort::Dtls,

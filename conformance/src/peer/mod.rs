@@ -51,6 +51,7 @@ mod tests_tcp;
 mod udp;
 
 pub use agent::{Feed, Peer, ServerCredentials};
+pub use alert::{FATAL, HANDSHAKE_FAILURE, INTERNAL_ERROR};
 pub use certificate::PeerCertificate;
 pub use check::CheckOptions;
 pub use dialogue::{Delivery, HandshakeGoal};

@@ -73,6 +73,8 @@ pub struct Late {
 /// it follows their numbers within one [`Peer::collect`](super::Peer::collect).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
+    /// Bytes of the packets of any kind, without the lengths of TCP frames.
+    pub bytes: u64,
     /// STUN messages.
     pub stun: Vec<StunObserved>,
     /// Packets that begin like STUN or DTLS and are not.

@@ -30,8 +30,8 @@ pub fn folder() -> &'static Path {
     FOLDER.get_or_init(std::env::temp_dir)
 }
 
-/// Keeps the way to a divergence, the action that shows it included, in a file, and says how to see it again: `again:` and
-/// a command; or that the way is lost, and why.
+/// Keeps the way to a divergence, the action that shows it included, in a file, and says how to see it again: `again:`
+/// and a command; or that the way is lost, and why.
 #[must_use]
 pub fn again(target: Target, config: &Config, way: &[Action], mutant: Option<Mutant>) -> String {
     match keep(config, way) {

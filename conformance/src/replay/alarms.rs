@@ -1,5 +1,5 @@
-//! Which alarms must be armed in which state: exactly those whose moment is an action that can happen there, and those of
-//! flights that OpenSSL would repeat.
+//! Which alarms must be armed in which state: exactly those whose moment is an action that can happen there, and those
+//! of flights that OpenSSL would repeat.
 
 use std::collections::BTreeSet;
 use webrtc_server::lifecycle::Timer;

@@ -11,7 +11,7 @@ use webrtc_server::lifecycle::{Limits, Mutant, Outcome, Verdict};
 use webrtc_server::shell::Notify;
 use webrtc_server_model::{Caller, CallerId, Config, Effect, WorkerId};
 
-use super::report::Finding;
+use crate::divergence::Finding;
 use crate::lockstep::outside::Delivery;
 use crate::lockstep::{effects, names};
 

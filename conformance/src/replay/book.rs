@@ -14,7 +14,8 @@ pub(super) struct Book {
     listeners: Vec<(WorkerId, real::ListenerId)>,
     /// Where the server sees each address, and at which socket.
     addresses: Vec<(SocketId, Option<SocketAddr>)>,
-    /// The numbers of each connection, the latest last: one in each of its uses, and one at each worker that took it over.
+    /// The numbers of each connection, the latest last: one in each of its uses, and one at each worker that took it
+    /// over.
     connections: Vec<Vec<(WorkerId, real::ConnectionId)>>,
 }
 

@@ -12,9 +12,10 @@ use webrtc_server_model::{
 };
 
 use super::alarms;
-use super::report::{Finding, Harness};
+use super::report::Harness;
 use super::stage::Stage;
 use super::things::Things;
+use crate::divergence::Finding;
 use crate::lockstep::abstraction::{self, View};
 use crate::lockstep::effects;
 use crate::lockstep::names;
@@ -220,8 +221,8 @@ impl Stage<'_> {
         found.ok_or_else(|| format!("{told:?} is no path of any peer"))
     }
 
-    /// The listener by whose address the worker of a connection knows it. Where the workers of a server have listeners at
-    /// the same addresses, those of this stage have the same numbers.
+    /// The listener by whose address the worker of a connection knows it. Where the workers of a server have listeners
+    /// at the same addresses, those of this stage have the same numbers.
     fn listener_of(&self, c: ConnectionId) -> ListenerId {
         let accepted = self.config.connections[c.index()];
         let Ok((w, _)) = self.connection(c) else { return accepted };

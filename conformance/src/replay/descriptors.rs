@@ -5,8 +5,9 @@ use std::{fs, io};
 use webrtc_server::lifecycle::WorkerPhase;
 use webrtc_server_model::WorkerId;
 
-use super::report::{Finding, Harness};
+use super::report::Harness;
 use super::stage::Stage;
+use crate::divergence::Finding;
 
 /// Where Linux lists the open descriptors of this process.
 const LIST: &str = "/proc/self/fd";

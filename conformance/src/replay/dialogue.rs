@@ -12,22 +12,20 @@ use webrtc_server_model::{
 
 use super::client::SentCheck;
 use super::perform::{impossible, selected};
-use super::report::{Finding, Harness};
+use super::report::Harness;
 use super::stage::Stage;
 use crate::PATIENCE;
+use crate::divergence::Finding;
 use crate::lockstep::names;
-use crate::peer::{CheckOptions, DtlsPhase, StunObserved, plaintext_alert};
+use crate::peer::{
+    CheckOptions, DtlsPhase, FATAL, HANDSHAKE_FAILURE, INTERNAL_ERROR, StunObserved,
+    plaintext_alert,
+};
 
-/// Level of an alert that ends everything (RFC 5246 section 7.2).
-const FATAL: u8 = 2;
-/// Number of the alert that ends a handshake for good.
-const HANDSHAKE_FAILURE: u8 = 40;
-/// Number of the alert of a peer that is broken.
-const INTERNAL_ERROR: u8 = 80;
 /// A sequence number in epoch 0 that no handshake of a test gets to.
-const LATE_SEQUENCE: u8 = 200;
+pub(super) const LATE_SEQUENCE: u8 = 200;
 /// Longest wait of one turn; what is there is noticed at once.
-const TURN: Duration = Duration::from_millis(1);
+pub(super) const TURN: Duration = Duration::from_millis(1);
 
 /// A check that a peer sent.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +54,8 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Sends an authenticated check, and lets the server read it. The peer keeps the credentials that it was sent with: the
-    /// answer has them as well.
+    /// Sends an authenticated check, and lets the server read it. The peer keeps the credentials that it was sent with:
+    /// the answer has them as well.
     pub(super) fn ask(
         &mut self,
         t: TransportId,
@@ -232,7 +230,8 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// When nothing comes, our last flight may have gone with its connection: OpenSSL repeats it when its time has come.
+    /// When nothing comes, our last flight may have gone with its connection: OpenSSL repeats it when its time has
+    /// come.
     fn listen_or_repeat(&mut self, t: TransportId) -> Result<(), Harness> {
         if !self.listen(t)? {
             self.worker_of(t).fire(Alarm::Retransmit(names::transport(t)));

@@ -6,9 +6,10 @@ use webrtc_server::lifecycle::{Input, RecordKind, SocketId as RealSocket, Tuple,
 use webrtc_server::shell::JournalEntry;
 use webrtc_server_model::TransportId;
 
-use super::report::{Finding, Harness};
+use super::report::Harness;
 use super::stage::Stage;
 use crate::PATIENCE;
+use crate::divergence::Finding;
 use crate::lockstep::names;
 
 /// One datagram of a flight, and where the server sent it.

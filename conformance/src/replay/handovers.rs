@@ -1,5 +1,5 @@
-//! Connections that arrive at another worker than that of their transport: the home gives them away, and the owner finds
-//! them in its mailbox when the model says so.
+//! Connections that arrive at another worker than that of their transport: the home gives them away, and the owner
+//! finds them in its mailbox when the model says so.
 
 use webrtc_server::lifecycle::{ConnectionId as RealConnection, Input};
 use webrtc_server_model::{
@@ -8,8 +8,9 @@ use webrtc_server_model::{
 
 use super::dialogue::Asked;
 use super::perform::impossible;
-use super::report::{Finding, Harness};
+use super::report::Harness;
 use super::stage::Stage;
+use crate::divergence::Finding;
 
 /// A connection that lies in a mailbox, or a question about it.
 #[derive(Clone, Copy, Debug)]

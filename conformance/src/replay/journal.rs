@@ -8,8 +8,9 @@ use webrtc_server_model::{self as model, Effect, TransportId, Tuple, WorkerId};
 use super::book::Page;
 use super::flights::Flight;
 use super::leavings::Ended;
-use super::report::{Finding, Harness};
+use super::report::Harness;
 use super::stage::Stage;
+use crate::divergence::Finding;
 use crate::lockstep::effects;
 use crate::lockstep::names::{self, Names};
 
@@ -38,7 +39,7 @@ impl Stage<'_> {
         let mut ended = vec![Ended::default(); self.workers.len()];
         for (w, entry) in std::mem::take(&mut self.entries) {
             if let Err(what) = contract(&entry) {
-                self.findings.push(Finding::broken("the core's contract", what));
+                self.findings.push(Finding::breach(what));
             }
             let (before, page) = (&self.former[w.index()], self.book.of(w));
             if let Err(what) = ended[w.index()].note(before, &entry) {

@@ -7,15 +7,16 @@ use webrtc_server::shell::{Alarm, Ready, WriteRoom};
 use webrtc_server_model::{ConnectionId, State, TransportId, Tuple, WorkerId};
 
 use super::perform::impossible;
-use super::report::{Finding, Harness};
+use super::report::Harness;
 use super::stage::Stage;
 use super::wires::Reading;
 use crate::PATIENCE;
+use crate::divergence::Finding;
 use crate::lockstep::names;
 use crate::peer::StreamEnd;
 
 /// Bytes of one message: as much as fits a record of this MTU, because the longer a frame, the likelier it is cut.
-const MESSAGE_BYTES: usize = 1_160;
+pub(super) const MESSAGE_BYTES: usize = 1_160;
 /// How much shorter the messages of the next length are.
 const SHORTER_BYTES: usize = 47;
 /// Attempts to have the connection full within a frame.
@@ -27,7 +28,7 @@ const MESSAGES_MAX: usize = 200;
 /// Less than any frame.
 const LITTLE_BYTES: usize = 7;
 /// A frame of media, which the server drops unseen: RTP version 2, and not much behind it.
-const MEDIA: [u8; 12] = [0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1];
+pub(super) const MEDIA: [u8; 12] = [0x80, 96, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1];
 /// Longest wait for the kernel to say that there is room; asked again after that.
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
@@ -128,9 +129,10 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Sends what the peer does not read, until a frame was taken in part, and then one message more, which waits unbegun.
-    /// If a connection happens to be full at the end of a frame, the peer reads all of it, and other lengths are tried, with
-    /// more time for the kernel: a frame is cut where it joins what waits unsent, not where each is sent alone.
+    /// Sends what the peer does not read, until a frame was taken in part, and then one message more, which waits
+    /// unbegun. If a connection happens to be full at the end of a frame, the peer reads all of it, and other lengths
+    /// are tried, with more time for the kernel: a frame is cut where it joins what waits unsent, not where each is
+    /// sent alone.
     pub(super) fn fill_connection(
         &mut self,
         before: &State,

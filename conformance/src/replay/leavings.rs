@@ -5,12 +5,12 @@ use webrtc_server::lifecycle::{ConnectionId, Input, Tuple, Worker, WorkerPhase};
 use webrtc_server::shell::JournalEntry;
 use webrtc_server_model::WorkerId;
 
-use super::report::Finding;
 use super::stage::Stage;
+use crate::divergence::Finding;
 
 impl Stage<'_> {
-    /// The poll is asked for what is there and for nothing else, and nobody holds on to an owner that has heard the end.
-    /// How many things were compared.
+    /// The poll is asked for what is there and for nothing else, and nobody holds on to an owner that has heard the
+    /// end. How many things were compared.
     pub(super) fn compare_leavings(&mut self) -> usize {
         for (w, worker) in (0..).map(WorkerId).zip(&self.workers) {
             let sockets = self.config.sockets_of(w).count();

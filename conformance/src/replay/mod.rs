@@ -1,7 +1,8 @@
 //! Replay: traces of the model are performed on the real stack, and everything is compared after every step.
 //!
-//! The server is one or more [`shell::Worker`](webrtc_server::shell::Worker)s with real kernel sockets and real OpenSSL,
-//! stepped by hand on this thread, with a clock that stands still. Each transport has a real [`Peer`](crate::peer::Peer).
+//! The server is one or more [`shell::Worker`](webrtc_server::shell::Worker)s with real kernel sockets and real
+//! OpenSSL, stepped by hand on this thread, with a clock that stands still. Each transport has a real
+//! [`Peer`](crate::peer::Peer).
 //!
 //! | File | What it holds |
 //! |---|---|
@@ -27,10 +28,10 @@
 //!
 //! # Barriers
 //!
-//! Nothing sleeps for a fixed time. An action ends when what it leads to can be observed: an event of the poll, a packet at
-//! the peer, an answer of the kernel. What does not come within [`PATIENCE`](crate::PATIENCE) is an error of the harness
-//! ([`ReplayError::Harness`]) if the kernel owes it, and a [`Finding`] if the server does: the kernel is asked.
-//! A stack that panics has diverged as well.
+//! Nothing sleeps for a fixed time. An action ends when what it leads to can be observed: an event of the poll, a
+//! packet at the peer, an answer of the kernel. What does not come within [`PATIENCE`](crate::PATIENCE) is an error of
+//! the harness ([`ReplayError::Harness`]) if the kernel owes it, and a [`Finding`](crate::Finding) if the server does:
+//! the kernel is asked. A stack that panics has diverged as well.
 //!
 //! # What is held back
 //!
@@ -42,8 +43,8 @@
 //! # What is pretended
 //!
 //! Real are: checks, handshakes and where they stop, alerts, FIN, RST, unread input, partial writes into a full
-//! connection, acknowledgements, reuse of ports and descriptors. Five things the kernel cannot be made to say, or not at
-//! the moment that the model chooses. There the shell pretends, which it does for tests only:
+//! connection, acknowledgements, reuse of ports and descriptors. Five things the kernel cannot be made to say, or not
+//! at the moment that the model chooses. There the shell pretends, which it does for tests only:
 //!
 //! | What | How |
 //! |---|---|
@@ -57,8 +58,8 @@
 //! says where a peer arrives, and carriers of the same numbers, by which they know what is handed over.
 //!
 //! The threads that call `close()` or drop their handles are played as well. The barrier is the real one, and so is the
-//! latch that answers them; that handles pass on what they are asked for, and that threads meet there in any order, is for
-//! loom and validation to see.
+//! latch that answers them; that handles pass on what they are asked for, and that threads meet there in any order, is
+//! for loom and validation to see.
 
 mod again;
 mod alarms;
@@ -95,7 +96,7 @@ pub use again::{again, folder, keep_in};
 pub use blackbox::{AdapterError, BlackboxError, Seen, perform_outside};
 pub use descriptors::Descriptors;
 pub use file::{FileError, TraceFile, read_traces};
-pub use report::{Divergence, Finding, Replay, ReplayError};
+pub use report::{Replay, ReplayError};
 pub use run::{Suite, replay, replay_watched};
 pub use shard::{Shard, ShardError};
 pub use support::{Target, check as check_support};

@@ -6,9 +6,10 @@ use webrtc_server::lifecycle::ConnectionId as RealConnection;
 use webrtc_server::shell::Ready;
 use webrtc_server_model::{TransportId, Tuple, WorkerId};
 
-use super::report::{Finding, Harness};
+use super::report::Harness;
 use super::stage::Stage;
 use crate::PATIENCE;
+use crate::divergence::Finding;
 use crate::peer::kernel::{self, Interest};
 
 /// Longest wait of one poll: what is ready is noticed at once, this only bounds the deadline's granularity.
@@ -32,8 +33,8 @@ impl Stage<'_> {
         Ok(true)
     }
 
-    /// The server has not done what it does as soon as this is ready. That is its fault if the kernel says that it is, or
-    /// if its descriptor is closed, and the stage's otherwise.
+    /// The server has not done what it does as soon as this is ready. That is its fault if the kernel says that it is,
+    /// or if its descriptor is closed, and the stage's otherwise.
     pub(super) fn blame(
         &mut self,
         w: WorkerId,

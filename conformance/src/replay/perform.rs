@@ -30,8 +30,8 @@
 //! | `WorkerMeetsStaleEvent` | an event with the token of the use that ended, and what it was in the batch (*) | at once |
 //! | `WorkerHears…` | the command arrives | at once |
 //!
-//! (*) The kernel cannot be made to say that, or not at that moment: `webrtc_server::shell` pretends, which it can do for
-//! tests only.
+//! (*) The kernel cannot be made to say that, or not at that moment: `webrtc_server::shell` pretends, which it can do
+//! for tests only.
 
 use std::sync::Arc;
 
@@ -44,8 +44,9 @@ use webrtc_server_model::{Action, Closes, Role, SocketId, State, TransportId, Tu
 
 use super::alarms;
 use super::client::Client;
-use super::report::{Finding, Harness};
+use super::report::Harness;
 use super::stage::Stage;
+use crate::divergence::Finding;
 use crate::lockstep::names;
 use crate::lockstep::outside::Creation;
 use crate::peer::{DtlsRole, DtlsSession, Peer, ServerCredentials};
@@ -186,7 +187,9 @@ impl Stage<'_> {
         let closed = Arc::clone(&self.owners[t.index()].closed);
         let owner = Owner::new(&credentials, sink, closed);
         let consent = Some(names::CONSENT);
-        let create = Command::CreateTransport { transport, credentials, consent, owner, reply };
+        let dtls = self.wardrobe.dtls.clone();
+        let create =
+            Command::CreateTransport { transport, credentials, consent, dtls, owner, reply };
         self.worker_of(t).execute(create);
         match created.try_recv() {
             Ok(Ok(())) => {}

@@ -20,14 +20,15 @@ use webrtc_server_model::{
 };
 
 use super::client::SentCheck;
-use super::report::{Finding, Harness};
+use super::report::Harness;
 use super::stage::Stage;
+use crate::divergence::Finding;
 use crate::lockstep::names::{self, Names};
 use crate::peer::CheckOptions;
 
 impl Stage<'_> {
-    /// Behind a handshake. How many datagrams were sent. Those of another handshake that is under way would be answered,
-    /// and the trace goes on.
+    /// Behind a handshake. How many datagrams were sent. Those of another handshake that is under way would be
+    /// answered, and the trace goes on.
     pub(super) fn probe_on_the_way(&mut self, state: &State) -> Result<usize, Harness> {
         self.send_old_datagrams(state, |dtls| dtls != DtlsState::Connecting)
     }
@@ -157,8 +158,8 @@ impl Stage<'_> {
             let Some(path) = path.filter(|_| dtls_ended) else { continue };
             let mut datagrams = self.old_datagrams(t);
             datagrams.push(self.wardrobe.hello.clone());
-            // An open transport answers, where the answer leaves at once; and after a restart its former ufrag ends, or a
-            // tuple too many gives way.
+            // An open transport answers, where the answer leaves at once; and after a restart its former ufrag ends, or
+            // a tuple too many gives way.
             let is_idle = is_open && self.is_idle(state, t, path, StunCheck::Plain);
             if !is_open || (is_idle && self.has_room(state, path)) {
                 let peer = &mut self.client(t)?.peer;

@@ -1,10 +1,11 @@
 //! What a replay has found, to be read.
 
-use std::fmt::{self, Debug};
+use std::fmt;
 use std::io;
 use thiserror::Error;
 use webrtc_server_model::{Action, Config};
 
+use crate::divergence::Divergence;
 use crate::peer::PeerError;
 
 /// What a replay has compared, and where model and real stack disagree.
@@ -60,40 +61,6 @@ impl Replay {
             Some(error) => Err(error),
             None => Ok(self),
         }
-    }
-}
-
-/// One step at which model and real stack disagree.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Divergence {
-    /// What happened before.
-    pub trace: Vec<Action>,
-    /// What happens there; none if they disagree before the first action or after the last.
-    pub action: Option<Action>,
-    /// In what they disagree; at least one.
-    pub findings: Vec<Finding>,
-}
-
-/// One thing in which they disagree.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// Which thing.
-    pub what: String,
-    /// What the model says.
-    pub expected: String,
-    /// What the real stack did.
-    pub got: String,
-}
-
-impl Finding {
-    pub(super) fn new(what: &str, expected: &impl Debug, got: &impl Debug) -> Self {
-        let (expected, got) = (format!("{expected:?}"), format!("{got:?}"));
-        Finding { what: what.to_owned(), expected, got }
-    }
-
-    /// A rule was broken that the model takes for granted.
-    pub(super) fn broken(what: &str, got: String) -> Self {
-        Finding { what: what.to_owned(), expected: "nothing of the kind".to_owned(), got }
     }
 }
 
@@ -167,30 +134,5 @@ impl fmt::Display for Replay {
         )?;
         self.divergences.iter().try_for_each(|divergence| write!(f, "\n{divergence}"))?;
         self.harness.iter().try_for_each(|error| write!(f, "\n{error}"))
-    }
-}
-
-impl Divergence {
-    /// The whole way to it, with the action that shows it.
-    #[must_use]
-    pub fn way(&self) -> Vec<Action> {
-        self.trace.iter().copied().chain(self.action).collect()
-    }
-}
-
-impl fmt::Display for Divergence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, action) in self.trace.iter().enumerate() {
-            writeln!(f, "  {:>3}  {action:?}", number + 1)?;
-        }
-        if let Some(action) = self.action {
-            writeln!(f, "  {:>3}  {action:?}   <- here", self.trace.len() + 1)?;
-        }
-        for finding in &self.findings {
-            writeln!(f, "  {}", finding.what)?;
-            writeln!(f, "    model  {}", finding.expected)?;
-            writeln!(f, "    real   {}", finding.got)?;
-        }
-        Ok(())
     }
 }

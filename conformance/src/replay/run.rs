@@ -11,11 +11,12 @@ use webrtc_server_model::{
 use super::compare::Expected;
 use super::descriptors::Descriptors;
 use super::perform::impossible;
-use super::report::{Divergence, Finding, Harness, Replay, ReplayError};
+use super::report::{Harness, Replay, ReplayError};
 use super::shard::Shard;
 use super::stage::{Stage, Wardrobe};
 use super::support;
 use super::things::Things;
+use crate::divergence::{Divergence, Finding};
 use crate::lockstep::guarded;
 
 /// After so many divergences the run ends: the first says what is wrong.
@@ -148,7 +149,7 @@ impl Suite {
         &self.config
     }
 
-    /// The defect.
+    /// That of the server.
     #[must_use]
     pub fn mutant(&self) -> Option<Mutant> {
         self.mutant
@@ -185,8 +186,8 @@ impl Suite {
     }
 }
 
-/// Performs traces on the real stack, or on one with a mutant, and compares after every step. `progress` is told how many
-/// of all traces are done.
+/// Performs traces on the real stack, or on one with a mutant, and compares after every step. `progress` is told how
+/// many of all traces are done.
 ///
 /// A trace ends at its first divergence, and the run where the stage could not do its part, which the report says.
 ///
@@ -261,7 +262,8 @@ struct Run<'a> {
     wardrobe: &'a Wardrobe,
     walked: Walked<'a>,
     replay: Replay,
-    /// Which step of the trace is under way, counted from 1. 0: none yet; one more than there are: what is tried at the end.
+    /// Which step of the trace is under way, counted from 1. 0: none yet; one more than there are: what is tried at the
+    /// end.
     step: usize,
 }
 

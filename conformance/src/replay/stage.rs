@@ -21,8 +21,9 @@ use super::book::Book;
 use super::client::{Arm, Client, Owner};
 use super::flights::Flight;
 use super::handovers::InFlight;
-use super::report::{Finding, Harness};
+use super::report::Harness;
 use super::wires::Wires;
+use crate::divergence::Finding;
 use crate::lockstep::abstraction::Place;
 use crate::lockstep::names;
 use crate::lockstep::outside::Creation;
@@ -39,7 +40,7 @@ const RETRANSMISSION: Duration = Duration::from_millis(50);
 
 /// What all stages of a run share: keys take long to make.
 pub(super) struct Wardrobe {
-    dtls: DtlsContext,
+    pub(super) dtls: DtlsContext,
     pub(super) certificate: PeerCertificate,
     /// The first flight of a client that nobody knows.
     pub(super) hello: Vec<u8>,
@@ -143,7 +144,7 @@ impl<'a> Stage<'a> {
         let (barrier, ends) = Barrier::new(config, mutant);
         let bound = Carriers::bind(config)?;
         let (sockets, listeners) = (bound.sockets.clone(), bound.listeners.clone());
-        let workers = bound.workers(config, ends, wardrobe, &barrier.mailboxes, mutant)?;
+        let workers = bound.workers(config, ends, &barrier.mailboxes, mutant)?;
         let transports = config.transports.len();
         let mut stage = Stage {
             config,
@@ -267,7 +268,8 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Lets everything happen that is ready and not held back. A server that has always something left to do is a finding.
+    /// Lets everything happen that is ready and not held back. A server that has always something left to do is a
+    /// finding.
     pub(super) fn settle(&mut self) -> Result<(), Harness> {
         for index in 0..self.workers.len() {
             self.settle_worker(WorkerId(index as u8))?;
@@ -317,8 +319,8 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// An address of this host: on Linux another one for each stage. Connections that ended keep their port for a minute, and
-/// where thousands of them have one address, the kernel looks long for a free port.
+/// An address of this host: on Linux another one for each stage. Connections that ended keep their port for a minute,
+/// and where thousands of them have one address, the kernel looks long for a free port.
 fn loopback() -> Ipv4Addr {
     static STAGES: AtomicU32 = AtomicU32::new(0);
     if cfg!(target_os = "linux") {
@@ -382,7 +384,6 @@ impl Carriers {
         mut self,
         config: &Config,
         ends: Vec<WorkerEnd>,
-        wardrobe: &Wardrobe,
         mailboxes: &Mailboxes,
         mutant: Option<Mutant>,
     ) -> Result<Vec<Worker>, Harness> {
@@ -390,7 +391,6 @@ impl Carriers {
         for (w, end) in config.worker_ids().zip(ends) {
             let worker = WorkerConfig {
                 limits: limits(config),
-                dtls: wardrobe.dtls.clone(),
                 bound: self.of(config, w),
                 notify: Box::new(end),
                 clock: Clock::Manual,

@@ -1,6 +1,6 @@
 //! Which configurations the stage can play: all that the model has but `alone`, in which a client of ours would have to
-//! stop twice before its last flight. Where we are the client the peer asks for a cookie first (RFC 6347 section 4.2.1), and
-//! has two flights before its last; our server asks for none.
+//! stop twice before its last flight. Where we are the client the peer asks for a cookie first (RFC 6347 section
+//! 4.2.1), and has two flights before its last; our server asks for none.
 
 use webrtc_server_model::{Config, Role};
 

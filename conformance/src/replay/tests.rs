@@ -1,6 +1,7 @@
 //! Model and real stack agree; and replay notices when they do not.
 
-use super::{Descriptors, Divergence, Replay, ReplayError, Suite, replay};
+use super::{Descriptors, Replay, ReplayError, Suite, replay};
+use crate::Divergence;
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server_model::{
     Action, AddressId, CallerId, Config, ConnectionId, Graph, Role, SocketId, StunCheck,

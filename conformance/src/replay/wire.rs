@@ -8,9 +8,10 @@ use webrtc_server_model::{
 
 use super::compare::Expected;
 use super::perform::impossible;
-use super::report::{Finding, Harness};
+use super::report::Harness;
 use super::stage::Stage;
 use crate::PATIENCE;
+use crate::divergence::Finding;
 use crate::peer::{Late, PacketSort, StreamEnd, Via};
 
 impl Stage<'_> {

@@ -6,10 +6,10 @@
 //! with `t` in nanoseconds of `CLOCK_MONOTONIC`, in the order of the lines. Logs go to the standard error. Names and shapes
 //! are mediasoup's.
 //!
-//! A line that is not JSON, a request that is no object, an unknown method and an unknown field are answered with an error,
-//! which has the id of the request if it has one and `null` if not, and change nothing. At the end of the input, and at
-//! SIGTERM or SIGINT, every server is closed in order within 3 s, whatever deadlines it has, and the process exits with 0;
-//! a second signal ends it at once.
+//! A line that is not JSON, a request that is no object, an unknown method and an unknown field are answered with an
+//! error, which has the id of the request if it has one and `null` if not, and change nothing. At the end of the input,
+//! and at SIGTERM or SIGINT, every server is closed in order within 3 s, whatever deadlines it has, and the process
+//! exits with 0; a second signal ends it at once.
 //!
 //! # Methods
 //!
@@ -158,7 +158,7 @@ impl Sut {
         }
     }
 
-    /// With a defect.
+    /// With a mutant.
     #[must_use]
     pub fn with_mutant(self, mutant: Mutant) -> Self {
         Sut { mutant: Some(mutant), ..self }

@@ -1,7 +1,7 @@
 //! What a log holds: one JSON object per line, an [`Entry`] each.
 //!
-//! `n` counts the entries from 0; a cause has a smaller number than its effects, whatever threads they happen on. Ids are
-//! those of the running server: each worker counts its connections from 0, and sockets and listeners have the same
+//! `n` counts the entries from 0; a cause has a smaller number than its effects, whatever threads they happen on. Ids
+//! are those of the running server: each worker counts its connections from 0, and sockets and listeners have the same
 //! numbers at every worker. What an entry does not mention has not changed since an earlier one mentioned it.
 
 use serde::{Deserialize, Serialize};

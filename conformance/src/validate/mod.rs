@@ -5,8 +5,8 @@
 //! - Each transport's part of the log is projected and simulated on the model: after each turn those states remain that
 //!   explain what happened, what the server did about it, and what is there afterwards. Steps that leave no entry (the
 //!   kernel's buffers, and when other transports are over) are searched.
-//! - What no single transport shows is checked beside that: the order across transports, threads and callbacks, and that
-//!   nothing is left at the end.
+//! - What no single transport shows is checked beside that: the order across transports, threads and callbacks, and
+//!   that nothing is left at the end.
 //!
 //! [`stress`] makes such logs: many transports with real peers, closes and faults, all chosen by one seed.
 //!
@@ -15,8 +15,8 @@
 //! A transport is of one worker, and sees nothing of the others but what they hand over and that the grant waits for
 //! them. So each is simulated on a worker of its own; see `parties` and `turns` for what becomes of a tuple that was
 //! another transport's. What holds between the workers is a rule: nobody releases a carrier before every worker is
-//! drained, nobody who closes returns before every worker has released, a connection is at one worker at a time or on its
-//! way, and is closed once.
+//! drained, nobody who closes returns before every worker has released, a connection is at one worker at a time or on
+//! its way, and is closed once.
 //!
 //! # Bounds
 //!
@@ -25,9 +25,9 @@
 //!
 //! # The log
 //!
-//! One JSON object per line: `{"n": 7, "what": {"step": {...}}}`; see [`log`] for each field. Beside the steps it has the
-//! words of the barrier, every callback, every caller of `close()`, the faults that were provoked, and a last entry that
-//! says what is left. Of a step it says
+//! One JSON object per line: `{"n": 7, "what": {"step": {...}}}`; see [`log`] for each field. Beside the steps it has
+//! the words of the barrier, every callback, every caller of `close()`, the faults that were provoked, and a last entry
+//! that says what is left. Of a step it says
 //!
 //! | Field | What |
 //! |---|---|

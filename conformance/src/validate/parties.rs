@@ -1,14 +1,14 @@
 //! Who takes part in a run, each with the part of the model that it is simulated on.
 //!
 //! The model knows three transports, four connections and two workers; a run has many. But transports share nothing
-//! except their worker and the tuples that change hands, and actions of transports that share nothing commute (which the
-//! model checks of itself). So each is simulated by itself, on a worker of its own, with one companion that stands for
-//! all others of that worker: it decides when the worker is drained. Of the other workers a worker sees nothing but the
-//! grant, which is late; that it is not early is a rule about the whole log.
+//! except their worker and the tuples that change hands, and actions of transports that share nothing commute (which
+//! the model checks of itself). So each is simulated by itself, on a worker of its own, with one companion that stands
+//! for all others of that worker: it decides when the worker is drained. Of the other workers a worker sees nothing but
+//! the grant, which is late; that it is not early is a rule about the whole log.
 //!
 //! A tuple that changes hands is an exchange between two projections: in that of the former owner its companion takes
-//! the tuple, in that of the new one it comes from the companion, or from nowhere. That they agree is a rule as well: no
-//! tuple is two transports' of one worker, and no connection is at two workers.
+//! the tuple, in that of the new one it comes from the companion, or from nowhere. That they agree is a rule as well:
+//! no tuple is two transports' of one worker, and no connection is at two workers.
 
 use super::log::{ConnectionView, Effect, Entry, Input, Step, Tuple, Verdict, What};
 use std::collections::BTreeMap;

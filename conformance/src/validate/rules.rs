@@ -1,5 +1,5 @@
-//! What must hold of a whole log, across all transports, workers and threads. The simulation looks at one transport at a
-//! time, so it cannot see these.
+//! What must hold of a whole log, across all transports, workers and threads. The simulation looks at one transport at
+//! a time, so it cannot see these.
 
 use super::log::{Begun, Effect, Entry, Heard, Input, Sizes, Step, Verdict, What};
 use super::places::Places;

@@ -28,9 +28,9 @@ pub struct Summary {
     pub states: usize,
 }
 
-/// Of so many transports under stress one at least must come to each of these, or their logs say little: less than half of
-/// the least that any five of sixty runs came to on a busy machine. On one that is too slow for the deadlines of the servers
-/// little happens.
+/// Of so many transports under stress one at least must come to each of these, or their logs say little: less than half
+/// of the least that any five of sixty runs came to on a busy machine. On one that is too slow for the deadlines of the
+/// servers little happens.
 const PER_CONNECTED: usize = 5;
 const PER_FAREWELL: usize = 10;
 const PER_FAULT: usize = 10;

@@ -202,7 +202,7 @@ pub(super) fn effect(output: &Output) -> Option<Effect> {
         Output::AcknowledgeReleased => Effect::WorkerReleased,
         // Replies and records may be lost, and what was written is said by the answer. What goes into DTLS and what is
         // counted changes nothing here, and deadlines are logged as state.
-        Output::SendDatagram { about: About::Reply | About::Records, .. }
+        Output::SendDatagram { about: About::Reply | About::Records(_), .. }
         | Output::WriteTcp(_)
         | Output::StartDtls { .. }
         | Output::ExpectFingerprints { .. }

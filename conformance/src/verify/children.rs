@@ -1,7 +1,7 @@
 //! Replay in processes of its own, so that each can count its descriptors, and all processors work.
 //!
-//! A child reads what it is to perform from its standard input, and answers in lines of JSON: how far it is, and at last
-//! what came of it. One whose parent is gone ends with its next line, since nobody reads it.
+//! A child reads what it is to perform from its standard input, and answers in lines of JSON: how far it is, and at
+//! last what came of it. One whose parent is gone ends with its next line, since nobody reads it.
 
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -90,10 +90,10 @@ fn performed(task: Task, at: &mut dyn FnMut(usize)) -> Performed {
         Ok(mutant) => mutant,
         Err(unknown) => return failed(unknown.to_string()),
     };
-    let plan = Suite::traces(&config, task.traces);
-    let plan = mutant.into_iter().fold(plan, |plan, m| plan.map(|plan| plan.with_mutant(m)));
-    let plan = plan.map(|plan| plan.with_descriptors(Descriptors::Counted));
-    let run = match plan.and_then(|plan| replay(&plan, &mut |done, _| at(done))) {
+    let suite = Suite::traces(&config, task.traces);
+    let suite = mutant.into_iter().fold(suite, |suite, m| suite.map(|suite| suite.with_mutant(m)));
+    let suite = suite.map(|suite| suite.with_descriptors(Descriptors::Counted));
+    let run = match suite.and_then(|suite| replay(&suite, &mut |done, _| at(done))) {
         Ok(run) => run,
         Err(error) => return failed(in_words(&config, mutant, &error)),
     };
@@ -149,15 +149,15 @@ impl Drop for Ended {
     }
 }
 
-/// Performs the traces of a plan in a process of its own. `at` is told how many are done. Whatever goes wrong with the
+/// Performs the traces of a suite in a process of its own. `at` is told how many are done. Whatever goes wrong with the
 /// process is a failure.
-pub(super) fn in_a_child(program: &Program, plan: &Suite, at: &mut dyn FnMut(usize)) -> Performed {
-    in_time(program, plan, at, SILENCE_MAX).unwrap_or_else(failed)
+pub(super) fn in_a_child(program: &Program, suite: &Suite, at: &mut dyn FnMut(usize)) -> Performed {
+    in_time(program, suite, at, SILENCE_MAX).unwrap_or_else(failed)
 }
 
 fn in_time(
     program: &Program,
-    plan: &Suite,
+    suite: &Suite,
     at: &mut dyn FnMut(usize),
     silence_max: Duration,
 ) -> Result<Performed, String> {
@@ -167,9 +167,9 @@ fn in_time(
     let child = command.spawn().map_err(|error| format!("{name} does not start: {error}"))?;
     let mut child = Ended(child);
     let task = Task {
-        config: plan.config().name.to_owned(),
-        mutant: plan.mutant().map(|mutant| mutant.id().to_owned()),
-        traces: plan.as_traces().to_vec(),
+        config: suite.config().name.to_owned(),
+        mutant: suite.mutant().map(|mutant| mutant.id().to_owned()),
+        traces: suite.as_traces().to_vec(),
     };
     let text = serde_json::to_string(&task).map_err(|error| error.to_string())?;
     // Both ends are closed when they are dropped. A child that does not take all of it has ended, which shows below.
@@ -189,7 +189,7 @@ fn in_time(
             }
             Err(RecvTimeoutError::Timeout) => {
                 let what = format!("the process hangs: it said nothing for {silence_max:?}");
-                return Err(format!("{what}{}", under_way(plan, begun)));
+                return Err(format!("{what}{}", under_way(suite, begun)));
             }
             Err(RecvTimeoutError::Disconnected) => break None,
         }
@@ -201,17 +201,17 @@ fn in_time(
         Some(_) => Err(format!("the process failed after its work: {status}")),
         None => {
             let what = format!("the process ended without a result: {status}");
-            Err(format!("{what}{}", under_way(plan, begun)))
+            Err(format!("{what}{}", under_way(suite, begun)))
         }
     }
 }
 
 /// The trace that a child had begun, and how to see it; nothing if it was through with all.
-fn under_way(plan: &Suite, begun: usize) -> String {
-    let trace = plan.as_traces().get(begun);
+fn under_way(suite: &Suite, begun: usize) -> String {
+    let trace = suite.as_traces().get(begun);
     trace.map_or_else(String::new, |trace| {
-        let again = again(Target::Stack, plan.config(), trace, plan.mutant());
-        format!(", in trace {} of {}\n  {again}", begun + 1, plan.len())
+        let again = again(Target::Stack, suite.config(), trace, suite.mutant());
+        format!(", in trace {} of {}\n  {again}", begun + 1, suite.len())
     })
 }
 
@@ -240,7 +240,7 @@ mod tests {
         Program { path: "/bin/sh".into(), arguments }
     }
 
-    fn plan() -> Suite {
+    fn suite() -> Suite {
         let config = Config::small();
         let trace = vec![Action::OwnerClosesServer { caller: webrtc_server_model::CallerId(0) }];
         Suite::traces(&config, vec![trace]).unwrap()
@@ -249,7 +249,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(60);
 
     fn failure(script: &str) -> String {
-        in_time(&shell(script), &plan(), &mut |_| {}, PATIENCE).unwrap_err()
+        in_time(&shell(script), &suite(), &mut |_| {}, PATIENCE).unwrap_err()
     }
 
     #[test]
@@ -262,14 +262,14 @@ mod tests {
         assert!(!crash.contains("in trace"), "{crash}");
         assert!(failure("cat > /dev/null; echo hello").contains("nobody understands: hello"));
         let soon = Duration::from_millis(1);
-        let hangs = in_time(&shell("exec sleep 1000"), &plan(), &mut |_| {}, soon);
+        let hangs = in_time(&shell("exec sleep 1000"), &suite(), &mut |_| {}, soon);
         assert!(hangs.unwrap_err().contains("hangs"));
         let done = r#"cat >/dev/null; echo '{"done":{"traces":1,"steps":1,"handshakes":0,"comparisons":9,"probes":2,"classes":1,"edges":1,"failures":[]}}'"#;
         assert!(failure(&format!("{done}; exit 1")).contains("after its work"));
-        let performed = in_time(&shell(done), &plan(), &mut |_| {}, PATIENCE);
+        let performed = in_time(&shell(done), &suite(), &mut |_| {}, PATIENCE);
         assert_eq!(performed.unwrap().comparisons, 9);
         let program = Program { path: "/nowhere/at/all".into(), arguments: Vec::new() };
-        let nowhere = in_a_child(&program, &plan(), &mut |_| {});
+        let nowhere = in_a_child(&program, &suite(), &mut |_| {});
         assert!(nowhere.failures[0].contains("/nowhere/at/all does not start"));
     }
 }

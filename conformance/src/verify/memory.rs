@@ -94,7 +94,8 @@ pub(super) fn mutant_of_the_model(bug: &KnownBug) -> Row {
 }
 
 /// What makes a cover sound, on the graph that is covered: edges of a class have the same effect, and what happens to
-/// different groups of transports may happen in either order. `covered`: how many classes the cover has that is replayed.
+/// different groups of transports may happen in either order. `covered`: how many classes the cover has that is
+/// replayed.
 pub(super) fn classes(graph: &Graph, covered: Option<usize>) -> Row {
     let (mut compared, mut found, mut failures) = (0, 0, Vec::new());
     let again = again_in_the_model(graph);

@@ -11,8 +11,9 @@
 //! | `jobs`, `tally` | work on all processors, and how far it is |
 //! | `report`, `json` | the table, and the same for machines |
 //!
-//! Each configuration is replayed in a process of its own, which counts its descriptors: nothing else opens or closes any
-//! there. As many of them run at a time as there are processors, the longest first; what is done in memory fills the gaps.
+//! Each configuration is replayed in a process of its own, which counts its descriptors: nothing else opens or closes
+//! any there. As many of them run at a time as there are processors, the longest first; what is done in memory fills
+//! the gaps.
 
 mod children;
 mod jobs;
@@ -29,7 +30,7 @@ pub use report::{Caught, Check, Report, Row};
 
 use crate::replay::Shard;
 use std::time::Instant;
-use webrtc_server::lifecycle::Mutant;
+use webrtc_server::lifecycle::{Layer, Mutant};
 use webrtc_server_model::{Config, Graph, Preset};
 
 /// What is told while it runs.
@@ -62,7 +63,11 @@ impl Options {
     fn owed(&self) -> Vec<Check> {
         let mut owed = vec![Check::Replay];
         if self.shard.is_none_or(Shard::is_first) {
-            owed.extend([Check::Model, Check::Classes, Check::Lockstep]);
+            owed.extend([Check::Model, Check::Classes]);
+            // The core cannot have a mutant of the shell.
+            if self.mutant.is_none_or(|mutant| mutant.layer() != Layer::Shell) {
+                owed.push(Check::Lockstep);
+            }
             if self.config.is_none() {
                 owed.extend([Check::Mutants, Check::Validate]);
             }

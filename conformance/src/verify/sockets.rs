@@ -10,8 +10,8 @@ use webrtc_server_model::{Config, Graph, Preset};
 /// others with one transport have 61,202 (kernel-twice) to 503,711 (twice), a third of which need a trace each.
 const EVERY_EDGE: [&str; 4] = ["small", "kernel", "eviction", "restart"];
 
-/// Of these only every class is replayed by day, and not every combination of classes on the edges that synchronise: that
-/// is 177,000 steps instead of 88,000.
+/// Of these only every class is replayed by day, and not every combination of classes on the edges that synchronise:
+/// that is 177,000 steps instead of 88,000.
 const CLASSES_ONLY: [&str; 7] =
     ["takeover", "connections", "shared", "shared-kernel", "twice", "handshake", "carriers"];
 
@@ -21,7 +21,7 @@ pub(super) struct Part {
     of: String,
     every_edge: bool,
     is_share: bool,
-    plan: Result<Suite, ReplayError>,
+    suite: Result<Suite, ReplayError>,
 }
 
 impl Part {
@@ -31,54 +31,55 @@ impl Part {
         let is_alone = config.transports.len() == 1;
         let every_edge = EVERY_EDGE.contains(&config.name) || (options.every_edge && is_alone);
         let classes_only = CLASSES_ONLY.contains(&config.name) && !options.every_edge;
-        let (cover, plan) = match (every_edge, classes_only) {
+        let (cover, suite) = match (every_edge, classes_only) {
             (true, _) => ("every edge", Suite::edges(graph)),
             (false, false) => ("every combination", Suite::combinations(graph)),
             (false, true) => ("every class", Suite::classes(graph)),
         };
         let of = format!("{}, {cover}", config.name);
-        let (of, plan) = match options.shard {
-            Some(shard) => (format!("{of}, share {shard}"), plan.and_then(|p| p.share(shard))),
-            None => (of, plan),
+        let (of, suite) = match options.shard {
+            Some(shard) => (format!("{of}, share {shard}"), suite.and_then(|p| p.share(shard))),
+            None => (of, suite),
         };
-        let plan = options.mutant.into_iter().fold(plan, |plan, m| plan.map(|p| p.with_mutant(m)));
+        let suite =
+            options.mutant.into_iter().fold(suite, |suite, m| suite.map(|p| p.with_mutant(m)));
         let is_share = options.shard.is_some();
-        Part { of, every_edge, is_share, plan }
+        Part { of, every_edge, is_share, suite }
     }
 
     pub(super) fn traces(&self) -> usize {
-        self.plan.as_ref().map_or(0, Suite::len)
+        self.suite.as_ref().map_or(0, Suite::len)
     }
 
     pub(super) fn steps(&self) -> usize {
-        self.plan.as_ref().map_or(0, Suite::steps)
+        self.suite.as_ref().map_or(0, Suite::steps)
     }
 
     /// Performs it in a process of its own.
     pub(super) fn replay(&self, program: &Program, at: &mut dyn FnMut(usize)) -> Row {
-        timed(Check::Replay, &self.of, || match &self.plan {
+        timed(Check::Replay, &self.of, || match &self.suite {
             // More shares than traces.
-            Ok(plan) if plan.is_empty() && self.is_share => {
+            Ok(suite) if suite.is_empty() && self.is_share => {
                 let why = format!("{}: no trace is dealt to this share", self.of);
                 Row { skipped: Some(why), ..Row::default() }
             }
-            Ok(plan) => self.row(plan, program, at),
+            Ok(suite) => self.row(suite, program, at),
             Err(error) => super::rungs::failed(error),
         })
     }
 
-    fn row(&self, plan: &Suite, program: &Program, at: &mut dyn FnMut(usize)) -> Row {
-        let performed = in_a_child(program, plan, at);
-        let (classes, edges) = plan.totals();
+    fn row(&self, suite: &Suite, program: &Program, at: &mut dyn FnMut(usize)) -> Row {
+        let performed = in_a_child(program, suite, at);
+        let (classes, edges) = suite.totals();
         let mut failures = performed.failures;
-        let missed = performed.traces != plan.len()
+        let missed = performed.traces != suite.len()
             || performed.classes != classes
             || (self.every_edge && performed.edges != edges);
         if failures.is_empty() && missed {
             failures.push(format!(
                 "{} of {} traces, {} of {classes} classes, {} of {edges} edges were replayed",
                 performed.traces,
-                plan.len(),
+                suite.len(),
                 performed.classes,
                 performed.edges,
             ));
@@ -103,8 +104,8 @@ impl Part {
 
     /// How many classes the whole cover has. None: nobody replays it here, or a share of it only.
     pub(super) fn classes(&self, options: &Options) -> Option<usize> {
-        let plan = self.plan.as_ref().ok().filter(|_| options.shard.is_none());
-        plan.map(|plan| plan.totals().0)
+        let suite = self.suite.as_ref().ok().filter(|_| options.shard.is_none());
+        suite.map(|suite| suite.totals().0)
     }
 }
 
@@ -136,7 +137,7 @@ mod tests {
 
     /// What is said of a part whose process says that all was done, with so many probes.
     fn failures(part: &Part, probes: usize) -> Vec<String> {
-        let (classes, edges) = part.plan.as_ref().unwrap().totals();
+        let (classes, edges) = part.suite.as_ref().unwrap().totals();
         let (traces, steps) = (part.traces(), part.steps());
         let done = format!(
             r#"{{"done":{{"traces":{traces},"steps":{steps},"handshakes":1,"comparisons":9,"probes":{probes},"classes":{classes},"edges":{edges},"failures":[]}}}}"#
@@ -167,8 +168,8 @@ mod tests {
     #[test]
     fn only_a_share_may_have_no_traces() {
         let part = |is_share| {
-            let plan = Suite::traces(&Config::small(), Vec::new());
-            Part { of: "small".to_owned(), every_edge: false, is_share, plan }
+            let suite = Suite::traces(&Config::small(), Vec::new());
+            Part { of: "small".to_owned(), every_edge: false, is_share, suite }
         };
         let row = |is_share| part(is_share).replay(&options(None).child, &mut |_| {});
         assert!(!row(true).has_failed());

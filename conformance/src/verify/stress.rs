@@ -12,8 +12,8 @@ use std::process;
 const STRESS_SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
 const STRESS_TRANSPORTS: usize = 40;
 
-/// What free-running servers did under stress is a behaviour of the model. A divergence names its seed; what happens when
-/// is up to the threads, so the same seed may be sound next time, and the log is kept.
+/// What free-running servers did under stress is a behaviour of the model. A divergence names its seed; what happens
+/// when is up to the threads, so the same seed may be sound next time, and the log is kept.
 pub(super) fn validated(progress: &mut dyn Progress) -> Row {
     progress.begin("validate free-running servers");
     timed(Check::Validate, "free-running servers", || {

@@ -222,7 +222,7 @@ fn assert_no_way_back(fixture: &Fixture, member: &Member, peer: &mut Peer) {
 }
 
 #[test]
-fn x5_r_10_closed_is_final() {
+fn x5_closed_is_final() {
     for protocol in BOTH {
         let fixture = Fixture::new();
         let (member, mut peer) = fixture.pair(protocol);

@@ -1,6 +1,6 @@
 //! Peers that stop reading, or stop writing, or go away while something is queued for them.
 
-use crate::support::{FIRST, Fixture, Member, PATIENCE, echo, eventually, sealed};
+use crate::support::{FIRST, Fixture, Member, PATIENCE, await_end, echo, end_of, sealed};
 use std::time::Duration;
 use webrtc_server::lifecycle::{DropReason, Limits, NotNeeded, Outcome};
 use webrtc_server::wire::framing::frame;
@@ -49,11 +49,10 @@ fn fill_with(fixture: &Fixture, member: &Member, size: usize) {
 /// Reads everything up to the end of the stream; the transport must not be awaited by whoever calls.
 fn drain(peer: &mut Peer) -> StreamEnd {
     peer.resume(FIRST).expect("a path");
-    peer.await_until("an end", PATIENCE, |p| p.end(FIRST).ok() != Some(StreamEnd::Open))
-        .expect("the connection ends");
+    let end = await_end(peer);
     assert_eq!(peer.tcp(FIRST).expect("a path").partial_bytes(), 0, "whole frames only");
     assert_eq!(peer.observed().malformed, 0);
-    peer.end(FIRST).expect("a path")
+    end
 }
 
 #[test]
@@ -179,7 +178,7 @@ fn cls_06_unread_input_and_queued_output_do_not_cost_the_alert() {
 }
 
 #[test]
-fn cls_07_r_2_peers_that_never_read_do_not_hold_the_close_up() {
+fn cls_07_peers_that_never_read_do_not_hold_the_close_up() {
     // The default deadlines; the test ends because the close does.
     let fixture = narrow(Limits::default());
     let stalled: Vec<_> = (0..5).map(|_| stalled(&fixture)).collect();
@@ -197,9 +196,7 @@ fn cls_07_r_2_peers_that_never_read_do_not_hold_the_close_up() {
     }
     for (_, mut peer) in stalled {
         peer.resume(FIRST).expect("a path");
-        peer.await_until("an end", PATIENCE, |p| p.end(FIRST).ok() != Some(StreamEnd::Open))
-            .expect("aborted");
-        assert_eq!(peer.end(FIRST).expect("a path"), StreamEnd::Reset);
+        assert_eq!(await_end(&mut peer), StreamEnd::Reset);
     }
 }
 
@@ -214,9 +211,7 @@ fn cls_07_a_connection_that_never_takes_its_alert_is_reset_in_time() {
     assert!(possible.contains(&closed.outcome), "{closed:?}");
     assert_eq!(fixture.connections().lingering, 0);
     peer.resume(FIRST).expect("a path");
-    peer.await_until("an end", PATIENCE, |p| p.end(FIRST).ok() != Some(StreamEnd::Open))
-        .expect("aborted");
-    assert_eq!(peer.end(FIRST).expect("a path"), StreamEnd::Reset);
+    assert_eq!(await_end(&mut peer), StreamEnd::Reset);
     fixture.end();
 }
 
@@ -322,10 +317,6 @@ fn cls_34_connections_without_a_byte_are_closed_with_the_server() {
     silent.extend((0..20).map(|_| fixture.tcp()));
     fixture.end();
     for path in &mut silent {
-        eventually("it ends", || {
-            path.collect().expect("a socket");
-            path.end() != StreamEnd::Open
-        });
-        assert_eq!(path.end(), StreamEnd::Fin);
+        assert_eq!(end_of(path), StreamEnd::Fin);
     }
 }

@@ -2,9 +2,10 @@
 //! [`support::Fixture::end`]: is somebody else still served, and did everything that was opened get closed?
 
 mod association;
-mod consent;
+mod deadlines;
 mod demux;
 mod dtls;
+mod faults;
 mod flow;
 mod ice;
 mod poison;

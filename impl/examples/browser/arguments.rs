@@ -12,7 +12,7 @@ A page that connects a browser to a server, closes the server, and shows who hea
   --ip ADDRESS         where the page and the server listen (default 127.0.0.1)
   --announced ADDRESS  where browsers find the server, if not there: for --ip 0.0.0.0 or ::
   --tcp-ports COUNT    how many TCP listeners the server has (default 1)
-  --mutant ID          the server has this known mistake, as K01 (needs --features testing)
+  --mutant MUTANT      the server has this mistake, as K01 or CarriersFirst (needs --features testing)
   --until-eof          the end of the standard input ends it as well as Enter does
   --help               this
 ";
@@ -65,11 +65,7 @@ impl Arguments {
             "--announced" => self.announced = Some(value.to_owned()),
             "--tcp-ports" => self.tcp_ports = value.parse()?,
             #[cfg(feature = "testing")]
-            "--mutant" => {
-                let mut all = webrtc_server::lifecycle::Mutant::ALL.iter().copied();
-                self.mutant =
-                    Some(all.find(|mutant| mutant.id() == value).ok_or("no such mistake")?);
-            }
+            "--mutant" => self.mutant = Some(value.parse()?),
             _ => return Err("no such option".into()),
         }
         Ok(())

@@ -1,5 +1,5 @@
-//! A page, its signalling, and a server to close: `cargo run --release --example browser`, then open the address that it
-//! prints. Enter, SIGINT (Ctrl-C) and SIGTERM say goodbye to whoever is connected, and end it.
+//! A page, its signalling, and a server to close: `cargo run --release --example browser`, then open the address that
+//! it prints. Enter, SIGINT (Ctrl-C) and SIGTERM say goodbye to whoever is connected, and end it.
 //!
 //! | File | What |
 //! |---|---|

@@ -11,6 +11,7 @@ use crate::lifecycle::server::WorkerId;
 use crate::lifecycle::{
     CloseReason, ConnectionId, Credentials, DtlsRole, Outcome, TransportId, Tuple,
 };
+use crate::shell::dtls::DtlsContext;
 use crate::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,8 @@ pub enum Command {
         credentials: Credentials,
         /// Silence after which consent has expired; `None`: never.
         consent: Option<Duration>,
+        /// The certificate that it shows, ready for use.
+        dtls: DtlsContext,
         /// Hears what becomes of it.
         owner: Owner,
         /// Whether it was made.
@@ -119,7 +122,7 @@ pub enum Command {
     DumpTransport {
         /// Which.
         transport: TransportId,
-        /// The dump.
+        /// What its dump and its counters are made of.
         reply: Reply<Option<TransportState>>,
     },
     /// Counters.

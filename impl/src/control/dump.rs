@@ -4,6 +4,7 @@ use crate::lifecycle::{DtlsRole, DtlsState, IceState};
 use crate::parameters::{DtlsParameters, IceCandidate, TransportTuple};
 use serde::Serialize;
 use std::ops::AddAssign;
+use std::time::Instant;
 
 /// A server: the fields of mediasoup's `webRtcServer.dump()`, and how many tuples and connections there are.
 //= RES-16
@@ -137,9 +138,57 @@ impl TransportDump {
     }
 }
 
+/// Counters of a transport: mediasoup's `webRtcTransport.getStats()` gives a list with this one entry. Its rates, and
+/// what it counts of RTP, are not here.
+///
+/// mediasoup counts answers to checks as sent, but no checks as received (`WebRtcTransport.cpp:636` and `:1162`); every
+/// other packet on a tuple, of use or not; and what the kernel refuses.
+//= RES-16
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename = "webrtc-transport", rename_all = "camelCase")]
+pub struct TransportStats {
+    /// Its id.
+    pub transport_id: String,
+    /// When this was so, in milliseconds since its server was made: for differences, like mediasoup's.
+    pub timestamp: u64,
+    /// Always `controlled`.
+    pub ice_role: IceRole,
+    /// `iceState`
+    pub ice_state: IceState,
+    /// `iceSelectedTuple`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ice_selected_tuple: Option<TransportTuple>,
+    /// `dtlsState`
+    pub dtls_state: DtlsState,
+    /// Bytes of the checks that proved its password, but for copies from elsewhere, and of the DTLS that it took in:
+    /// payloads, without the lengths before the frames of TCP.
+    pub bytes_received: u64,
+    /// Bytes of the answers to checks and of the DTLS that the kernel took for its tuples, counted alike.
+    pub bytes_sent: u64,
+}
+
+impl TransportStats {
+    /// `origin`: the moment at which `timestamp` is 0.
+    pub(super) fn new(id: &str, origin: Instant, state: TransportState) -> Self {
+        let since = state.seen.saturating_duration_since(origin);
+        TransportStats {
+            transport_id: id.to_owned(),
+            timestamp: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
+            ice_role: IceRole::Controlled,
+            ice_state: state.ice_state,
+            ice_selected_tuple: state.ice_selected_tuple,
+            dtls_state: state.dtls_state,
+            bytes_received: state.bytes_received,
+            bytes_sent: state.bytes_sent,
+        }
+    }
+}
+
 /// What a worker knows of a transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransportState {
+    /// When this was so.
+    pub seen: Instant,
     /// `iceState`
     pub ice_state: IceState,
     /// `iceSelectedTuple`
@@ -152,6 +201,10 @@ pub struct TransportState {
     pub dtls_state: DtlsState,
     /// Our DTLS role, once a handshake began.
     pub dtls_local_role: DtlsRole,
+    /// [`TransportStats::bytes_received`]
+    pub bytes_received: u64,
+    /// [`TransportStats::bytes_sent`]
+    pub bytes_sent: u64,
 }
 
 /// One worker's share of a server.
@@ -222,7 +275,8 @@ pub struct Stats {
     pub stun_malformed: u64,
     /// STUN of nobody we know.
     pub stun_unknown: u64,
-    /// STUN that nobody answers: responses, indications, other methods, requests of no length, copies from elsewhere.
+    /// STUN that nobody answers: responses, indications, other methods, requests too short for an error, copies from
+    /// elsewhere.
     pub stun_ignored: u64,
     /// DTLS handshakes that ended well.
     pub handshakes_completed: u64,

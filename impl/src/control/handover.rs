@@ -5,47 +5,47 @@
 //! differ the home hands over each datagram, and keeps a hint of the owner for those that hold no ufrag. The owner
 //! answers by its own socket for the same address.
 //!
-//! A TCP connection moves for good. The first that it meets is the worker that accepted it, which gives it away with its
-//! first check. After that it moves only when a check proved a password: the worker that has the connection asks the one
-//! that the check names, which answers with the proof or with the refusal to send.
+//! A TCP connection moves for good. The first that it meets is the worker that accepted it, which gives it away with
+//! its first check. After that it moves only when a check proved a password: the worker that has the connection asks
+//! the one that the check names, which answers with the proof or with the refusal to send.
 //!
 //! What is handed over, asked and answered is dropped where too much waits already: the next check of the peer leads to
-//! the same again. Only the word to a former owner that it must not use a tuple any more gets through always. There is one
-//! for each proof of its that the home knows, which are as many as the home's hints. Of one connection one question is
-//! under way at a time, so that a peer who repeats a check a thousand times is judged once.
+//! the same again. Only the word to a former owner that it must not use a tuple any more gets through always. There is
+//! one for each proof of its that the home knows, which are as many as the home's hints. Of one connection one question
+//! is under way at a time, so that a peer who repeats a check a thousand times is judged once.
 //!
-//! A word that is late can be wrong: a [`TupleProved`](Command::TupleProved) that waits while a check proves at home that
-//! the tuple has come back takes it away once more, until the next check.
+//! A word that is late can be wrong: a [`TupleProved`](Command::TupleProved) that waits while a check proves at home
+//! that the tuple has come back takes it away once more, until the next check.
 //!
 //! What is handed over exists in one place at any time, so that it is closed once: with the worker that has it, or in
 //! the mailbox of the one that will, or, if that one does not take it, with the one that had it.
 //!
 //! No descriptor outlives the answer to `close()`. A worker hands over only while it is open, so before it reports that
 //! it is drained, so before the release is granted; its neighbour finds the connection in the mailbox before the grant,
-//! and being no longer open it closes the connection. If the neighbour is lost, what is in its mailbox is dropped before
-//! the loss is reported, and what is put there later comes back and is dropped by who sent it, who has not reported its
-//! release yet.
+//! and being no longer open it closes the connection. If the neighbour is lost, what is in its mailbox is dropped
+//! before the loss is reported, and what is put there later comes back and is dropped by who sent it, who has not
+//! reported its release yet.
 //!
 //! # What it costs, and what would avoid it
 //!
 //! With sockets of their own the kernel chooses among N workers by a hash of both addresses: of N peers N - 1 meet the
-//! wrong worker. A connection moves once and costs nothing afterwards. A UDP peer costs one copy and one place in a queue
-//! for each of its datagrams; its answers go out directly. What was weighed against that, and not built:
+//! wrong worker. A connection moves once and costs nothing afterwards. A UDP peer costs one copy and one place in a
+//! queue for each of its datagrams; its answers go out directly. What was weighed against that, and not built:
 //!
-//! - *A connected socket for each selected tuple*, which the kernel prefers to the others. Before Linux 6.13 all sockets
-//!   of one local address are in one chain that is walked for each datagram, so that a thousand peers cost a thousand
-//!   steps each. Between `bind` and `connect` it is one of the sockets among which the kernel spreads everybody, and has
-//!   to be emptied for others. And each is one more descriptor that the close has to order.
+//! - *A connected socket for each selected tuple*, which the kernel prefers to the others. Before Linux 6.13 all
+//!   sockets of one local address are in one chain that is walked for each datagram, so that a thousand peers cost a
+//!   thousand steps each. Between `bind` and `connect` it is one of the sockets among which the kernel spreads
+//!   everybody, and has to be emptied for others. And each is one more descriptor that the close has to order.
 //! - *A classic BPF program that chooses the socket* (`SO_ATTACH_REUSEPORT_CBPF`) has no memory: it could route by the
 //!   ufrag of a check, at an offset that the peer chooses, but DTLS and SRTP name nobody. One with a map of the tuples
 //!   needs eBPF, and privileges.
-//! - *`SO_INCOMING_CPU`* prefers the worker on whose core the network card delivers, which is the same hash once more: it
-//!   knows no ufrag either.
+//! - *`SO_INCOMING_CPU`* prefers the worker on whose core the network card delivers, which is the same hash once more:
+//!   it knows no ufrag either.
 //! - *A port for each worker*, named in the candidates of its transports, has nothing to hand over. It gives up the one
 //!   port that is mediasoup's reason for a WebRtcServer. Who can open N ports can have N servers of one worker each.
-//! - *A transport that moves to the home of its tuple* when that is nominated, before there is a DTLS association, needs no
-//!   help of the kernel. Commands and the ufrag would have to find it there: that is the one worth building, if the
-//!   figure of the two workers in the benches says so.
+//! - *A transport that moves to the home of its tuple* when that is nominated, before there is a DTLS association,
+//!   needs no help of the kernel. Commands and the ufrag would have to find it there: that is the one worth building,
+//!   if the figure of the two workers in the benches says so.
 
 use super::command::Command;
 use super::mailbox::Mailbox;
@@ -93,7 +93,8 @@ pub enum HandOver {
         check: Vec<u8>,
         /// Who asks.
         home: WorkerId,
-        /// Goes with the question and with its answer. When it is gone, wherever that was, the next question may be put.
+        /// Goes with the question and with its answer. When it is gone, wherever that was, the next question may be
+        /// put.
         asking: Arc<()>,
     },
     /// A connection that is no transport's.

@@ -10,8 +10,8 @@ use crate::trace::{BarrierEvent, Tracer};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What all handles of a server share, and nothing else: when the last of them is dropped, nobody can reach the server any
-/// more, and it closes in the background.
+/// What all handles of a server share, and nothing else: when the last of them is dropped, nobody can reach the server
+/// any more, and it closes in the background.
 //= CLS-24
 pub struct LastHandle<O: Send + Sync + 'static>(pub Arc<Shutdown<O>>);
 
@@ -32,8 +32,8 @@ impl<O: Send + Sync + 'static> fmt::Debug for LastHandle<O> {
 /// What could be said of the transports of a worker that is lost.
 pub type Abandoned<O> = Arc<Mutex<Vec<(u64, O)>>>;
 
-/// Owned by the thread of a worker, and dropped after everything else that the worker had. When it is dropped before the
-/// release was reported, the worker is lost, and the rest of its server closes.
+/// Owned by the thread of a worker, and dropped after everything else that the worker had. When it is dropped before
+/// the release was reported, the worker is lost, and the rest of its server closes.
 pub struct Life<T: Weigh, W: Wake, O: Send + Sync + 'static> {
     worker: WorkerId,
     queue: Arc<CommandQueue<T, W>>,

@@ -44,7 +44,8 @@ impl Mailbox {
         Arc::clone(&self.0)
     }
 
-    /// Puts in what must get through, whatever else waits. Those of one thread are executed in their order. Never blocks.
+    /// Puts in what must get through, whatever else waits. Those of one thread are executed in their order. Never
+    /// blocks.
     ///
     /// One that is put in while the worker ends may be dropped unexecuted; its [`Reply`] is dropped with it, which the
     /// asker notices.
@@ -70,8 +71,8 @@ impl Mailbox {
         })
     }
 
-    /// Puts in what another worker hands over or answers, unless too much of that waits already; then, or when the worker
-    /// is gone, it is dropped here and the answer is `false`. Never blocks.
+    /// Puts in what another worker hands over or answers, unless too much of that waits already; then, or when the
+    /// worker is gone, it is dropped here and the answer is `false`. Never blocks.
     //= RES-14
     pub(super) fn offer(&self, command: Command) -> bool {
         refused(self.0.try_push(command)).is_ok()

@@ -8,13 +8,14 @@
 //! | another worker | what it hands over or answers, counted in bytes | is refused, and drops it |
 //! | the same, barrier, drain, closes | what must get through | is put in all the same |
 //!
-//! What another worker puts in has two bounds, one for what nobody has proved and one for the rest, so that strangers push
-//! out nothing of those who have proved a password. What must get through is not endless: one close for each transport,
-//! one drain, two words of the barrier, and a word for each tuple that was this worker's and is another's now.
+//! What another worker puts in has two bounds, one for what nobody has proved and one for the rest, so that strangers
+//! push out nothing of those who have proved a password. What must get through is not endless: one close for each
+//! transport, one drain, two words of the barrier, and a word for each tuple that was this worker's and is another's
+//! now.
 //!
-//! There is one order for all. The grant must stay behind what was handed over before it (`handover`), and what a thread
-//! asks for before it closes is done before the close. So the close waits behind what these bounds let in, and its
-//! deadline counts from when it was put in.
+//! There is one order for all. The grant must stay behind what was handed over before it (`handover`), and what a
+//! thread asks for before it closes is done before the close. So the close waits behind what these bounds let in, and
+//! its deadline counts from when it was put in.
 //!
 //! The worker looks at [`CommandQueue::take`] after each of its polls and sleeps only when nothing is left. It is woken
 //! by the first that comes into an empty queue, and once more by the next if that failed. The lock is not touched when
@@ -30,7 +31,8 @@ use std::task::{Poll, Waker};
 
 /// Makes a worker that sleeps look at its queue, or one that is about to sleep stay awake.
 ///
-/// Called under the lock of the queue, so that nobody uses it after [`CommandQueue::disconnect`]. It does not call back.
+/// Called under the lock of the queue, so that nobody uses it after [`CommandQueue::disconnect`]. It does not call
+/// back.
 pub trait Wake: Send {
     /// Wakes it.
     ///
@@ -79,7 +81,8 @@ pub enum PushError {
     Disconnected,
 }
 
-/// What a worker is told, in the order in which it is told. Connected once, and disconnected once, when the worker ends.
+/// What a worker is told, in the order in which it is told. Connected once, and disconnected once, when the worker
+/// ends.
 pub struct CommandQueue<T, W> {
     bounds: Bounds,
     state: Mutex<State<T, W>>,

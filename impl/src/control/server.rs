@@ -18,8 +18,8 @@ use crate::lifecycle::{Outcome, TransportId};
 use crate::parameters::{ListenInfo, candidates};
 use crate::shell::bind::bind_for;
 use crate::shell::dtls::{Certificate, DtlsContext};
-use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Arc, Mutex, lock};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -56,13 +56,21 @@ struct Owned {
 /// What every handle needs. Threads have no part in it.
 pub(super) struct Shared {
     id: String,
+    pub(super) made: Instant,
     listen_infos: Vec<ListenInfo>,
-    pub(super) fingerprints: Vec<Fingerprint>,
+    identity: Mutex<Identity>,
     pub(super) mailboxes: Arc<[Mailbox]>,
     deadline: Arc<Deadline>,
     shutdown: Arc<Shutdown<Outcome>>,
     admissions: Arc<Admissions<Outcome>>,
     created: AtomicU64,
+}
+
+/// Who a transport says that it is: a certificate ready for use, and what is announced of it.
+#[derive(Clone)]
+pub(super) struct Identity {
+    pub(super) dtls: DtlsContext,
+    pub(super) fingerprints: Arc<[Fingerprint]>,
 }
 
 impl WebRtcServer {
@@ -71,8 +79,8 @@ impl WebRtcServer {
     /// # Errors
     ///
     /// [`Error::NoListenInfos`], [`Error::TooManyListenInfos`], [`Error::Certificate`], [`Error::DtlsOptions`],
-    /// [`Error::Bind`], [`Error::Random`], and [`Error::System`] where threads, descriptors or memory are short. Whatever
-    /// had been bound is free again by then.
+    /// [`Error::Bind`], [`Error::Random`], and [`Error::System`] where threads, descriptors or memory are short.
+    /// Whatever had been bound is free again by then.
     //= CLS-21
     //= DTL-26
     //= RES-09
@@ -103,7 +111,6 @@ impl WebRtcServer {
         let shutdown = Arc::new(shutdown);
         let spawn = Spawn {
             limits: options.limits,
-            dtls,
             mailboxes: Arc::clone(&mailboxes),
             shutdown: Arc::clone(&shutdown),
             sharing,
@@ -117,8 +124,12 @@ impl WebRtcServer {
         let last = LastHandle(Arc::clone(&shutdown));
         let shared = Shared {
             id,
+            made: Instant::now(),
             listen_infos,
-            fingerprints: certificate.fingerprints(),
+            identity: Mutex::new(Identity {
+                dtls,
+                fingerprints: certificate.fingerprints().into(),
+            }),
             mailboxes,
             deadline,
             admissions: Arc::new(Admissions::new(Arc::clone(&shutdown))),
@@ -144,6 +155,19 @@ impl WebRtcServer {
         &self.shared().listen_infos
     }
 
+    /// Shows another certificate from now on: transports that are made later have it, those that there are keep theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DtlsOptions`] when OpenSSL refuses the certificate; the former one stays.
+    //= DTL-27
+    pub fn set_certificate(&self, certificate: &Certificate) -> Result<(), Error> {
+        let dtls = self.shared().identity().dtls.with_certificate(certificate)?;
+        let fingerprints = certificate.fingerprints().into();
+        *lock(&self.shared().identity) = Identity { dtls, fingerprints };
+        Ok(())
+    }
+
     /// Makes a transport (mediasoup `router.createWebRtcTransport({ webRtcServer })`).
     ///
     /// Racing with a close it fails, or the transport is closed with the server. It waits for the worker, and while too
@@ -163,8 +187,8 @@ impl WebRtcServer {
         self.admit(options)?.create()
     }
 
-    /// The same to be awaited, on any runtime and on any thread. Dropped before its end it makes nothing, or closes what
-    /// it made.
+    /// The same to be awaited, on any runtime and on any thread. Dropped before its end it makes nothing, or closes
+    /// what it made.
     ///
     /// # Errors
     ///
@@ -207,11 +231,11 @@ impl WebRtcServer {
 
     /// Takes nobody in any more, keeps those who are there, and closes as [`Self::close`] does when the last of them is
     /// closed, or after `deadline`: at once without any. Transports are refused with [`Refused::Draining`], connections
-    /// are closed as soon as they are accepted. Idempotent: the deadline of the first call counts. One that is longer than
-    /// the clock can tell is none.
+    /// are closed as soon as they are accepted. Idempotent: the deadline of the first call counts. One that is longer
+    /// than the clock can tell is none.
     ///
-    /// Returns at once. The answer is that of the close, which may also come earlier: by [`Self::close`], or by the drop
-    /// of the last handle.
+    /// Returns at once. The answer is that of the close, which may also come earlier: by [`Self::close`], or by the
+    /// drop of the last handle.
     //= CLS-31
     pub fn drain(&self, deadline: Duration) -> Closing<Outcomes<Outcome>> {
         let shared = self.shared();
@@ -284,6 +308,11 @@ impl fmt::Debug for WebRtcServer {
 }
 
 impl Shared {
+    /// That of who comes now.
+    pub(super) fn identity(&self) -> Identity {
+        lock(&self.identity).clone()
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         match self.shutdown.phase() {
             ServerPhase::Open => false,
@@ -297,8 +326,8 @@ impl Shared {
         self.admissions.admit().ok_or_else(why)
     }
 
-    /// They go to the workers in turn, in each round from another on: where every second transport receives much and the
-    /// others little, as when each participant has one of both, no worker gets only the ones or the others.
+    /// They go to the workers in turn, in each round from another on: where every second transport receives much and
+    /// the others little, as when each participant has one of both, no worker gets only the ones or the others.
     pub(super) fn worker_of(&self, transport: TransportId) -> usize {
         let (number, workers) = (transport.0, self.mailboxes.len() as u64);
         usize::try_from((number + number / workers) % workers).expect("below the number of workers")

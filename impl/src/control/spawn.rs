@@ -14,7 +14,6 @@ use crate::error::Error;
 use crate::lifecycle::server::WorkerId;
 use crate::lifecycle::{Limits, Outcome};
 use crate::shell::bind::{Bound, Sharing};
-use crate::shell::dtls::DtlsContext;
 use crate::shell::limiter::ReplyLimiter;
 use crate::shell::{Clock, Notify, Worker, WorkerConfig};
 use crate::sync::{Arc, Mutex, lock, thread};
@@ -91,7 +90,6 @@ impl Deadline {
 /// What all workers of a server are started with.
 pub(super) struct Spawn {
     pub(super) limits: Limits,
-    pub(super) dtls: DtlsContext,
     pub(super) mailboxes: Arc<[Mailbox]>,
     pub(super) shutdown: Arc<Shutdown<Outcome>>,
     pub(super) sharing: Sharing,
@@ -151,7 +149,6 @@ impl Spawn {
             Neighbours::of(life.worker(), self.sharing, &self.mailboxes, &self.limiter);
         let config = WorkerConfig {
             limits: self.limits.clone(),
-            dtls: self.dtls.clone(),
             bound,
             notify: Box::new(notify),
             clock: Clock::System,
@@ -285,7 +282,6 @@ mod tests {
     use crate::lifecycle::{SocketId, Timer};
     use crate::parameters::{ListenInfo, Protocol};
     use crate::shell::bind::bind;
-    use crate::shell::dtls::{Certificate, DtlsOptions};
     use crate::shell::{Alarm, Ready};
     use std::net::TcpStream;
 
@@ -302,10 +298,8 @@ mod tests {
             #[cfg(feature = "testing")]
             tracer: None,
         };
-        let certificate = Certificate::generate().expect("a certificate");
         Spawn {
             limits,
-            dtls: DtlsContext::new(&certificate, DtlsOptions::default()).expect("a context"),
             mailboxes,
             shutdown: Arc::new(Shutdown::new(workers, tell)),
             sharing: Sharing::default(),

@@ -10,6 +10,7 @@ use crate::control::dump::Stats;
 use crate::lifecycle::{ConnectionId, ConnectionPhase, Credentials, TransportId, Tuple};
 use crate::parameters::{ListenInfo, Protocol};
 use crate::shell::bind::bind_for;
+use crate::shell::dtls::{Certificate, DtlsContext, DtlsOptions};
 use crate::wire::framing::frame;
 use crate::wire::stun::{TransactionId, binding_request};
 use std::io::Write;
@@ -38,11 +39,13 @@ impl Two {
 
     fn transport(&mut self, worker: usize) -> Credentials {
         let credentials = random::credentials(worker).expect("random numbers");
+        let certificate = Certificate::generate().expect("a certificate");
         let (reply, made) = Reply::new();
         self.threads[worker].worker.execute(Command::CreateTransport {
             transport: TransportId(worker as u64),
             credentials: credentials.clone(),
             consent: None,
+            dtls: DtlsContext::new(&certificate, DtlsOptions::default()).expect("a context"),
             owner: Owner::new(&credentials, Box::new(|_| {}), Arc::new(Latch::new())),
             reply,
         });

@@ -2,18 +2,19 @@
 
 use super::closing::Closing;
 use super::command::{ClosedTransport, Command, Refused, Reply};
-use super::dump::TransportDump;
+use super::dump::{TransportDump, TransportState, TransportStats};
 use super::latch::Latch;
 use super::mailbox::{Mailbox, may_wait};
 use super::options::WebRtcTransportOptions;
 use super::owner::Owner;
 use super::random;
-use super::server::Shared;
+use super::server::{Identity, Shared};
 use super::view::View;
 use crate::error::Error;
+use crate::fingerprint::Fingerprint;
 use crate::lifecycle::{Credentials, DtlsRole, DtlsState, IceState, TransportId};
 use crate::parameters::{DtlsParameters, IceCandidate, IceParameters, TransportTuple};
-use crate::shell::dtls::RECORD_CONTENT_BYTES_MAX;
+use crate::shell::dtls::{DtlsContext, RECORD_CONTENT_BYTES_MAX};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Mutex, lock};
 use std::fmt;
@@ -32,6 +33,8 @@ struct Inner {
     /// The worker that has it.
     worker: usize,
     ice_candidates: Vec<IceCandidate>,
+    /// Of the certificate that it shows.
+    fingerprints: Arc<[Fingerprint]>,
     view: View,
     /// Held over a restart, so that the credentials that are shown are those of the last one.
     restarting: Mutex<()>,
@@ -45,6 +48,7 @@ pub(super) struct Newcomer {
     handle: WebRtcTransport,
     credentials: Credentials,
     consent: Option<Duration>,
+    dtls: DtlsContext,
     owner: Owner,
 }
 
@@ -64,6 +68,7 @@ impl Newcomer {
         let worker = server.worker_of(transport);
         let credentials = random::credentials(worker)?;
         let consent = options.consent();
+        let Identity { dtls, fingerprints } = server.identity();
         let closed = Arc::new(Latch::new());
         closed.on_set(move |_| drop(admitted));
         let owner = Owner::new(&credentials, options.on_event, Arc::clone(&closed));
@@ -72,6 +77,7 @@ impl Newcomer {
             transport,
             worker,
             ice_candidates,
+            fingerprints,
             view: owner.view(),
             restarting: Mutex::new(()),
             closed,
@@ -79,7 +85,7 @@ impl Newcomer {
             close_requested: AtomicBool::new(true),
             server: Arc::clone(server),
         }));
-        Ok(Newcomer { handle, credentials, consent, owner })
+        Ok(Newcomer { handle, credentials, consent, dtls, owner })
     }
 
     /// Has its worker make it, and waits for that where it may: in a callback the answer is that the worker will hear
@@ -103,10 +109,16 @@ impl Newcomer {
     }
 
     fn into_command(self) -> (WebRtcTransport, impl FnOnce(Reply<Result<(), Refused>>) -> Command) {
-        let Newcomer { handle, credentials, consent, owner } = self;
+        let Newcomer { handle, credentials, consent, dtls, owner } = self;
         let transport = handle.0.transport;
-        let command =
-            move |reply| Command::CreateTransport { transport, credentials, consent, owner, reply };
+        let command = move |reply| Command::CreateTransport {
+            transport,
+            credentials,
+            consent,
+            dtls,
+            owner,
+            reply,
+        };
         (handle, command)
     }
 }
@@ -146,7 +158,7 @@ impl WebRtcTransport {
     #[must_use]
     pub fn dtls_parameters(&self) -> DtlsParameters {
         let role = lock(&self.0.view).dtls_role;
-        DtlsParameters { role, fingerprints: self.0.server.fingerprints.clone() }
+        DtlsParameters { role, fingerprints: self.0.fingerprints.to_vec() }
     }
 
     /// `iceState`, as of the last event; `closed` as soon as [`Self::is_closed`] is true.
@@ -266,13 +278,25 @@ impl WebRtcTransport {
     /// `Closed` when the server is, [`Error::OnWorkerThread`].
     //= RES-16
     pub fn dump(&self) -> Result<Option<TransportDump>, Error> {
-        let Inner { id, transport, ice_candidates, .. } = &*self.0;
-        let state = self
-            .0
-            .mailbox()
-            .ask(|reply| Command::DumpTransport { transport: *transport, reply })?;
+        let Inner { id, ice_candidates, .. } = &*self.0;
         let dump = |state| TransportDump::new(id, ice_candidates, self.dtls_parameters(), state);
-        Ok(state.map(dump))
+        Ok(self.state()?.map(dump))
+    }
+
+    /// Counters (mediasoup `getStats()`); `None` when it is closed.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` when the server is, [`Error::OnWorkerThread`].
+    //= RES-16
+    pub fn get_stats(&self) -> Result<Option<TransportStats>, Error> {
+        let Inner { id, server, .. } = &*self.0;
+        Ok(self.state()?.map(|state| TransportStats::new(id, server.made, state)))
+    }
+
+    fn state(&self) -> Result<Option<TransportState>, Error> {
+        let transport = self.0.transport;
+        self.0.mailbox().ask(|reply| Command::DumpTransport { transport, reply })
     }
 }
 

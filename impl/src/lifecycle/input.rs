@@ -132,8 +132,8 @@ pub enum Input {
         /// The success response that belongs to it.
         reply: Vec<u8>,
     },
-    /// A check on this tuple proved the password of another worker's transport: it is not ours any more. A connection is
-    /// bound to no transport then.
+    /// A check on this tuple proved the password of another worker's transport: it is not ours any more. A connection
+    /// is bound to no transport then.
     TupleTaken {
         /// The tuple.
         tuple: Tuple,

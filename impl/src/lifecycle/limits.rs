@@ -1,6 +1,6 @@
 //! Limits and deadlines, with the defaults of SPEC.md.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 /// Bytes that wait for one TCP connection before application data is dropped.
@@ -54,12 +54,19 @@ impl Default for Limits {
 /// Bits of an IPv6 address that its host may choose.
 const HOST_BITS: u128 = u64::MAX as u128;
 
+/// The prefix behind which a translator hides all of IPv4 (RFC 6052 section 2.1).
+const NAT64: [u16; 6] = [0x64, 0xFF9B, 0, 0, 0, 0];
+
 /// Whom a cap or a ration counts as one: see [`Limits::unbound_connections_per_source_max`].
 //= RES-01
 //= RES-08
 pub(crate) fn source_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         source @ IpAddr::V4(_) => source,
+        IpAddr::V6(address) if address.segments().starts_with(&NAT64) => {
+            let [.., a, b, c, d] = address.octets();
+            Ipv4Addr::new(a, b, c, d).into()
+        }
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !HOST_BITS).into(),
     }
 }
@@ -73,6 +80,8 @@ mod tests {
         let rows = [
             ("192.0.2.1", "192.0.2.1"),
             ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("64:ff9b::192.0.2.1", "192.0.2.1"),
+            ("64:ff9b:1::192.0.2.1", "64:ff9b:1::"),
             ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
             ("2001:db8:1:2::", "2001:db8:1:2::"),
             ("2001:db8:1:3:3:4:5:6", "2001:db8:1:3::"),

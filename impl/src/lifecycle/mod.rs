@@ -1,8 +1,8 @@
 //! The lifecycle of a server, its transports and their connections, as pure data and decisions: no socket, no clock, no
 //! thread, no OpenSSL. Inputs are what happened, outputs are what to do. SPEC.md §3 is the text to this code.
 //!
-//! Time comes in as [`Input::TimerFired`] and goes out as [`Output::ArmTimer`]; the core knows durations, never moments.
-//! What is wanted but has no answer yet is state, and every reason to close leads through [`close_order`].
+//! Time comes in as [`Input::TimerFired`] and goes out as [`Output::ArmTimer`]; the core knows durations, never
+//! moments. What is wanted but has no answer yet is state, and every reason to close leads through [`close_order`].
 //!
 //! There are two machines. [`Worker`] is one worker's share: routing, transports, connections, the close order.
 //! [`server`] is the whole: it waits for every worker before carriers are released, and for every release before a

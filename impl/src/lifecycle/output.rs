@@ -113,8 +113,8 @@ pub enum Output {
 pub enum About {
     /// A STUN response.
     Reply,
-    /// DTLS that may be lost.
-    Records,
+    /// DTLS of this transport that may be lost.
+    Records(TransportId),
     /// The close_notify of this transport.
     CloseNotify(TransportId),
 }

@@ -55,6 +55,11 @@ impl SendQueue {
         self.frames.front().map_or(&[], |frame| &frame.bytes[self.begun..])
     }
 
+    /// How many of the next `count` bytes are not of the length in front of the frame.
+    pub fn payload_of(&self, count: usize) -> usize {
+        count.saturating_sub(framing::FRAME_LENGTH_BYTES.saturating_sub(self.begun))
+    }
+
     /// The kernel took `count` bytes of the first frame. The kind of the frame, if that was its end.
     //= TCP-16
     pub(super) fn wrote(&mut self, count: usize) -> Option<FrameKind> {
@@ -129,5 +134,25 @@ impl SendQueue {
     /// Bytes that wait, those of a begun frame included.
     pub fn len(&self) -> usize {
         self.bytes - self.begun
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn res_16_the_length_in_front_of_a_frame_is_no_payload_however_it_is_written() {
+        for step in 1..=6 {
+            let mut queue = SendQueue::default();
+            assert!(queue.push(FrameKind::Data, &[7; 4]));
+            let mut payload = 0;
+            while !queue.is_empty() {
+                let count = step.min(queue.unwritten().len());
+                payload += queue.payload_of(count);
+                queue.wrote(count);
+            }
+            assert_eq!(payload, 4, "in steps of {step}");
+        }
     }
 }

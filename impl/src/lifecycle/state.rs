@@ -82,7 +82,8 @@ pub enum NotNeeded {
     Handshaking,
     /// DTLS had failed.
     Failed,
-    /// The peer had said it first, and was answered then; or a fatal alert of either side had ended the association.
+    /// The peer had said it first, and was answered then; or its fatal alert, or a breach of the protocol, had ended
+    /// the association.
     PeerClosed,
     /// No tuple was left to send it on.
     NoPath,
@@ -123,6 +124,7 @@ pub enum DtlsReason {
     HandshakeTimeout,
     /// The handshake broke.
     Handshake,
-    /// The peer broke the protocol after the handshake, and our fatal alert ended the association.
+    /// The peer broke the protocol after the handshake. It gets a fatal alert, unless it left a renegotiation
+    /// unfinished.
     Protocol,
 }

@@ -64,6 +64,19 @@ pub(super) struct ListenerCarrier {
     pub(super) listener: TcpListener,
     pub(super) info: ListenInfo,
     token: Option<Token>,
+    #[cfg(feature = "testing")]
+    pub(super) accepts_that_fail: usize,
+}
+
+impl ListenerCarrier {
+    fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        #[cfg(feature = "testing")]
+        if let Some(left) = self.accepts_that_fail.checked_sub(1) {
+            self.accepts_that_fail = left;
+            return Err(io::Error::from_raw_os_error(libc::EPERM));
+        }
+        self.listener.accept()
+    }
 }
 
 pub(super) struct TcpCarrier {
@@ -221,7 +234,14 @@ impl Carriers {
             }
             Role::SendOnly => None,
         };
-        self.listeners.insert(id, ListenerCarrier { listener, info, token });
+        let carrier = ListenerCarrier {
+            listener,
+            info,
+            token,
+            #[cfg(feature = "testing")]
+            accepts_that_fail: 0,
+        };
+        self.listeners.insert(id, carrier);
         Ok(())
     }
 
@@ -259,24 +279,24 @@ impl Carriers {
     }
 
     /// Accepts one connection; `None` when none waits or the listener is gone.
-    pub(super) fn accept(&self, id: ListenerId) -> io::Result<Option<(TcpStream, SocketAddr)>> {
-        let Some(carrier) = self.listeners.get(&id) else { return Ok(None) };
-        match carrier.listener.accept() {
+    pub(super) fn accept(&mut self, id: ListenerId) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+        let Some(carrier) = self.listeners.get_mut(&id) else { return Ok(None) };
+        match carrier.accept() {
             Ok(accepted) => Ok(Some(accepted)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Accepts and closes what the kernel has accepted already, so that those peers see a FIN and not a reset; no more than
-    /// can be there: peers who connect again and again must not hold up the close.
+    /// Accepts and closes what the kernel has accepted already, so that those peers see a FIN and not a reset; no more
+    /// than can be there: peers who connect again and again must not hold up the close.
     //= CLS-34
-    fn empty_backlog(&self, id: ListenerId) {
+    fn empty_backlog(&mut self, id: ListenerId) {
         // One more than asked for is let in.
         for _ in 0..=BACKLOG {
             match self.accept(id) {
                 Ok(Some((stream, _))) => drop(stream),
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) if is_of_one_connection(&error) => {}
                 Ok(None) | Err(_) => break,
             }
         }
@@ -343,5 +363,39 @@ impl Carriers {
             self.tokens.remove(&carrier.token);
         }
         Some(carrier)
+    }
+}
+
+/// Whether an error of accept is of the connection that would have come next, and not of the listener or the process
+/// (accept(2)).
+pub(super) fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNABORTED
+                | libc::EINTR
+                | libc::EPERM
+                | libc::EPROTO
+                | libc::ENOPROTOOPT
+                | libc::EOPNOTSUPP
+                | libc::ENETDOWN
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+        )
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn res_02_only_an_error_of_the_process_makes_accept_pause() {
+        let is_skipped = |error| is_of_one_connection(&io::Error::from_raw_os_error(error));
+        let of_one = [libc::ECONNABORTED, libc::EINTR, libc::EPROTO, libc::ENETDOWN];
+        assert!(of_one.into_iter().all(is_skipped) && is_skipped(libc::EHOSTUNREACH));
+        let of_all = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EBADF];
+        assert!(!of_all.into_iter().any(is_skipped));
     }
 }

@@ -1,5 +1,5 @@
-//! Error replies to requests that prove nothing are rationed, so that a spoofed source cannot use us as a reflector. The
-//! workers of a server share one ration; who deserves no error reply never gets here.
+//! Error replies to requests that prove nothing are rationed, so that a spoofed source cannot use us as a reflector.
+//! The workers of a server share one ration; who deserves no error reply never gets here.
 
 use crate::lifecycle::source_of;
 use std::collections::HashMap;

@@ -9,8 +9,8 @@ use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasher;
 
-/// Transactions remembered per transport, 32 KiB of them. Browsers check every two to three seconds, so these reach back
-/// for more than two hours.
+/// Transactions remembered per transport, 32 KiB of them. Browsers check every two to three seconds, so these reach
+/// back for more than two hours.
 const REMEMBERED_MAX: usize = 4096;
 
 /// The latest granted transactions of each transport, as hashes: twelve bytes in eight.

@@ -6,13 +6,13 @@ use std::collections::VecDeque;
 use thiserror::Error;
 
 /// Bytes of the length in front of every frame.
-const FRAME_LENGTH_BYTES: usize = 2;
+pub(crate) const FRAME_LENGTH_BYTES: usize = 2;
 
 /// Bytes that one frame carries at the most: what a 16-bit length can say.
 pub const FRAME_PAYLOAD_MAX: usize = 65535;
 
-/// Bytes of capacity that a [`Deframer`] keeps while it holds nothing. An idle connection may cost
-/// 4 KiB in all, so what a large frame once needed goes back.
+/// Bytes of capacity that a [`Deframer`] keeps while it holds little. An idle connection may cost
+/// 4 KiB in all, so what many or large frames once needed goes back.
 const IDLE_CAPACITY_BYTES_MAX: usize = 2048;
 
 /// Bytes of the longest frame that may hold a check: USERNAME, its largest attribute, has 513.
@@ -50,7 +50,7 @@ pub fn frame(payload: &[u8]) -> Result<Vec<u8>, FrameTooLong> {
 /// Cuts the frames out of one TCP stream, however the stream was segmented.
 ///
 /// It holds the bytes that arrived and were not handed out yet, and what it counted: two deframers
-/// that were given the same bytes and have handed out the same frames are equal.
+/// that were given the same bytes and were asked for frames as often are equal.
 ///
 /// The caller pulls one frame after the other. So a frame that closes the connection is the last
 /// one that has any effect: nothing is handed out that nobody asks for.
@@ -87,14 +87,23 @@ impl Deframer {
             self.unread.drain(..FRAME_LENGTH_BYTES);
             self.take(length)
         });
-        if self.unread.is_empty() {
-            self.unread.shrink_to(IDLE_CAPACITY_BYTES_MAX);
+        if frame.is_none() {
+            self.give_back();
         }
         frame
     }
 
+    /// Not down to the last byte: a peer that sends one at a time would have all of them copied each
+    /// time.
+    //= RES-05
+    fn give_back(&mut self) {
+        if self.unread.capacity() > IDLE_CAPACITY_BYTES_MAX.max(2 * self.unread.len()) {
+            self.unread.shrink_to(IDLE_CAPACITY_BYTES_MAX);
+        }
+    }
+
     /// Whether the next frame cannot be a check, by as much of it as is here. Who has not bound a
-    /// connection sends nothing else on it, so nothing else is kept.
+    /// connection sends nothing else on it, so nothing else is kept. Passes over empty frames.
     //= TCP-06
     pub fn next_is_no_check(&mut self) -> bool {
         self.pass_over_empty_frames();
@@ -317,10 +326,19 @@ mod tests {
 
     #[test]
     fn res_05_an_idle_deframer_gives_large_buffers_back() {
-        let mut deframer = Deframer::new();
-        deframer.push(&frame(&[1; FRAME_PAYLOAD_MAX]).expect("short enough"));
-        assert!(deframer.next_frame().is_some());
-        assert!(deframer.unread.capacity() <= IDLE_CAPACITY_BYTES_MAX);
+        let large = frame(&[1; FRAME_PAYLOAD_MAX]).expect("short enough");
+        let many = stream_of(&vec![vec![1; 100]; 1_000]);
+        for rest in [0, 1, 1_000, 5_000] {
+            for frames in [&large, &many] {
+                let mut deframer = Deframer::new();
+                deframer.push(frames);
+                deframer.push(&vec![0xFF; rest]);
+                let _ = frames_of(&mut deframer);
+                assert_eq!(deframer.buffered_bytes(), rest);
+                let most = IDLE_CAPACITY_BYTES_MAX.max(2 * rest);
+                assert!(deframer.unread.capacity() <= most, "{rest}");
+            }
+        }
     }
 
     #[test]

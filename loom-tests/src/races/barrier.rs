@@ -53,8 +53,8 @@ fn callers_and_workers(callers: usize, workers: usize) {
     join(workers);
 }
 
-/// A callback and an answer that nobody wants, in the place of threads that sleep: each sleeper has schedules of its own,
-/// which are all tried where there is one of them, or one worker.
+/// A callback and an answer that nobody wants, in the place of threads that sleep: each sleeper has schedules of its
+/// own, which are all tried where there is one of them, or one worker.
 fn callers_who_are_called_and_workers() {
     let (server, workers) = Server::start(&[End::InOrder; 2]);
     let other = Arc::clone(&server);

@@ -1,5 +1,5 @@
-//! What a file claims of a state, read as the model's own types: variants of the state's enums are told from options by the
-//! type that is wanted, which the JSON alone does not say.
+//! What a file claims of a state, read as the model's own types: variants of the state's enums are told from options by
+//! the type that is wanted, which the JSON alone does not say.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -19,8 +19,8 @@ use crate::monitor;
 use crate::state::State;
 use crate::trace::newly_broken;
 
-/// What a step breaks if it led to what a state of a file claims, with the effects that the file claims; nothing if that
-/// is no state.
+/// What a step breaks if it led to what a state of a file claims, with the effects that the file claims; nothing if
+/// that is no state.
 pub(super) fn breaks(
     config: &Config,
     before: &State,

@@ -1,5 +1,5 @@
-//! Values in ITF: variants are `{"tag", "value"}`, a variant without a value has the empty tuple, whole numbers are plain
-//! or `{"#bigint": "7"}`.
+//! Values in ITF: variants are `{"tag", "value"}`, a variant without a value has the empty tuple, whole numbers are
+//! plain or `{"#bigint": "7"}`.
 
 use serde::ser::{
     self, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,

@@ -171,8 +171,8 @@ impl At<'_> {
         self.state.core.is_misplaced(self.config, t, c)
     }
 
-    /// May its home give this connection away, or ask about it? What has become of the transport the home does not know.
-    /// One check at a time is under way.
+    /// May its home give this connection away, or ask about it? What has become of the transport the home does not
+    /// know. One check at a time is under way.
     fn may_pass_on(&self, t: TransportId, c: ConnectionId) -> bool {
         let home = self.config.home_of(c);
         let open = self.state.core.worker(home) == WorkerPhase::Open

@@ -10,8 +10,8 @@ use crate::state::{Connection, Phase, ServerPhase, Tuple, Ufrags, WorkerPhase};
 use crate::world::{HandOver, Letter};
 
 impl Run<'_> {
-    /// A check names a transport of another worker. A connection that is nobody's is given away unseen; of one that is a
-    /// transport's the other is asked.
+    /// A check names a transport of another worker. A connection that is nobody's is given away unseen; of one that is
+    /// a transport's the other is asked.
     pub(super) fn pass_on(&mut self, t: TransportId, c: ConnectionId, check: Check) {
         if self.core.connection(c).is_bound() {
             self.post(HandOver::Question, self.config.worker_of(t), t, c, check);

@@ -201,8 +201,16 @@ impl Adapter {
         }
     }
 
-    /// Ends its input. How it ended, if it did.
-    pub(super) fn end(&mut self) -> Option<ExitStatus> {
+    /// Ends its input, and takes what it still says. How it ended, if it did.
+    pub(super) fn end(&mut self) -> Result<Option<ExitStatus>, AdapterError> {
+        let status = self.end_input();
+        while let Ok(line) = self.lines.recv_timeout(self.patience) {
+            self.take(line)?;
+        }
+        Ok(status)
+    }
+
+    fn end_input(&mut self) -> Option<ExitStatus> {
         self.input = None;
         self.ended(self.patience)
     }
@@ -211,7 +219,7 @@ impl Adapter {
 impl Drop for Adapter {
     /// Who does not end with his input is ended.
     fn drop(&mut self) {
-        if self.end().is_none() {
+        if self.end_input().is_none() {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }

@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::net::{TcpStream, UdpSocket};
+use std::process::ExitStatus;
 
 use serde_json::{Value, json};
 use webrtc_server_model::TransportId;
 
-use super::child::Adapter;
 use super::expected::Shown;
 use super::scene::Scene;
 use super::{BlackboxError, Seen, has};
+use crate::divergence::Finding;
 use crate::peer::StreamEnd;
-use crate::replay::report::Finding;
 
 const LISTEN_SERVER_CLOSE: &str = "listenserverclose";
 
@@ -81,13 +81,14 @@ pub(super) fn compare(
     let mut comparison =
         Comparison { comparisons: 0, findings: std::mem::take(&mut scene.findings) };
     comparison.wire(&scene, &allowed);
+    // First, for whatever it says meanwhile.
+    comparison.process(&mut scene, able, before)?;
     if has(able, "observes", "callbacks") {
         comparison.callbacks(&scene, &allowed);
     }
     if has(able, "observes", "outcomes") {
         comparison.outcomes(&scene, &allowed, &told);
     }
-    comparison.process(&mut scene, able, before)?;
     let Comparison { comparisons, findings } = comparison;
     Ok(Seen::Performed { comparisons, findings })
 }
@@ -233,19 +234,17 @@ impl Comparison {
             self.findings
                 .push(Finding::broken("the listener after the close", "it listens".to_owned()));
         }
-        end(&mut scene.adapter, self);
+        self.end(scene.adapter.end()?);
         Ok(())
     }
-}
 
-/// The end of its input ends it well.
-fn end(adapter: &mut Adapter, comparison: &mut Comparison) {
-    comparison.comparisons += 1;
-    let status = adapter.end();
-    if !status.is_some_and(|status| status.success()) {
-        let got = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
-        let (what, expected) =
-            ("how the process ended with its input", "exit status: 0".to_owned());
-        comparison.findings.push(Finding { what: what.to_owned(), expected, got });
+    /// The end of its input ends it well.
+    fn end(&mut self, status: Option<ExitStatus>) {
+        self.comparisons += 1;
+        if !status.is_some_and(|status| status.success()) {
+            let what = "how the process ended with its input".to_owned();
+            let got = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+            self.findings.push(Finding { what, expected: "exit status: 0".to_owned(), got });
+        }
     }
 }

@@ -1,11 +1,13 @@
-//! What the model allows to be seen from outside. The actions of peers and owner are those of the trace, in its order; what
-//! the server and the kernel do between them they do in any order, and the time passes when nothing else can happen.
+//! What the model allows to be seen from outside. The actions of peers and owner are those of the trace, in its order;
+//! what the server and the kernel do between them they do in any order, and the time passes when nothing else can
+//! happen.
 
 use std::collections::HashSet;
 
-use webrtc_server_model::{Action, Config, Outcome, State, Tuple, actions, step};
+use webrtc_server_model::{Action, Config, Outcome, State, TransportId, Tuple, actions, step};
 
 use super::super::wire::end_of;
+use super::BlackboxError;
 use crate::peer::StreamEnd;
 use crate::replay::compare::{Told, told_of};
 
@@ -43,6 +45,22 @@ impl<'a> Behaviours<'a> {
 
     pub(super) fn states(&self) -> impl Iterator<Item = &State> {
         self.ways.iter().map(|(state, _)| state)
+    }
+
+    /// The tuple that is selected when nothing is left to do.
+    ///
+    /// # Errors
+    ///
+    /// [`BlackboxError::Differs`] where that depends on what the server does first: nobody outside knows.
+    pub(super) fn selected(&self, t: TransportId) -> Result<Option<Tuple>, BlackboxError> {
+        let quiet = self.states().filter(|state| self.own_actions(state).is_empty());
+        let mut selected = quiet.map(|state| state.core.transport(t).selected);
+        let first = selected.next().flatten();
+        if selected.all(|other| other == first) {
+            Ok(first)
+        } else {
+            Err(BlackboxError::Differs("which tuple is selected is the server's choice"))
+        }
     }
 
     /// An action of a peer or of the owner, wherever it can happen; `false`, and nothing, if it can nowhere.

@@ -1,18 +1,18 @@
 //! Black box: a trace against another server, which runs in a process of its own and speaks the protocol of
 //! [`sut`](crate::sut).
 //!
-//! What peers and owner do is done, in the order of the trace. What the server and its kernel do they do by themselves, at
-//! their own time: reading, hearing commands, handing over, acknowledging. So what may be seen is that of every order in
-//! which the model lets these happen between the actions of the trace, and what was seen must be one of them. Time passes
-//! in the model when nothing else can happen. At the end of a trace the peers read everything, and the server is closed if
-//! it was not.
+//! What peers and owner do is done, in the order of the trace. What the server and its kernel do they do by themselves,
+//! at their own time: reading, hearing commands, handing over, acknowledging. So what may be seen is that of every
+//! order in which the model lets these happen between the actions of the trace, and what was seen must be one of them.
+//! Time passes in the model when nothing else can happen. At the end of a trace the peers read everything, and the
+//! server is closed if it was not.
 //!
 //! | Actions | What is done |
 //! |---|---|
 //! | `PeerConnects`, `PeerChecks`, `PeerSendsFlight`, `PeerHandshakes`, `PeerFailsHandshake`, `PeerSendsFatalAlert`, `PeerSendsCloseNotify`, `PeerAnswers`, `PeerStreams`, `PeerSendsFin`, `PeerResets` | as in [`replay`](super), by the same peer |
 //! | `KernelFillsConnection`, `KernelMakesRoomOnConnection` | the server sends what the peer does not read (`send`); the peer reads |
 //! | `OwnerCreatesTransport`, `OwnerRestartsIce`, `OwnerClosesTransport`, `OwnerClosesServer` | requests |
-//! | `Worker…`, `KernelAcknowledges` | nothing: they happen |
+//! | `Worker…` but `WorkerHearsTransportClose`, `KernelAcknowledges` | nothing: they happen |
 //! | all others | nobody can from outside: the trace is skipped, and the report says at which action and why |
 //!
 //! | What is compared | If |
@@ -41,7 +41,7 @@ use webrtc_server_model::{Action, CallerId, Config, State, Trace, TransportId, T
 
 pub use child::AdapterError;
 
-use super::report::Finding;
+use crate::divergence::Finding;
 use crate::peer::PeerError;
 use child::Adapter;
 use expected::{Behaviours, is_natural};

@@ -4,8 +4,8 @@ use super::live_server::LiveServer;
 use super::scenario::{Actor, Fingerprint, Handshake, Move, OwnerEnd, PathScript, PeerEnd, Role};
 use super::scenario::{Stranger, StrangerEnd};
 use crate::peer::{
-    CheckOptions, DtlsPhase, DtlsRole, DtlsSession, Path, Peer, PeerCertificate, PeerError,
-    Protocol, ServerCredentials, TcpOptions, TcpPath, Via,
+    CheckOptions, DtlsPhase, DtlsRole, DtlsSession, FATAL, HANDSHAKE_FAILURE, Path, Peer,
+    PeerCertificate, PeerError, Protocol, ServerCredentials, TcpOptions, TcpPath, Via,
 };
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,9 +22,6 @@ const STALLED_BUFFER_BYTES: usize = 2304;
 /// Messages that fill the buffers of a stalled connection, and their bytes.
 const MESSAGES_TO_STALL: usize = 16;
 const MESSAGE_BYTES: usize = 1000;
-/// Any fatal alert: handshake_failure.
-const FATAL: u8 = 2;
-const HANDSHAKE_FAILURE: u8 = 40;
 
 /// Plays a transport to its end.
 ///

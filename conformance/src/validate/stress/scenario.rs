@@ -1,5 +1,5 @@
-//! What will be done in a run. All of it is chosen before anything runs, so that the choices do not depend on the clock,
-//! and the server is not closed before some of it was done.
+//! What will be done in a run. All of it is chosen before anything runs, so that the choices do not depend on the
+//! clock, and the server is not closed before some of it was done.
 
 use super::choice::Choices;
 use crate::peer::Protocol;

@@ -104,8 +104,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether a transport is to be found by its ufrags: it is open, or waits for the record of its farewell, after which
-    /// it is unmapped.
+    /// Whether a transport is to be found by its ufrags: it is open, or waits for the record of its farewell, after
+    /// which it is unmapped.
     fn is_mapped(&self, transport: &Transport) -> bool {
         match transport.phase {
             Phase::Open => true,

@@ -219,8 +219,8 @@ impl Worker {
         emit(id, Event::IceStateChanged(IceState::Disconnected), out);
     }
 
-    /// An evicted tuple: the association lives on, so no alert; a connection is closed gracefully. A reply to the peer's
-    /// close_notify that waits there still leaves, unless the tuple becomes another's.
+    /// An evicted tuple: the association lives on, so no alert; a connection is closed gracefully. A reply to the
+    /// peer's close_notify that waits there still leaves, unless the tuple becomes another's.
     //= CLS-29
     //= N3
     fn discard_tuple(&mut self, tuple: Tuple, id: TransportId, out: &mut Outputs) {

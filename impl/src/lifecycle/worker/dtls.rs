@@ -100,7 +100,7 @@ impl Worker {
         };
         match (path, kind) {
             (Tuple::Udp { socket, remote }, RecordKind::Flight | RecordKind::Data) => {
-                let about = About::Records;
+                let about = About::Records(id);
                 out.push(Output::SendDatagram { socket, remote, datagram, about });
             }
             (Tuple::Tcp(connection), RecordKind::Flight) => {

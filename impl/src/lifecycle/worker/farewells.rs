@@ -62,8 +62,8 @@ impl Worker {
 
     /// The socket has room again: every farewell that waits for it is offered once more, in the order of the ids.
     ///
-    /// A socket is reported writable with every datagram that arrives, so only transports with a deadline are looked at:
-    /// each farewell that waits for a socket has one.
+    /// A socket is reported writable with every datagram that arrives, so only transports with a deadline are looked
+    /// at: each farewell that waits for a socket has one.
     //= CLS-05
     //= L3
     //= RES-06
@@ -73,7 +73,7 @@ impl Worker {
         let ids: Vec<_> = deadlines.filter_map(|timer| self.waits_for(socket, timer)).collect();
         for id in &ids {
             let unheard = self.is(Mutant::CompletionAfterClose) && self.is_closing(*id);
-            let about = if unheard { About::Records } else { About::CloseNotify(*id) };
+            let about = if unheard { About::Records(*id) } else { About::CloseNotify(*id) };
             self.offer(*id, about, out);
         }
         if ids.is_empty() { Verdict::Late } else { Verdict::Applied }

@@ -61,7 +61,7 @@ pub enum DtlsContextError {
     OpenSsl(#[from] ErrorStack),
 }
 
-/// Certificate and settings, shared by the sessions of a server. Cloning shares.
+/// Certificate and settings, shared by the sessions of many transports. Cloning shares.
 ///
 /// Sessions speak DTLS 1.2 only, with ephemeral elliptic-curve keys and authenticated encryption,
 /// without tickets, session cache, compression or renegotiation.
@@ -95,6 +95,15 @@ impl DtlsContext {
         let mut builder = builder()?;
         present(&mut builder, certificate)?;
         Ok(Self { ssl: builder.build(), options })
+    }
+
+    /// The same settings with another certificate.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn with_certificate(&self, certificate: &Certificate) -> Result<Self, DtlsContextError> {
+        Self::new(certificate, self.options.clone())
     }
 }
 

@@ -3,7 +3,7 @@
 //! Nothing in here owns a socket or a thread. A [`DtlsSession`] is fed with the datagrams that ICE
 //! accepted ([`DtlsSession::receive`]) and hands back datagrams ([`DtlsSession::poll_datagram`])
 //! and events ([`DtlsSession::poll_event`]); the caller asks [`DtlsSession::next_timeout`] how long
-//! it may sleep. One `DtlsContext` (certificate, ciphers, limits) serves all sessions of a server.
+//! it may sleep. One `DtlsContext` (certificate, ciphers, limits) serves many sessions.
 //!
 //! Rules that hold everywhere below:
 //!

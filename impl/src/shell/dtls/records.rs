@@ -5,7 +5,8 @@
 //! * It ends an association for an encrypted record that is too short for its nonce and tag, where
 //!   RFC 6347 section 4.1.2.7 has it dropped.
 //! * Of a record with a wrong version or an excessive length it skips the header only, and takes
-//!   the body for further records.
+//!   the body for further records. Before OpenSSL 3.2 DTLS 1.0 is wrong but for the first message,
+//!   though RFC 6347 section 4.2.1 allows it; so all of them are given to it as DTLS 1.2.
 //! * Until the handshake is done, records carry no proof of their sender. It then allocates by what
 //!   they claim, up to about 1 MB of reassembled messages and 100 early records of 16 KiB each, and
 //!   ends the handshake for records that are merely nonsense.
@@ -70,6 +71,13 @@ impl<'a> Record<'a> {
         self.epoch == ENCRYPTED_EPOCH
             && self.version == DTLS_1_2
             && lengths.contains(&self.body().len())
+    }
+
+    /// What OpenSSL gets of it.
+    pub(super) fn as_dtls_1_2(&self) -> Vec<u8> {
+        let mut bytes = self.bytes.to_vec();
+        bytes[1..3].copy_from_slice(&DTLS_1_2);
+        bytes
     }
 
     fn may_be_plaintext(&self) -> bool {

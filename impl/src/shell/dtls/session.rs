@@ -174,7 +174,7 @@ impl DtlsSession {
                 Phase::Idle | Phase::PeerClosed | Phase::Ended => return,
             };
             if admitted {
-                self.stream.get_mut().incoming.push_back(record.bytes.to_vec());
+                self.stream.get_mut().incoming.push_back(record.as_dtls_1_2());
                 process(self);
             }
         }

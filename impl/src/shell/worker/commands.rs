@@ -1,10 +1,12 @@
 //! What the handles ask for, and the other workers.
 
-use super::{Owner, Strangers, Worker};
+use super::dtls::DtlsSlot;
+use super::{Owner, Slot, Strangers, Worker};
 use crate::control::command::{Command, Refused};
 use crate::control::dump::{CarrierDump, ConnectionCounts, TransportState, WorkerDump};
 use crate::lifecycle::{ConnectionPhase, Credentials, Input, TransportId, Tuple, Verdict};
 use crate::parameters::{ListenInfo, TransportTuple};
+use crate::shell::dtls::DtlsContext;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -12,8 +14,8 @@ impl Worker {
     /// Does what a handle or another worker asks for and answers it.
     pub fn execute(&mut self, command: Command) {
         match command {
-            Command::CreateTransport { transport, credentials, consent, owner, reply } => {
-                let verdict = self.create(transport, credentials, consent, owner);
+            Command::CreateTransport { transport, credentials, consent, dtls, owner, reply } => {
+                let verdict = self.create(transport, credentials, consent, dtls, owner);
                 reply.send(accepted(verdict));
             }
             Command::Connect { transport, remote_role, fingerprints, reply } => {
@@ -70,14 +72,16 @@ impl Worker {
         transport: TransportId,
         credentials: Credentials,
         consent: Option<Duration>,
+        dtls: DtlsContext,
         owner: Owner,
     ) -> Verdict {
-        self.owners.insert(transport, owner);
+        let dtls = Some(DtlsSlot::new(dtls));
+        self.slots.insert(transport, Slot { dtls, owner, bytes_received: 0, bytes_sent: 0 });
         let verdict = self.feed(Input::TransportCreated { transport, credentials, consent });
         if verdict != Verdict::Applied {
-            self.owners.remove(&transport);
-        } else if let Some(owner) = self.owners.get_mut(&transport) {
-            owner.made();
+            self.slots.remove(&transport);
+        } else if let Some(slot) = self.slots.get_mut(&transport) {
+            slot.owner.made();
         }
         verdict
     }
@@ -139,15 +143,18 @@ impl Worker {
     }
 
     fn dump_transport(&self, id: TransportId) -> Option<TransportState> {
-        let transport = self.core.transports().get(&id)?;
+        let (transport, slot) = (self.core.transports().get(&id)?, self.slots.get(&id)?);
         let ice = &transport.ice;
         Some(TransportState {
+            seen: Instant::now(),
             ice_state: ice.state,
             ice_selected_tuple: ice.selected.and_then(|tuple| self.transport_tuple(&tuple)),
             tuples: ice.tuples.iter().filter_map(|tuple| self.transport_tuple(tuple)).collect(),
             ufrag: ice.credentials.ufrag.clone(),
             dtls_state: transport.dtls,
             dtls_local_role: transport.local_role,
+            bytes_received: slot.bytes_received,
+            bytes_sent: slot.bytes_sent,
         })
     }
 }

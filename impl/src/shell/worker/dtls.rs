@@ -1,31 +1,39 @@
 //! The DTLS sessions of a worker: records in, records and events out.
 
-use super::Worker;
+use super::{Slot, Worker};
 use crate::fingerprint::Fingerprint;
 use crate::lifecycle::{self, DtlsReason, DtlsState, Input, RecordKind, Transport, TransportId};
 use crate::mutants::Mutant;
-use crate::shell::dtls::{DtlsConnected, DtlsEvent, DtlsFailure, DtlsRole, DtlsSession};
+use crate::shell::dtls::{
+    DtlsConnected, DtlsContext, DtlsEvent, DtlsFailure, DtlsRole, DtlsSession,
+};
 use crate::shell::timers::Alarm;
 use std::time::Duration;
 
 /// What a worker keeps for the DTLS of one transport.
-#[derive(Default)]
 pub(super) struct DtlsSlot {
+    context: DtlsContext,
     session: Option<DtlsSession>,
     fingerprints: Option<Vec<Fingerprint>>,
     connected: Option<Box<DtlsConnected>>,
 }
 
+impl DtlsSlot {
+    pub(super) fn new(context: DtlsContext) -> Self {
+        DtlsSlot { context, session: None, fingerprints: None, connected: None }
+    }
+}
+
 impl Worker {
     pub(super) fn start_dtls(&mut self, id: TransportId, role: lifecycle::DtlsRole) {
-        let slot = self.slots.entry(id).or_default();
-        match DtlsSession::with_mutant(&self.dtls, role.into(), self.planted) {
+        let Some(Slot { dtls: Some(dtls), .. }) = self.slots.get_mut(&id) else { return };
+        match DtlsSession::with_mutant(&dtls.context, role.into(), self.planted) {
             Ok(mut session) => {
-                if let Some(fingerprints) = slot.fingerprints.clone() {
+                if let Some(fingerprints) = dtls.fingerprints.clone() {
                     session.expect_fingerprints(fingerprints);
                 }
                 session.start();
-                slot.session = Some(session);
+                dtls.session = Some(session);
                 self.collect(id, RecordKind::Flight);
             }
             Err(error) => {
@@ -40,19 +48,22 @@ impl Worker {
     //= DTL-03
     pub(super) fn expect_fingerprints(&mut self, id: TransportId, fingerprints: Vec<Fingerprint>) {
         let role = self.core.transports().get(&id).map(Transport::role_to_play);
-        if let (Some(owner), Some(role)) = (self.owners.get(&id), role) {
-            owner.play(role);
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        if let Some(role) = role {
+            slot.owner.play(role);
         }
-        let slot = self.slots.entry(id).or_default();
-        slot.fingerprints = Some(fingerprints.clone());
-        if let Some(session) = &mut slot.session {
+        let Some(dtls) = &mut slot.dtls else { return };
+        dtls.fingerprints = Some(fingerprints.clone());
+        if let Some(session) = &mut dtls.session {
             session.expect_fingerprints(fingerprints);
             self.collect(id, RecordKind::Flight);
         }
     }
 
     pub(super) fn feed_dtls(&mut self, id: TransportId, datagram: &[u8]) {
-        if let Some(session) = self.session(id) {
+        let Some(slot) = self.slots.get_mut(&id) else { return };
+        slot.bytes_received += datagram.len() as u64;
+        if let Some(session) = slot.dtls.as_mut().and_then(|dtls| dtls.session.as_mut()) {
             session.receive(datagram);
             self.collect(id, RecordKind::Flight);
         }
@@ -77,7 +88,8 @@ impl Worker {
 
     pub(super) fn drop_dtls(&mut self, id: TransportId) {
         self.timers.disarm(Alarm::Retransmit(id));
-        let session = self.slots.remove(&id).and_then(|slot| slot.session);
+        let dtls = self.slots.get_mut(&id).and_then(|slot| slot.dtls.take());
+        let session = dtls.and_then(|dtls| dtls.session);
         if self.planted.is(Mutant::ErrorQueueLeft) {
             session.iter().for_each(DtlsSession::shut_down_blindly);
         }
@@ -101,7 +113,7 @@ impl Worker {
         state: DtlsState,
     ) -> Option<Box<DtlsConnected>> {
         let slot = self.slots.get_mut(&id).filter(|_| state == DtlsState::Connected)?;
-        slot.connected.take()
+        slot.dtls.as_mut()?.connected.take()
     }
 
     /// The largest message that [`Input::DataSubmitted`] may carry.
@@ -110,14 +122,14 @@ impl Worker {
     }
 
     fn session(&mut self, id: TransportId) -> Option<&mut DtlsSession> {
-        self.slots.get_mut(&id)?.session.as_mut()
+        self.slots.get_mut(&id)?.dtls.as_mut()?.session.as_mut()
     }
 
     /// Takes what a session has to send and to tell: first its datagrams, then its events, so that the flight that
     /// ends a handshake, or the alert that breaks it, leaves before the state changes.
     fn collect(&mut self, id: TransportId, kind: RecordKind) {
-        let Some(slot) = self.slots.get_mut(&id) else { return };
-        let Some(session) = &mut slot.session else { return };
+        let Some(Slot { dtls: Some(dtls), .. }) = self.slots.get_mut(&id) else { return };
+        let Some(session) = &mut dtls.session else { return };
         while let Some(datagram) = session.poll_datagram() {
             self.answers.push_back(Input::RecordsMade { transport: id, datagram, kind });
         }
@@ -125,12 +137,10 @@ impl Worker {
             self.answers.push_back(match event {
                 DtlsEvent::Connected(connected) => {
                     self.stats.handshakes_completed += 1;
-                    slot.connected = Some(connected);
+                    dtls.connected = Some(connected);
                     Input::HandshakeCompleted { transport: id }
                 }
                 DtlsEvent::Failed(failure) => {
-                    let in_handshake = !matches!(failure, DtlsFailure::Protocol(_));
-                    self.stats.handshakes_failed += u64::from(in_handshake);
                     tracing::debug!(target: "dtls", %failure, "DTLS failed");
                     Input::HandshakeFailed { transport: id, reason: reason_of(&failure) }
                 }

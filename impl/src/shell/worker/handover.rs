@@ -46,7 +46,8 @@ impl Worker {
         }
     }
 
-    /// A datagram without a ufrag, whose tuple is none of ours: `true` if it went to the worker that may have the tuple.
+    /// A datagram without a ufrag, whose tuple is none of ours: `true` if it went to the worker that may have the
+    /// tuple.
     //= DMX-13
     pub(super) fn pass_on(&mut self, arrival: Arrival, tuple: Tuple, packet: &[u8]) -> bool {
         let (Some(_), Arrival::Own) = (&self.neighbours, arrival) else { return false };
@@ -102,8 +103,8 @@ impl Worker {
         connection.filter(|connection| connection.phase == ConnectionPhase::Unbound)
     }
 
-    /// Asks another worker whether this check proves a password of its; but not while it, or another, is asked about this
-    /// connection already.
+    /// Asks another worker whether this check proves a password of its; but not while it, or another, is asked about
+    /// this connection already.
     //= RES-14
     fn ask_about(&mut self, owner: WorkerId, connection: ConnectionId, check: &[u8]) -> bool {
         let carrier = self.carriers.connections.get_mut(&connection);

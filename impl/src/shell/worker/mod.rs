@@ -16,7 +16,6 @@ use super::bind::{Bound, BoundCarrier, Role};
 #[cfg(feature = "testing")]
 use super::carriers::WriteRoom;
 use super::carriers::{Carrier, Carriers};
-use super::dtls::DtlsContext;
 use super::hints::Hints;
 use super::limiter::ReplyLimiter;
 use super::timers::{Alarm, Timers};
@@ -69,8 +68,8 @@ pub trait Notify: Send {
     fn drained(&mut self, outcomes: Vec<(u64, Outcome)>);
     /// The carriers are released.
     fn released(&mut self);
-    /// The worker is dropped before it was drained. `outcomes`: of the transports that its close had ended, and of those
-    /// that end now.
+    /// The worker is dropped before it was drained. `outcomes`: of the transports that its close had ended, and of
+    /// those that end now.
     fn abandoned(&mut self, outcomes: Vec<(u64, Outcome)>) {
         drop(outcomes);
     }
@@ -89,8 +88,6 @@ pub enum Clock {
 pub struct WorkerConfig {
     /// Deadlines and caps.
     pub limits: Limits,
-    /// Certificate and ciphers.
-    pub dtls: DtlsContext,
     /// Its carriers, bound.
     pub bound: Vec<Bound>,
     /// Who hears of the end.
@@ -132,16 +129,23 @@ pub struct JournalEntry {
     pub core: lifecycle::Worker,
 }
 
+/// What a worker keeps of one transport beside the core's part.
+struct Slot {
+    /// `None` when it is over.
+    dtls: Option<DtlsSlot>,
+    owner: Owner,
+    bytes_received: u64,
+    bytes_sent: u64,
+}
+
 /// One worker of a server.
 pub struct Worker {
     core: lifecycle::Worker,
     poll: Poll,
     waker: Arc<Waker>,
-    /// Before the owners: who hears that a transport is lost finds its carriers gone.
+    /// Before the owners in the slots: who hears that a transport is lost finds its carriers gone.
     carriers: Carriers,
-    dtls: DtlsContext,
-    slots: HashMap<TransportId, DtlsSlot>,
-    owners: HashMap<TransportId, Owner>,
+    slots: HashMap<TransportId, Slot>,
     timers: Timers,
     clock: Clock,
     events: Events,
@@ -213,9 +217,7 @@ impl Worker {
             poll,
             waker,
             carriers,
-            dtls: config.dtls,
             slots: HashMap::new(),
-            owners: HashMap::new(),
             timers: Timers::default(),
             clock: config.clock,
             events: Events::with_capacity(EVENTS_PER_POLL),
@@ -380,6 +382,22 @@ impl Worker {
     fn arm(&mut self, alarm: Alarm, after: Duration) {
         self.timers.arm(alarm, Instant::now(), after);
     }
+
+    /// A packet was taken in as this transport's.
+    //= RES-16
+    fn count_received(&mut self, transport: TransportId, bytes: usize) {
+        if let Some(slot) = self.slots.get_mut(&transport) {
+            slot.bytes_received += bytes as u64;
+        }
+    }
+
+    /// The kernel took something on a tuple, perhaps of a transport.
+    //= RES-16
+    fn count_sent(&mut self, owner: Option<TransportId>, bytes: usize) {
+        if let Some(slot) = owner.and_then(|owner| self.slots.get_mut(&owner)) {
+            slot.bytes_sent += bytes as u64;
+        }
+    }
 }
 
 /// What a carrier can be ready for.
@@ -398,11 +416,11 @@ impl Drop for Worker {
     /// first the carriers, then the owners, each of which answers everybody who waits for its transport.
     //= CLS-07
     fn drop(&mut self) {
-        if self.owners.is_empty() && self.outcomes.is_empty() {
+        if self.slots.is_empty() && self.outcomes.is_empty() {
             return;
         }
         let mut outcomes = std::mem::take(&mut self.outcomes);
-        outcomes.extend(self.owners.keys().map(|transport| (transport.0, ABANDONED)));
+        outcomes.extend(self.slots.keys().map(|transport| (transport.0, ABANDONED)));
         self.notify.abandoned(outcomes);
     }
 }
@@ -476,6 +494,13 @@ impl Worker {
     pub fn set_receive_errors(&mut self, id: SocketId, count: usize) {
         if let Some(carrier) = self.carriers.sockets.get_mut(&id) {
             carrier.faults.receives_that_fail = count;
+        }
+    }
+
+    /// Lets so many accepts of a listener fail, as where a policy forbids them.
+    pub fn set_accept_errors(&mut self, id: ListenerId, count: usize) {
+        if let Some(carrier) = self.carriers.listeners.get_mut(&id) {
+            carrier.accepts_that_fail = count;
         }
     }
 

@@ -4,7 +4,7 @@ use super::{Ready, Worker};
 use crate::control::events::TransportEvent;
 use crate::lifecycle::{
     About, CloseReason, ConnectionId, DropReason, DtlsState, Event, Input, Outcome, Output,
-    SocketId, TransportId, WorkerPhase,
+    SocketId, TransportId, Tuple, WorkerPhase,
 };
 use crate::mutants::Mutant;
 use crate::shell::timers::Alarm;
@@ -79,6 +79,11 @@ impl Worker {
             SendResult::Taken => {
                 self.stats.datagrams_sent += 1;
                 self.stats.bytes_sent += datagram.len() as u64;
+                let owner = match about {
+                    About::Reply => self.core.routes().by_tuple(&Tuple::Udp { socket, remote }),
+                    About::Records(transport) | About::CloseNotify(transport) => Some(transport),
+                };
+                self.count_sent(owner, datagram.len());
             }
             SendResult::TryAgain => self.stats.sends_blocked += 1,
             SendResult::Refused(_) => self.stats.send_errors += 1,
@@ -137,13 +142,13 @@ impl Worker {
         };
         #[cfg(feature = "testing")]
         self.carriers.note_leftover(&result, bytes);
-        self.answers.push_back(match result {
+        let answer = match result {
             Ok(0) => Input::ConnectionBlocked { connection },
             Ok(_) if self.planted.is(Mutant::RestForgotten) => {
                 Input::BytesWritten { connection, bytes: bytes.len() }
             }
             Ok(bytes) => {
-                self.stats.bytes_sent += bytes as u64;
+                self.count_written(connection, bytes);
                 Input::BytesWritten { connection, bytes }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -151,7 +156,15 @@ impl Worker {
             }
             //= TCP-14
             Err(_) => Input::ConnectionReset { connection },
-        });
+        };
+        self.answers.push_back(answer);
+    }
+
+    /// The kernel took bytes of the connection's first frame.
+    fn count_written(&mut self, connection: ConnectionId, bytes: usize) {
+        self.stats.bytes_sent += bytes as u64;
+        let Some(connection) = self.core.connections().get(&connection) else { return };
+        self.count_sent(connection.owner(), connection.queue.payload_of(bytes));
     }
 
     fn shutdown(&mut self, connection: ConnectionId) {
@@ -187,6 +200,7 @@ impl Worker {
         // last flight.
         //= DTL-15
         let failed = matches!(event, Event::DtlsStateChanged(DtlsState::Failed, _));
+        self.stats.handshakes_failed += u64::from(failed);
         if failed && !self.planted.is(Mutant::SessionKept) {
             self.drop_dtls(transport);
         }
@@ -202,8 +216,8 @@ impl Worker {
             },
             Event::DataReceived(data) => TransportEvent::Data(data),
         };
-        if let Some(owner) = self.owners.get_mut(&transport) {
-            owner.report(event);
+        if let Some(slot) = self.slots.get_mut(&transport) {
+            slot.owner.report(event);
         }
     }
 
@@ -212,10 +226,10 @@ impl Worker {
         if self.core.phase() != WorkerPhase::Open {
             self.outcomes.push((transport.0, outcome));
         }
-        let Some(mut owner) = self.owners.remove(&transport) else { return };
-        owner.report_closed(reason, outcome);
+        let Some(mut slot) = self.slots.remove(&transport) else { return };
+        slot.owner.report_closed(reason, outcome);
         if self.planted.is(Mutant::OwnerKept) {
-            self.owners.insert(transport, owner);
+            self.slots.insert(transport, slot);
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use super::{Arrival, Ready, Strangers, Worker};
 use crate::lifecycle::{
-    Check, ConnectionId, ConnectionPhase, Credential, Input, ListenerId, SocketId, TransportId,
-    Tuple, Verdict,
+    Check, ConnectionId, ConnectionPhase, Credential, Input, ListenerId, SocketId, Tuple, Verdict,
 };
 use crate::mutants::Mutant;
 use crate::shell::bind::Role;
+use crate::shell::carriers::is_of_one_connection;
 use crate::shell::sys::unacknowledged_bytes;
 use crate::shell::timers::Alarm;
 use crate::sync::lock;
@@ -21,15 +21,15 @@ use std::time::Duration;
 /// Datagrams of one delivery: a flood on one socket does not starve the others.
 //= RES-14
 const DATAGRAMS_PER_DELIVERY: usize = 256;
-/// After so many in a row the error is the socket's and not a datagram's.
-const RECEIVE_ERRORS_IN_A_ROW: usize = 8;
-/// Reads of one delivery, and bytes after which there is no other: they may be thousands of frames, each with a check to
-/// verify.
+/// After so many in a row the error is the carrier's, and not a datagram's or a newcomer's.
+const ERRORS_IN_A_ROW_MAX: usize = 8;
+/// Reads of one delivery, and bytes after which there is no other: they may be thousands of frames, each with a check
+/// to verify.
 const READS_PER_DELIVERY: usize = 16;
 const BYTES_PER_DELIVERY: usize = 65_536;
 /// Accepts of one delivery.
 const ACCEPTS_PER_DELIVERY: usize = 64;
-/// Pause after the descriptors ran out.
+/// Pause after the descriptors ran out, or nothing but errors came.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause between two looks at the send queue of a connection that drains.
 const ACKNOWLEDGED_PAUSE_MAX: Duration = Duration::from_millis(20);
@@ -103,7 +103,7 @@ impl Worker {
                 Err(_) => {
                     self.stats.receive_errors += 1;
                     errors += 1;
-                    if errors == RECEIVE_ERRORS_IN_A_ROW {
+                    if errors == ERRORS_IN_A_ROW_MAX {
                         self.retry_later(id);
                         break;
                     }
@@ -118,17 +118,22 @@ impl Worker {
     //= RES-02
     //= TCP-19
     fn accept(&mut self, listener: ListenerId) {
+        let mut errors = 0;
         for _ in 0..ACCEPTS_PER_DELIVERY {
             let (stream, remote) = match self.carriers.accept(listener) {
                 Ok(Some(accepted)) => accepted,
                 Ok(None) => return,
-                Err(error) if is_of_one_connection(&error) => continue,
-                Err(_) => {
+                Err(error) => {
                     self.stats.accept_errors += 1;
+                    errors += 1;
+                    if is_of_one_connection(&error) && errors < ERRORS_IN_A_ROW_MAX {
+                        continue;
+                    }
                     self.arm(Alarm::RetryAccept(listener), ACCEPT_PAUSE);
                     return;
                 }
             };
+            errors = 0;
             //= CLS-31
             if self.strangers == Strangers::TurnedAway {
                 self.stats.connections_refused += 1;
@@ -335,31 +340,29 @@ impl Worker {
             }
             Judgement::Check { use_candidate, nomination } => {
                 self.stats.stun_checks += 1;
+                let copied = !self.transactions.is_new(transport, message.transaction);
+                // Where the check would be the transport's own anyway it may be a retransmission, whose answer was
+                // lost.
+                //= STN-32
+                if copied && self.core.routes().by_tuple(&tuple) != Some(transport) {
+                    self.stats.stun_ignored += 1;
+                    return Proof::None;
+                }
                 let credential = if current { Credential::Current } else { Credential::Previous };
                 let check = Check { credential, use_candidate, nomination };
                 let reply = stun::success_response(message.transaction, mapped, password);
-                if !self.transactions.is_new(transport, message.transaction) {
-                    return self.answer_copy(tuple, transport, reply);
+                self.count_received(transport, packet.len());
+                match copied {
+                    true => Input::CheckRefused { tuple, reply },
+                    false => Input::CheckReceived { tuple, transport, check, reply },
                 }
-                Input::CheckReceived { tuple, transport, check, reply }
             }
         };
         self.feed_judged(arrival, tuple, input)
     }
 
-    /// Where the check would be the transport's own anyway it is a retransmission, whose answer was lost.
-    //= STN-32
-    fn answer_copy(&mut self, tuple: Tuple, transport: TransportId, reply: Vec<u8>) -> Proof {
-        if self.core.routes().by_tuple(&tuple) == Some(transport) {
-            let _ = self.feed(Input::CheckRefused { tuple, reply });
-        } else {
-            self.stats.stun_ignored += 1;
-        }
-        Proof::None
-    }
-
-    /// The error response to a check, unless it proves no password and its source has had its ration. The only lock that
-    /// a packet at the right worker meets, and no packet of a peer in order.
+    /// The error response to a check, unless it proves no password and its source has had its ration. The only lock
+    /// that a packet at the right worker meets, and no packet of a peer in order.
     //= RES-08
     pub(super) fn refusal(
         &self,
@@ -385,26 +388,6 @@ impl Worker {
     }
 }
 
-/// Whether an error of accept is of the connection that would have come next, and not of the listener or the process
-/// (accept(2)).
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(
-            libc::ECONNABORTED
-                | libc::EINTR
-                | libc::EPERM
-                | libc::EPROTO
-                | libc::ENOPROTOOPT
-                | libc::EOPNOTSUPP
-                | libc::ENETDOWN
-                | libc::ENETUNREACH
-                | libc::EHOSTDOWN
-                | libc::EHOSTUNREACH
-        )
-    )
-}
-
 fn read_some(stream: &mut mio::net::TcpStream, buffer: &mut [u8]) -> ReadResult {
     loop {
         match stream.read(buffer) {
@@ -416,19 +399,5 @@ fn read_some(stream: &mut mio::net::TcpStream, buffer: &mut [u8]) -> ReadResult 
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return ReadResult::Nothing,
             Err(_) => return ReadResult::Broken,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn res_02_only_an_error_of_the_process_makes_accept_pause() {
-        let is_skipped = |error| is_of_one_connection(&io::Error::from_raw_os_error(error));
-        let of_one = [libc::ECONNABORTED, libc::EINTR, libc::EPROTO, libc::ENETDOWN];
-        assert!(of_one.into_iter().all(is_skipped) && is_skipped(libc::EHOSTUNREACH));
-        let of_all = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EBADF];
-        assert!(!of_all.into_iter().any(is_skipped));
     }
 }
