@@ -34,6 +34,19 @@ test('bad requests are answered, and the goodbye is said afterwards', async () =
   await close(page);
 });
 
+for (const signal of ['SIGTERM', 'SIGINT']) {
+  test(`CLS-23 ${signal} says goodbye and ends it, as Enter does`, async () => {
+    const server = await serve([], 'ignore');
+    const page = await open(server);
+    await connectPage(server, page, 'udp');
+    await page.evaluate(() => { askedAt = performance.now(); });
+    server.kill(signal);
+    assert.deepEqual(await news(page), ['dtls closed']);
+    assert.equal(await server.ended(), 0);
+    await close(page);
+  });
+}
+
 test('without a standard input it goes on', async () => {
   const server = await serve([], 'ignore');
   const idle = (await server.state()).descriptors;

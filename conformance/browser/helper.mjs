@@ -83,7 +83,7 @@ export async function serve(args = ['--until-eof'], stdin = 'pipe') {
     ask: (method, path, body) => ask(new URL(path, url), method, body),
     state: async () => (await ask(new URL('/state', url), 'GET')).json,
     isAlive: () => child.exitCode === null && child.signalCode === null,
-    kill: () => { child.kill('SIGKILL'); return ended; },
+    kill: (signal = 'SIGKILL') => { child.kill(signal); return ended; },
     // How it ended, if it does in time.
     ended: () => within(PATIENCE, 'the server ends', ended),
     stop() {

@@ -1,14 +1,23 @@
 //! The server under test, driven as a stranger would: a child process, one JSON object per line.
 
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Duration;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 use webrtc_server_conformance::peer::{Peer, PeerCertificate, Protocol, ServerCredentials, Via};
 use webrtc_server_conformance::sut::monotonic_nanoseconds;
 
 const PATIENCE: Duration = Duration::from_secs(10);
+const HOUR_MS: u64 = 3_600_000;
+
+/// Options of a server that closes when everything is said, and not before.
+fn patient() -> Value {
+    let deadlines = json!({ "drainMs": HOUR_MS, "answerMs": HOUR_MS, "serverMs": HOUR_MS });
+    json!({ "deadlines": deadlines })
+}
 
 fn text(value: &Value) -> String {
     value.as_str().expect("text").to_owned()
@@ -132,6 +141,19 @@ impl Adapter {
             .0
     }
 
+    /// A patient server, a transport of it whose peer over TCP does not read what waits for it, and one whose peer over
+    /// UDP is well.
+    fn stalled(&mut self) -> (String, [String; 2], [Peer; 2]) {
+        let (server, stalled) = self.create_with(&patient());
+        let well = self.transport(&server);
+        let peers = [self.connect(&stalled, Protocol::Tcp), self.connect(&well, Protocol::Udp)];
+        let ids = [stalled, well].map(|transport| text(&transport["transportId"]));
+        // More than the buffers of the connection and its queue hold.
+        let sent = json!({ "transportId": ids[0], "bytes": "AAAA".repeat(380), "count": 20_000 });
+        assert_eq!(self.ask("send", &sent)["result"]["accepted"], 20_000);
+        (server, ids, peers)
+    }
+
     /// The next event with this name that was not asked for before.
     fn event(&mut self, name: &str) -> Value {
         while self.events.iter().all(|event| event["event"] != name) {
@@ -146,6 +168,31 @@ impl Adapter {
     fn end(mut self) {
         self.input = None;
         assert!(self.child.wait().expect("it ends").success());
+    }
+
+    fn signal(&self, name: &str) {
+        let command = format!("kill -s {name} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &command]).status().expect("a shell").success());
+    }
+
+    /// How it ends although its input does not.
+    fn ended(mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Drop for Adapter {
+    /// A test that fails leaves no process.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -180,6 +227,49 @@ fn cls_23_the_end_of_the_input_closes_every_server_in_order() {
     adapter.input = None;
     peer.await_close_notify(PATIENCE).expect("the alert arrives");
     adapter.end();
+}
+
+#[test]
+fn cls_23_a_signal_closes_every_server_in_order_and_who_does_not_read_is_not_waited_for() {
+    for signal in ["TERM", "INT"] {
+        let mut adapter = Adapter::start();
+        let (_, [stalled, well], [_unread, mut peer]) = adapter.stalled();
+        let (_, elsewhere) = adapter.create_with(&patient());
+        let mut other = adapter.connect(&elsewhere, Protocol::Tcp);
+        adapter.signal(signal);
+        for peer in [&mut peer, &mut other] {
+            peer.await_close_notify(PATIENCE).expect("the alert arrives");
+            peer.answer_close_notify(Via(0)).expect("the answer leaves");
+        }
+        let events = (0..3).map(|_| adapter.event("close"));
+        let outcomes: BTreeMap<_, _> =
+            events.map(|e| (text(&e["target"]), e["data"]["outcome"].clone())).collect();
+        let confirmed = json!({ "type": "confirmed" });
+        assert_eq!(outcomes[&text(&elsewhere["transportId"])], confirmed);
+        assert_eq!(outcomes[&well], confirmed);
+        assert_eq!(outcomes[&stalled], json!({ "type": "dropped", "reason": "deadline" }));
+        assert_eq!(adapter.ended().code(), Some(0), "{signal}");
+    }
+}
+
+#[test]
+fn cls_23_a_close_without_a_deadline_does_not_keep_the_process() {
+    let mut adapter = Adapter::start();
+    let (server, _, [_unread, mut peer]) = adapter.stalled();
+    adapter.send("closeWebRtcServer", &json!({ "webRtcServerId": server }));
+    peer.await_close_notify(PATIENCE).expect("it closes");
+    adapter.signal("TERM");
+    assert_eq!(adapter.ended().code(), Some(0));
+}
+
+#[test]
+fn cls_23_the_second_signal_ends_the_process_at_once() {
+    let mut adapter = Adapter::start();
+    let (_, _, [_unread, mut peer]) = adapter.stalled();
+    adapter.signal("TERM");
+    peer.await_close_notify(PATIENCE).expect("it was heard");
+    adapter.signal("INT");
+    assert_eq!(adapter.ended().signal(), Some(2));
 }
 
 /// What is refused, and as what.
@@ -335,20 +425,12 @@ fn of_two_servers_each_has_its_own_transports_and_outcomes() {
 #[test]
 fn cls_07_the_deadline_of_a_request_counts() {
     let mut adapter = Adapter::start();
-    let hour = 3_600_000;
-    let options = json!({ "deadlines": { "drainMs": hour, "serverMs": hour }, "workers": 1 });
-    let (server, transport) = adapter.create_with(&options);
-    let peer = adapter.connect(&transport, Protocol::Tcp);
-    let id = transport["transportId"].clone();
-    // More than the buffers of the connection and its queue hold: the peer reads none of it.
-    let bytes = "AAAA".repeat(380);
-    let sent = json!({ "transportId": id, "bytes": bytes, "count": 20_000 });
-    assert_eq!(adapter.ask("send", &sent)["result"]["accepted"], 20_000);
+    let (server, [stalled, well], _peers) = adapter.stalled();
     let closed =
         adapter.ask("closeWebRtcServer", &json!({ "webRtcServerId": server, "deadlineMs": 50 }));
-    let outcome = json!({ text(&id): { "type": "dropped", "reason": "deadline" } });
-    assert_eq!(closed["result"]["outcomes"], outcome);
-    drop(peer);
+    let outcomes = &closed["result"]["outcomes"];
+    assert_eq!(outcomes[&stalled], json!({ "type": "dropped", "reason": "deadline" }));
+    assert_eq!(outcomes[&well], json!({ "type": "sent" }));
     adapter.end();
 }
 

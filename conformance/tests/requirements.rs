@@ -63,12 +63,13 @@ fn listed() -> BTreeMap<String, String> {
 }
 
 /// Where a test or a property is, in the words of SPEC.md §5; none of these words elsewhere.
-const PLACES: [(&str, &str); 11] = [
+const PLACES: [(&str, &str); 12] = [
     ("impl/src/", "unit"),
     ("impl/tests/", "handles"),
     ("conformance/tests/hostile/", "hostile"),
     ("conformance/tests/end_to_end.rs", "end to end"),
     ("conformance/tests/workers.rs", "end to end"),
+    ("conformance/tests/thousands.rs", "end to end"),
     ("conformance/tests/adapter.rs", "adapter"),
     ("conformance/src/replay/", "replay"),
     ("conformance/src/validate/", "validation"),

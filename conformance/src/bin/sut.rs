@@ -3,7 +3,7 @@
 use clap::Parser;
 use std::io;
 use webrtc_server::lifecycle::Mutant;
-use webrtc_server_conformance::sut::Sut;
+use webrtc_server_conformance::sut::{self, Sut};
 
 /// The server under test: reads requests from the standard input, one JSON object per line, and writes answers and events to
 /// the standard output. The methods are in the documentation of `webrtc_server_conformance::sut`; `cargo replay --sut`
@@ -18,5 +18,6 @@ struct Arguments {
 
 fn main() -> io::Result<()> {
     let Arguments { mutant } = Arguments::parse();
-    mutant.into_iter().fold(Sut::new(io::stdout()), Sut::with_mutant).run(io::stdin().lock())
+    let sut = mutant.into_iter().fold(Sut::new(io::stdout()), Sut::with_mutant);
+    sut.run(sut::lines()?)
 }

@@ -6,9 +6,10 @@
 //! with `t` in nanoseconds of `CLOCK_MONOTONIC`, in the order of the lines. Logs go to the standard error. Names and shapes
 //! are mediasoup's.
 //!
-//! A line that is not JSON, a request that is no object, an unknown method and an unknown field are answered with an error,
-//! which has the id of the request if it has one and `null` if not, and change nothing. At the end of the input every
-//! server is closed in order, and the process exits with 0.
+//! A line that is not JSON, a request that is no object, an unknown method and an unknown field are answered with an
+//! error, which has the id of the request if it has one and `null` if not, and change nothing. At the end of the input,
+//! and at SIGTERM or SIGINT, every server is closed in order within 3 s, whatever deadlines it has, and the process
+//! exits with 0; a second signal ends it at once.
 //!
 //! # Methods
 //!
@@ -68,9 +69,11 @@
 //! | `methods`, `params` | what is done, and what is said about it |
 //! | `events` | events as lines |
 //! | `lines`, `clock` | who writes them, and the clock of `t` |
+//! | `input` | requests as lines, and what ends them |
 
 mod clock;
 mod events;
+mod input;
 mod lines;
 mod methods;
 mod params;
@@ -78,15 +81,22 @@ mod params;
 mod tests;
 
 pub use clock::monotonic_nanoseconds;
+pub use input::lines;
 
 use lines::Lines;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, Write};
+use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
 use webrtc_server::lifecycle::Mutant;
 use webrtc_server::{Error, WebRtcServer, WebRtcTransport};
+
+/// Within what time everything that is left at the end is closed, whatever was asked for.
+const LAST_CLOSE: Duration = Duration::from_secs(3);
+/// How long that is waited for: the deadline of an earlier close may be longer.
+const LAST_WAIT: Duration = Duration::from_secs(4);
 
 /// Why a request failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,25 +164,30 @@ impl Sut {
         Sut { mutant: Some(mutant), ..self }
     }
 
-    /// Serves requests until the input ends, then closes every server in order, each within its deadline.
+    /// Serves the requests that these lines are until there are no more, then closes every server in order, all of them
+    /// within one deadline. Who stalls is waited for no longer.
     ///
     /// # Errors
     ///
     /// What reading the input says.
-    pub fn run(mut self, input: impl BufRead) -> io::Result<()> {
-        for line in input.split(b'\n') {
+    //= CLS-23
+    pub fn run(mut self, lines: impl IntoIterator<Item = io::Result<Vec<u8>>>) -> io::Result<()> {
+        for line in lines {
             let line = line?;
             if !line.iter().all(u8::is_ascii_whitespace) {
                 self.serve(&line);
             }
         }
-        let closings: Vec<_> = self.servers.values().map(WebRtcServer::close).collect();
+        let until = Instant::now() + LAST_WAIT;
+        let left = || until.saturating_duration_since(Instant::now());
+        let close = |server: &WebRtcServer| server.close_with_deadline(LAST_CLOSE);
+        let closings: Vec<_> = self.servers.values().map(close).collect();
         for closing in closings {
-            let _ = closing.wait();
+            let _ = closing.wait_timeout(left());
         }
         // Nobody sends: it ends when the last clone is dropped.
         drop(self.owed);
-        let _ = self.all_answered.recv();
+        let _ = self.all_answered.recv_timeout(left());
         self.lines.end();
         Ok(())
     }

@@ -104,9 +104,10 @@ fn shape(value: &Value, id: &str) -> Value {
 
 #[test]
 fn the_dialogue_of_the_documentation_is_the_one_that_is_had() {
-    let ((input, requests), (output, answers)) = (channel(), channel());
+    let ((asked, requests), (output, answers)) = (channel(), channel());
     let sut = Sut::new(Writer(output));
-    let served = thread::spawn(move || sut.run(BufReader::new(Reader(requests, Vec::new()))));
+    let input = BufReader::new(Reader(requests, Vec::new()));
+    let served = thread::spawn(move || sut.run(io::BufRead::split(input, b'\n')));
     let mut said = io::BufRead::lines(BufReader::new(Reader(answers, Vec::new())));
     let (mut id, mut lines) = ("S".to_owned(), 0);
     for line in DOCUMENTATION.lines().filter_map(|line| line.strip_prefix("//! ")) {
@@ -115,7 +116,7 @@ fn the_dialogue_of_the_documentation_is_the_one_that_is_had() {
             let request = request
                 .replace("\"S", &format!("\"{id}"))
                 .replace("\"F\"", &format!("\"{print}\""));
-            input.send(format!("{request}\n").into_bytes()).expect("it listens");
+            asked.send(format!("{request}\n").into_bytes()).expect("it listens");
         } else if let Some(answer) = line.strip_prefix("< ") {
             let got: Value =
                 serde_json::from_str(&said.next().expect("a line").expect("UTF-8")).expect("JSON");
@@ -128,6 +129,6 @@ fn the_dialogue_of_the_documentation_is_the_one_that_is_had() {
         }
     }
     assert_eq!(lines, 6, "all of it was had");
-    drop(input);
+    drop(asked);
     served.join().expect("no panic").expect("no error");
 }

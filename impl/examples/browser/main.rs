@@ -1,5 +1,5 @@
 //! A page, its signalling, and a server to close: `cargo run --release --example browser`, then open the address that
-//! it prints. Enter says goodbye to whoever is connected, and ends.
+//! it prints. Enter, SIGINT (Ctrl-C) and SIGTERM say goodbye to whoever is connected, and end it.
 //!
 //! | File | What |
 //! |---|---|
@@ -12,10 +12,13 @@ mod session;
 
 use arguments::{Arguments, HELP};
 use session::Session;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::{flag, iterator::Signals};
 use std::error::Error;
-use std::io::BufRead;
+use std::io::{self, BufRead};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tiny_http::Server;
 
 fn main() -> ExitCode {
@@ -39,7 +42,8 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         format!("no page at {} port {}: {error}; --port takes another, 0 any", at.0, at.1)
     })?;
     let http = Arc::new(http);
-    println!("open http://{}/ (Enter closes in order and ends)", http.server_addr());
+    end_at_signal(Arc::clone(&http))?;
+    println!("open http://{}/ (Enter or Ctrl-C closes in order and ends)", http.server_addr());
     let end = Arc::clone(&http);
     let until_eof = arguments.until_eof;
     std::thread::spawn(move || {
@@ -54,5 +58,20 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         session.serve(request);
     }
     session.close()?;
+    Ok(())
+}
+
+/// The first signal ends it in order, the second at once.
+fn end_at_signal(http: Arc<Server>) -> io::Result<()> {
+    let ending = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        flag::register_conditional_default(signal, Arc::clone(&ending))?;
+        flag::register(signal, Arc::clone(&ending))?;
+    }
+    let mut signals = Signals::new([SIGTERM, SIGINT])?;
+    std::thread::spawn(move || {
+        signals.forever().next();
+        http.unblock();
+    });
     Ok(())
 }
