@@ -97,7 +97,7 @@ fn the_right_server_passes_and_a_mistake_is_a_failure_by_its_status_and_its_repo
 
 #[test]
 fn a_mutant_of_the_shell_is_looked_for_on_sockets_alone() {
-    let (status, report) = whole("shell", &["--mutant", "K28"]);
+    let (status, report) = whole("shell", &["--mutant", "CLS-07"]);
     assert_eq!((status, failed(&report)), (Some(1), vec!["replay"]), "{report:#}");
     assert_eq!(report["owed"], json!(["replay", "model", "classes"]));
 }
