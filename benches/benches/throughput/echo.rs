@@ -1,5 +1,9 @@
 //! Application data that comes back: client, server, its event callback, `post`, client. One message at a time for how
 //! long that takes; several to each of several peers for how many there are in a second.
+//!
+//! One message at a time wakes two threads, and on a machine without other work that takes longer than all they do if
+//! they have different cores: the spread of the ratio is wide then. `taskset -c 0 cargo bench -- "round trip over"` has
+//! both on one core, on either side.
 
 use std::io;
 use std::thread::JoinHandle;
