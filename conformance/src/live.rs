@@ -3,7 +3,9 @@
 
 use crate::PATIENCE;
 use crate::by_hand::{FIRST, parameters};
-use crate::peer::{DtlsRole, Path, Peer, PeerCertificate, Protocol, ServerCredentials, Via};
+use crate::peer::{
+    DtlsRole, Path, Peer, PeerCertificate, Protocol, ServerCredentials, StreamEnd, Via,
+};
 use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc::{Receiver, channel};
@@ -155,6 +157,13 @@ pub fn assert_counted(member: &Member, peer: &Peer, ignored: usize) {
     let stats = member.stats();
     let received = peer.sent_bytes() - ignored as u64;
     assert_eq!((stats.bytes_received, stats.bytes_sent), (received, peer.observed().bytes));
+}
+
+/// How the first path of a peer ends, which reads on.
+pub fn await_end(peer: &mut Peer) -> StreamEnd {
+    peer.await_until("an end", PATIENCE, |p| p.end(FIRST).ok() != Some(StreamEnd::Open))
+        .expect("the connection ends");
+    peer.end(FIRST).expect("a path")
 }
 
 fn name(event: &TransportEvent) -> String {

@@ -13,7 +13,7 @@ use webrtc_server::lifecycle::Outcome;
 use webrtc_server::{WebRtcServer, WebRtcServerOptions};
 use webrtc_server_conformance::PATIENCE;
 use webrtc_server_conformance::by_hand::FIRST;
-use webrtc_server_conformance::live::{Member, loopback};
+use webrtc_server_conformance::live::{Member, await_end, loopback};
 use webrtc_server_conformance::peer::{Peer, PeerCertificate, Protocol, StreamEnd};
 
 const WORKERS: usize = 2;
@@ -146,9 +146,7 @@ fn expect_goodbye(member: &Member, peer: &mut Peer, outcome: Outcome) {
     assert_eq!(heard, [format!("close {outcome:?}")], "{number}");
     peer.await_close_notify(PATIENCE).expect("the alert arrives");
     if peer.tcp(FIRST).is_ok() {
-        peer.await_until("an end", PATIENCE, |peer| peer.end(FIRST).ok() != Some(StreamEnd::Open))
-            .expect("the connection ends");
-        assert_eq!(peer.end(FIRST).expect("a path"), StreamEnd::Fin, "{number}");
+        assert_eq!(await_end(peer), StreamEnd::Fin, "{number}");
     }
     assert_eq!(peer.observed().close_notifies, [FIRST], "{number}");
     assert_eq!(peer.observed().late_on_the_same_path(), 0, "{number}");

@@ -11,7 +11,7 @@ use webrtc_server::lifecycle::{Limits, Outcome};
 use webrtc_server::{WebRtcServer, WebRtcServerOptions};
 pub(crate) use webrtc_server_conformance::PATIENCE;
 pub(crate) use webrtc_server_conformance::by_hand::{FIRST, parameters};
-pub(crate) use webrtc_server_conformance::live::{BOTH, Member, assert_counted, echo};
+pub(crate) use webrtc_server_conformance::live::{BOTH, Member, assert_counted, await_end, echo};
 use webrtc_server_conformance::live::{address, loopback};
 use webrtc_server_conformance::peer::{
     Path, Peer, Protocol, StreamEnd, TcpOptions, TcpPath, UdpPath, Via,
@@ -160,13 +160,6 @@ pub(crate) fn end_of(path: &mut TcpPath) -> StreamEnd {
         let left = deadline.saturating_duration_since(Instant::now());
         path.await_readable(left).expect("the connection ends");
     }
-}
-
-/// How the first path of a peer ends, which reads on.
-pub(crate) fn await_end(peer: &mut Peer) -> StreamEnd {
-    peer.await_until("an end", PATIENCE, |p| p.end(FIRST).ok() != Some(StreamEnd::Open))
-        .expect("the connection ends");
-    peer.end(FIRST).expect("a path")
 }
 
 /// Numbers of the sockets that this process has open.

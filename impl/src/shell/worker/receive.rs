@@ -2,7 +2,8 @@
 
 use super::{Arrival, Ready, Strangers, Worker};
 use crate::lifecycle::{
-    Check, ConnectionId, ConnectionPhase, Credential, Input, ListenerId, SocketId, Tuple, Verdict,
+    self, Check, ConnectionId, ConnectionPhase, Credential, Input, ListenerId, SocketId,
+    TransportId, Tuple, Verdict,
 };
 use crate::mutants::Mutant;
 use crate::shell::bind::Role;
@@ -301,27 +302,12 @@ impl Worker {
             let _ = self.feed(Input::JunkReceived { tuple });
             return Proof::None;
         }
-        let by_tuple = || {
-            let id = self.core.routes().by_tuple(&tuple)?;
-            Some((id, &self.core.transports().get(&id)?.ice.credentials))
-        };
-        // Without USERNAME it can only be judged by the transport that has the tuple.
-        let known = match message.local_ufrag() {
-            Some(ufrag) => self.core.by_ufrag(ufrag),
-            None => by_tuple(),
-        };
-        let Some((transport, credentials)) = known else {
+        let Some((transport, credential, password)) = claim_of(&self.core, &message, &tuple) else {
             if !self.hand_over_check(arrival, tuple, message.local_ufrag(), packet) {
                 self.stats.stun_unknown += 1;
             }
             return Proof::None;
         };
-        let current = self
-            .core
-            .transports()
-            .get(&transport)
-            .is_some_and(|t| t.ice.credentials.ufrag == credentials.ufrag);
-        let password = credentials.password.as_bytes();
         // A dual-stack socket shows an IPv4 peer in IPv6 clothes; the peer knows itself as IPv4.
         //= DMX-12
         let mapped = SocketAddr::new(remote.ip().to_canonical(), remote.port());
@@ -348,7 +334,6 @@ impl Worker {
                     self.stats.stun_ignored += 1;
                     return Proof::None;
                 }
-                let credential = if current { Credential::Current } else { Credential::Previous };
                 let check = Check { credential, use_candidate, nomination };
                 let reply = stun::success_response(message.transaction, mapped, password);
                 self.count_received(transport, packet.len());
@@ -386,6 +371,26 @@ impl Worker {
         }
         Proof::Tuple
     }
+}
+
+/// The transport that a request is for, and the credential and the password that it must prove. Without USERNAME it can
+/// only be judged by the transport that has the tuple.
+fn claim_of<'a>(
+    core: &'a lifecycle::Worker,
+    message: &Message<'_>,
+    tuple: &Tuple,
+) -> Option<(TransportId, Credential, &'a [u8])> {
+    let of = |id| Some(&core.transports().get(&id)?.ice.credentials);
+    let (id, claimed) = match message.local_ufrag() {
+        Some(ufrag) => core.by_ufrag(ufrag)?,
+        None => {
+            let id = core.routes().by_tuple(tuple)?;
+            (id, of(id)?)
+        }
+    };
+    let is_current = of(id)?.ufrag == claimed.ufrag;
+    let credential = if is_current { Credential::Current } else { Credential::Previous };
+    Some((id, credential, claimed.password.as_bytes()))
 }
 
 fn read_some(stream: &mut mio::net::TcpStream, buffer: &mut [u8]) -> ReadResult {
